@@ -1,0 +1,177 @@
+"""Footnote: answers from your articles, every sentence traced to the characters that say so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rag.errors import (
+    BadSource,
+    DuplicateId,
+    IndexDamaged,
+    IndexLocked,
+    IndexMismatch,
+    IndexReadOnly,
+    InvalidArticle,
+    InvalidFilter,
+    InvalidQuestion,
+    InvalidSettings,
+    MissingExtra,
+    ModelError,
+    NoIndex,
+    RagError,
+    StoreError,
+    TextTooLong,
+    UnknownArticle,
+    UnreadablePage,
+)
+from rag.settings import Settings
+from rag.to_json import to_dict
+from rag.types import (
+    Answer,
+    Article,
+    ArticleHead,
+    Citation,
+    Embedder,
+    Failure,
+    Filter,
+    Group,
+    Hit,
+    Passage,
+    Progress,
+    Report,
+    Retriever,
+    Section,
+    Sentence,
+    Store,
+    Support,
+    Verdict,
+    Writer,
+)
+
+if TYPE_CHECKING:
+    from rag.engine import Engine
+
+__version__ = "0.1.0"
+
+
+def open(index: str | Path = "index", *, settings: Settings | None = None) -> Engine:
+    """Return an engine on an index, with one loaded model; close it, or use it in a `with` block.
+
+    Raises NoIndex, IndexMismatch, IndexDamaged, InvalidSettings and ModelError.
+    """
+    from rag.engine import open_engine
+
+    return open_engine(index, settings)
+
+
+def ingest(
+    source: str | Path | Iterable[Article],
+    *,
+    index: str | Path = "index",
+    prune: bool = False,
+    rebuild: bool = False,
+    dry_run: bool = False,
+    on_progress: Callable[[Progress], None] | None = None,
+    settings: Settings | None = None,
+) -> Report:
+    """Bring the articles of a path, or the articles given, into an index, and return what was done.
+
+    Known articles are skipped, changed ones replaced.  `prune` removes those that came from this
+    source and are no longer in it; `rebuild` starts from nothing but the vectors already computed;
+    `dry_run` only counts.  A page that cannot be read is in `Report.failed`, and the rest goes on.
+
+    Raises BadSource, IndexLocked, IndexMismatch, IndexDamaged, IndexReadOnly and ModelError.
+    """
+    from rag import engine
+
+    sources = [source] if isinstance(source, (str, Path)) else source
+    return engine.ingest(
+        sources,
+        index,
+        settings or Settings.load(),
+        prune=prune,
+        rebuild=rebuild,
+        dry_run=dry_run,
+        on_progress=on_progress,
+    )
+
+
+def search(
+    question: str,
+    *,
+    k: int = 10,
+    where: Filter | None = None,
+    group: Group = "passage",
+    index: str | Path = "index",
+) -> list[Hit]:
+    """Return min(k, matches) hits, best first; with group="article" from as many different articles.
+
+    Opens the index for this one question; use `rag.open` for more.
+    Raises InvalidQuestion, and what `rag.open` raises.
+    """
+    with open(index) as engine:
+        return engine.search(question, k=k, where=where, group=group)
+
+
+def ask(
+    question: str,
+    *,
+    history: Sequence[Mapping[str, str]] = (),
+    where: Filter | None = None,
+    index: str | Path = "index",
+) -> Answer:
+    """Return the answer to a question, every sentence cited, or an abstention with the nearest passages.
+
+    Opens the index for this one question; use `rag.open` for more.
+    Raises InvalidQuestion, and what `rag.open` raises.
+    """
+    with open(index) as engine:
+        return engine.ask(question, history=history, where=where)
+
+
+__all__ = [
+    "Answer",
+    "Article",
+    "ArticleHead",
+    "BadSource",
+    "Citation",
+    "DuplicateId",
+    "Embedder",
+    "Failure",
+    "Filter",
+    "Hit",
+    "IndexDamaged",
+    "IndexLocked",
+    "IndexMismatch",
+    "IndexReadOnly",
+    "InvalidArticle",
+    "InvalidFilter",
+    "InvalidQuestion",
+    "InvalidSettings",
+    "MissingExtra",
+    "ModelError",
+    "NoIndex",
+    "Passage",
+    "Progress",
+    "RagError",
+    "Report",
+    "Retriever",
+    "Section",
+    "Sentence",
+    "Settings",
+    "Store",
+    "StoreError",
+    "Support",
+    "TextTooLong",
+    "UnknownArticle",
+    "UnreadablePage",
+    "Verdict",
+    "Writer",
+    "ask",
+    "ingest",
+    "open",
+    "search",
+    "to_dict",
+]

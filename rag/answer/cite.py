@@ -1,0 +1,99 @@
+"""Marks to citations: the only place where one is made.
+
+A writer says which characters of which hit it rests on; here that becomes a numbered quote, taken
+from the stored text and nowhere else.  So no writer can forge one, and text that looks like a marker
+stays text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+
+from rag.answer.support import verdict
+from rag.errors import RagError
+from rag.types import Answer, Citation, Evidence, Mark, Outcome, Sentence, Support, Text, Verdict
+
+ABSTAINED = "The articles do not seem to answer this."
+
+
+class BadMark(RagError):
+    """A writer pointed outside what it was given."""
+
+
+def cite(written: Iterable[Text | Mark], evidence: Evidence, standalone: str, outcome: Outcome) -> Iterator[Text | Citation | Answer]:
+    """Yield text and, right after what it backs, each citation; last the whole answer.
+
+    Citations are numbered by first use, and one number names one span.  Raises BadMark.
+    """
+    numbers: dict[tuple[str, str, int, int], Citation] = {}
+    sentences: list[Sentence] = []
+    text = ""
+    cited: list[Citation] = []
+    for piece in written:
+        if isinstance(piece, Text):
+            if cited:
+                sentences.append(_sentence(text, cited))
+                text, cited = "", []
+            text += piece.text
+            yield piece
+            continue
+        span = (piece.hit.passage.article_id, piece.hit.passage.revision, piece.start, piece.end)
+        citation = numbers.get(span) or _citation(len(numbers) + 1, piece, evidence)
+        numbers[span] = citation
+        if citation.number not in [c.number for c in cited]:
+            cited.append(citation)
+            yield citation
+    if text.strip():
+        sentences.append(_sentence(text, cited))
+    yield Answer(
+        question=evidence.question,
+        standalone=standalone,
+        text=marked(sentences),
+        sentences=tuple(sentences),
+        citations=tuple(_worst(c, sentences) for c in numbers.values()),
+        hits=evidence.hits,
+        outcome=outcome,
+        confidence=round(evidence.confidence, 4),
+    )
+
+
+def abstain(evidence: Evidence, standalone: str) -> Iterator[Text | Citation | Answer]:
+    """Yield a refusal, and last the answer that carries the nearest passages."""
+    yield Text(ABSTAINED)
+    yield Answer(
+        evidence.question, standalone, ABSTAINED, (), (), evidence.hits, "abstained", round(evidence.confidence, 4)
+    )
+
+
+def marked(sentences: Iterable[Sentence]) -> str:
+    """Return the sentences as one text, each followed by its markers.
+
+    >>> marked([Sentence("It has two.", (1, 2), ())])
+    'It has two. [1][2]'
+    """
+    return " ".join(
+        s.text + (" " + "".join(f"[{n}]" for n in s.citations) if s.citations else "") for s in sentences
+    )
+
+
+def _citation(number: int, mark: Mark, evidence: Evidence) -> Citation:
+    p = mark.hit.passage
+    if mark.hit not in evidence.hits:
+        raise BadMark(f"the writer cited a passage of {p.article_id!r} that it was not given")
+    if not p.start <= mark.start < mark.end <= p.end:
+        raise BadMark(f"the writer cited [{mark.start}:{mark.end}], outside the passage {p.id}")
+    quote = p.text[mark.start - p.start : mark.end - p.start]
+    return Citation(number, mark.hit.article, p.article_id, p.revision, mark.start, mark.end, quote, Verdict("supported", 1.0))
+
+
+def _sentence(text: str, cited: list[Citation]) -> Sentence:
+    said = text.strip()
+    verdicts = [(c.number, verdict(said, c.quote)) for c in cited]
+    return Sentence(said, tuple(n for n, _ in verdicts), tuple(Support(n, v.verdict, v.score) for n, v in verdicts))
+
+
+def _worst(citation: Citation, sentences: Sequence[Sentence]) -> Citation:
+    uses = [s for sentence in sentences for s in sentence.support if s.number == citation.number]
+    worst = min(uses, key=lambda s: s.score)
+    return replace(citation, support=Verdict(worst.verdict, worst.score))

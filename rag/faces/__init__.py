@@ -1,0 +1,1 @@
+"""The ways in: the command line, the web chat and the servers.  Each is a thin face over one engine."""

@@ -1,0 +1,292 @@
+"""The command line.  Standard output holds the result, standard error everything else."""
+
+from __future__ import annotations
+
+import json
+import logging
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+import rag
+from rag.errors import InvalidFilter, RagError
+from rag.faces import show
+from rag.to_json import found, to_dict
+from rag.types import Answer, Filter
+
+SOME_FAILED, INTERRUPTED = 3, 130
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+index_option = click.option(
+    "--index", default="index", show_default=True, metavar="DIR", help="Folder of the index.", type=click.Path()
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON value and nothing else.")
+
+
+def filter_options(command: F) -> F:
+    """Add the options that make a Filter, passed on as `where`."""
+
+    @wraps(command)
+    def filtered(*args: Any, author: tuple[str, ...], since: str | None, until: str | None,
+                 section: tuple[str, ...], source: tuple[str, ...], **rest: Any) -> Any:  # fmt: skip
+        where = Filter(authors=author, since=since, until=until, sections=section, sources=source)  # type: ignore[arg-type]
+        return command(*args, where=where or None, **rest)
+
+    for option in (
+        click.option("--source", multiple=True, metavar="S", help="Only from this source."),
+        click.option("--section", multiple=True, metavar="S", help="Only in this section."),
+        click.option("--until", metavar="DATE", help="Only published on this day or before."),
+        click.option("--since", metavar="DATE", help="Only published on this day or later."),
+        click.option("--author", multiple=True, metavar="A", help="Only by this author.  Filters may be repeated."),
+    ):
+        filtered = option(filtered)
+    return filtered  # type: ignore[return-value]
+
+
+class Commands(click.Group):
+    """The command group, which turns our errors into one line and an exit code."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except RagError as error:
+            logging.getLogger(__name__).debug("failed", exc_info=True)
+            raise click.ClickException(str(error)) from error
+        except BrokenPipeError:
+            # The reader of our output has seen enough; the interpreter must not try to flush it again.
+            sys.stderr.close()
+            sys.exit(0)
+        except MemoryError as error:
+            raise click.ClickException("not enough memory: close other programs or ingest a smaller source") from error
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(rag.__version__, prog_name="rag")
+@click.option("--verbose", is_flag=True, help="Log what happens to standard error.")
+def main(verbose: bool) -> None:
+    """Ask your articles, and see the exact words that answer."""
+    logging.basicConfig(
+        level=logging.DEBUG if verbose else logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr
+    )
+    if not verbose:
+        # Their warnings are about themselves and would bury our one line.
+        for name in ("transformers", "sentence_transformers", "huggingface_hub", "trafilatura", "httpx"):
+            logging.getLogger(name).setLevel(logging.ERROR)
+
+
+@main.command()
+@click.argument("source", nargs=-1, required=True, metavar="SOURCE...")
+@index_option
+@click.option("--rebuild", is_flag=True, help="Start from nothing but the vectors computed so far.")
+@click.option("--prune", is_flag=True, help="Remove articles that came from SOURCE and are no longer there.")
+@click.option("--dry-run", is_flag=True, help="Only count what would be done.")
+@json_option
+def ingest(source: tuple[str, ...], index: str, rebuild: bool, prune: bool, dry_run: bool, as_json: bool) -> None:
+    """Bring the articles of files and folders into the index."""
+    from rag import engine
+    from rag.settings import Settings
+
+    with show.progress() as on_progress, _stop_between_steps(on_progress) as step:
+        report = engine.ingest(
+            source, index, Settings.load(), prune=prune, rebuild=rebuild, dry_run=dry_run, on_progress=step
+        )
+    if as_json:
+        _print_json(to_dict(report))
+    else:
+        click.echo(show.report(report, dry_run=dry_run))
+    for failure in report.failed:
+        click.echo(f"not read: {failure.source}: {failure.reason}", err=True)
+    if report.failed:
+        sys.exit(SOME_FAILED)
+
+
+@main.command()
+@click.argument("question")
+@click.option("-k", type=int, default=10, show_default=True, help="Number of hits.")
+@click.option("--group", type=click.Choice(["passage", "article"]), default="passage", show_default=True,
+              help="Hits of different articles, each by its best passage, or all.")  # fmt: skip
+@filter_options
+@index_option
+@json_option
+def search(question: str, k: int, group: Any, where: Filter | None, index: str, as_json: bool) -> None:
+    """Find the passages nearest to a question."""
+    with rag.open(index) as engine:
+        hits = engine.search(question, k=k, where=where, group=group)
+    if as_json:
+        _print_json(found(question, hits))
+    else:
+        click.echo(show.hits(hits))
+
+
+@main.command()
+@click.argument("question", required=False)
+@click.option("--questions", type=click.Path(), metavar="FILE.jsonl", help='One {"question": ...} a line; one answer a line.')
+@filter_options
+@index_option
+@json_option
+def ask(question: str | None, questions: str | None, where: Filter | None, index: str, as_json: bool) -> None:
+    """Answer a question, each sentence cited to the words that say so."""
+    if (question is None) == (questions is None):
+        raise click.UsageError("give a question or --questions FILE.jsonl, one of the two")
+    asked = [question] if question is not None else list(_questions(Path(str(questions))))
+    with rag.open(index) as engine:
+        for n, q in enumerate(asked):
+            if as_json:
+                _print_json(to_dict(engine.ask(q, where=where)))
+                continue
+            if len(asked) > 1:
+                click.echo(f"{chr(10) if n else ''}{q}")
+            for piece in engine.stream(q, where=where):
+                click.echo(show.piece(piece), nl=False)
+                if isinstance(piece, Answer):
+                    click.echo(show.sources(piece))
+
+
+@main.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to serve on.")
+@click.option("--port", type=click.IntRange(1, 65535), default=7860, show_default=True, help="Port to serve on.")
+@index_option
+def serve(host: str, port: int, index: str) -> None:
+    """Open the chat page."""
+    click.echo("footnote: opening the index", err=True)
+    with rag.open(index) as engine:
+        # The model loads here, not at the first question.
+        engine.search("warm up", k=1)
+        click.echo("footnote: starting the page", err=True)
+        from rag.faces import app
+
+        app.serve(engine, host=host, port=port, examples=show.EXAMPLES)
+
+
+@main.group(invoke_without_command=True)
+@click.pass_context
+def articles(ctx: click.Context) -> None:
+    """List, show and remove articles."""
+    if ctx.invoked_subcommand is None:
+        ctx.invoke(list_articles, index="index", as_json=False)
+
+
+@articles.command("list")
+@index_option
+@json_option
+def list_articles(index: str, as_json: bool) -> None:
+    """List the articles of the index."""
+    from rag.store.local import LocalStore
+
+    store = LocalStore(index)
+    with store.view() as view:
+        listed = view.articles()
+    if as_json:
+        _print_json([{**to_dict(head), "passages": n} for head, n in listed])
+    else:
+        click.echo(show.articles(listed))
+
+
+@articles.command("show")
+@click.argument("id")
+@index_option
+@json_option
+def show_article(id: str, index: str, as_json: bool) -> None:
+    """Show one article."""
+    from rag.store.local import LocalStore
+
+    store = LocalStore(index)
+    with store.view() as view:
+        article = view.article(id)
+        count = next((n for head, n in view.articles(Filter(articles=(id,))) if head.id == id), 0)
+    if as_json:
+        _print_json({**to_dict(article), "passages": count})
+    else:
+        click.echo(show.article(article, count))
+
+
+@articles.command("remove")
+@click.argument("id")
+@index_option
+@json_option
+def remove_article(id: str, index: str, as_json: bool) -> None:
+    """Erase an article, all its revisions and their vectors."""
+    from rag.engine import remove
+
+    remove(id, index)
+    if as_json:
+        _print_json({"removed": id})
+    else:
+        click.echo(f"removed {id}")
+
+
+@main.command()
+@index_option
+@json_option
+def doctor(index: str, as_json: bool) -> None:
+    """Tell what is installed, which model and index there are, and what is wrong with them."""
+    from rag.faces.doctor import examine
+
+    findings = examine(index)
+    if as_json:
+        _print_json(findings)
+    else:
+        click.echo(show.findings(findings))
+    if findings["problems"]:
+        sys.exit(1)
+
+
+def _questions(path: Path) -> Iterator[str]:
+    try:
+        with path.open(encoding="utf-8") as lines:
+            for n, line in enumerate(lines, 1):
+                if not line.strip():
+                    continue
+                try:
+                    record = json.loads(line)
+                except ValueError as error:
+                    raise RagError(f"{path.absolute()}:{n} is not JSON ({error}): write one object a line") from error
+                asked = record.get("question", record.get("text")) if isinstance(record, dict) else None
+                if not isinstance(asked, str):
+                    raise RagError(f'{path.absolute()}:{n} has no "question": write {{"question": "..."}} on each line')
+                yield asked
+    except OSError as error:
+        raise RagError(f"{path.absolute()} cannot be read ({error.strerror}): check the path") from error
+    except UnicodeDecodeError as error:
+        raise RagError(f"{path.absolute()} is not UTF-8 (byte {error.start}): convert it") from error
+
+
+def _print_json(value: object) -> None:
+    click.echo(json.dumps(value, ensure_ascii=False))
+
+
+@contextmanager
+def _stop_between_steps(on_progress: Callable[[rag.Progress], None]) -> Iterator[Callable[[rag.Progress], None]]:
+    """Make Ctrl-C take effect between two steps, when nothing that was computed is lost; a second one at once."""
+    wanted = False
+
+    def ask_to_stop(_: int, __: object) -> None:
+        nonlocal wanted
+        if wanted:
+            raise KeyboardInterrupt
+        wanted = True
+        click.echo("\nstopping: keeping what is done (Ctrl-C again to stop at once)", err=True)
+
+    def step(progress: rag.Progress) -> None:
+        on_progress(progress)
+        if wanted:
+            raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, ask_to_stop)
+    try:
+        yield step
+    except KeyboardInterrupt:
+        click.echo("stopped; run the same command again to go on from here", err=True)
+        sys.exit(INTERRUPTED)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+__all__ = ["InvalidFilter", "main"]

@@ -1,0 +1,169 @@
+// The article beside the chat, or over it on a phone. Its text arrives in three strings and stays text.
+const find = (selector) => element.querySelector(selector);
+const dialog = find('dialog');
+const title = find('h2');
+const by = find('.by');
+const original = find('.original');
+const text = find('.text');
+const place = find('.place');
+const previous = find('.previous');
+const next = find('.next');
+const narrow = window.matchMedia('(max-width: 999px)');
+
+let items = [];
+let index = 0;
+let kind = '';
+let button = () => null;
+let asked = 0;
+let here = false;
+
+function make(tag, value) {
+  const node = document.createElement(tag);
+  node.textContent = value;
+  return node;
+}
+
+function readable(published) {
+  const [year, month, day] = published.split('-').map(Number);
+  const date = new Date(Date.UTC(year, month - 1, day));
+  return date.toLocaleDateString('en', { day: 'numeric', month: 'long', year: 'numeric', timeZone: 'UTC' });
+}
+
+function raise() {
+  here = true;
+  if (dialog.open) return;
+  document.body.classList.add('reading');
+  if (narrow.matches) dialog.showModal();
+  // show() would focus the first button and scroll the conversation away to do so.
+  else dialog.open = true;
+}
+
+function describe(item) {
+  title.replaceChildren(make('bdi', item.title));
+  by.replaceChildren();
+  item.authors.forEach((author, i) => by.append(i ? ', ' : '', make('bdi', author)));
+  if (item.published) by.append(item.authors.length ? ' · ' : '', readable(item.published));
+  place.textContent = kind + ' ' + (index + 1) + ' of ' + items.length;
+  // A disabled button would drop the focus of whoever is paging; this one stays and does nothing.
+  previous.setAttribute('aria-disabled', String(index === 0));
+  next.setAttribute('aria-disabled', String(index === items.length - 1));
+  find('.steps').classList.toggle('single', items.length < 2);
+  previous.setAttribute('aria-label', 'Previous ' + kind.toLowerCase());
+  next.setAttribute('aria-label', 'Next ' + kind.toLowerCase());
+}
+
+async function show() {
+  const item = items[index];
+  const ticket = ++asked;
+  describe(item);
+  original.hidden = true;
+  text.replaceChildren(make('p', 'Opening the article'));
+  text.setAttribute('aria-busy', 'true');
+  window.dispatchEvent(new CustomEvent('footnote:shown', { detail: button(item) }));
+  let article = null;
+  try {
+    article = await server.get_article(item.open);
+  } catch (error) {
+    article = { ok: false, message: 'The server did not answer: ' + error.message };
+  }
+  if (ticket !== asked || !dialog.open) return;
+  text.removeAttribute('aria-busy');
+  if (!article || !article.ok) {
+    const said = article && article.message ? article.message : 'The server gave no reason.';
+    const failure = make('p', 'This article could not be opened: ' + said);
+    failure.className = 'failure';
+    failure.setAttribute('role', 'alert');
+    text.replaceChildren(failure);
+    return;
+  }
+  describe({ ...item, ...article });
+  if (article.url) {
+    original.href = article.url;
+    original.textContent = 'Original page at ' + original.hostname;
+  }
+  original.hidden = !article.url;
+  lay(article);
+}
+
+// Paragraphs away from the mark each find their own direction. Around the mark the three runs are isolated, so that
+// a stray bidirectional control in one cannot reorder another, and the paragraph as a whole decides how they follow.
+function lay({ before, mark, after }) {
+  const start = before.lastIndexOf('\n') + 1;
+  const cut = after.indexOf('\n');
+  const end = cut < 0 ? after.length : cut + 1;
+  const marked = document.createElement('div');
+  const words = make('mark', mark);
+  marked.dir = direction(before.slice(start) + mark + after.slice(0, end));
+  marked.append(make('bdi', before.slice(start)), words, make('bdi', after.slice(0, end)));
+  text.replaceChildren(make('div', before.slice(0, start)), marked, make('div', after.slice(end)));
+  centre(words);
+}
+
+// The conversation is laid out anew when a column comes or goes; what the reader looked at should stay where it was.
+function hold(anchor, change) {
+  const before = anchor ? anchor.getBoundingClientRect().top : 0;
+  change();
+  if (anchor) window.scrollBy(0, anchor.getBoundingClientRect().top - before);
+}
+
+// scrollIntoView would move the conversation along with the article.
+function centre(words) {
+  const at = words.getBoundingClientRect();
+  const room = text.getBoundingClientRect();
+  text.scrollTop += at.top - room.top - Math.max(24, (room.height - at.height) / 2);
+}
+
+function direction(paragraph) {
+  const first = paragraph.match(/\p{L}/u);
+  return first && /[\p{Script=Arabic}\p{Script=Hebrew}\p{Script=Syriac}\p{Script=Thaana}\p{Script=Nko}]/u.test(first[0]) ? 'rtl' : 'ltr';
+}
+
+function step(by) {
+  const to = index + by;
+  if (to < 0 || to >= items.length) return;
+  index = to;
+  show();
+}
+
+function close() {
+  if (dialog.open) dialog.close();
+  leave();
+}
+
+function leave() {
+  if (dialog.open || !here) return;
+  here = false;
+  asked += 1;
+  const back = button(items[index]);
+  hold(back, () => document.body.classList.remove('reading'));
+  window.dispatchEvent(new CustomEvent('footnote:shown', { detail: null }));
+  if (back && back.isConnected) back.focus();
+}
+
+window.addEventListener('footnote:open', (event) => {
+  ({ items, index, kind, button } = event.detail);
+  hold(button(items[index]), raise);
+  show();
+  text.focus({ preventScroll: true });
+});
+window.addEventListener('footnote:clear', close);
+dialog.addEventListener('cancel', (event) => {
+  event.preventDefault();
+  close();
+});
+// The event comes a moment after the closing, so it is only for a browser that closes the dialog by itself.
+dialog.addEventListener('close', leave);
+document.addEventListener('keydown', (event) => {
+  if (event.key !== 'Escape' || !dialog.open || narrow.matches) return;
+  event.preventDefault();
+  close();
+});
+// A dialog cannot change from modal to not while it is open.
+narrow.addEventListener('change', () => {
+  if (!dialog.open) return;
+  dialog.close();
+  raise();
+});
+find('.close').addEventListener('click', close);
+previous.addEventListener('click', () => step(-1));
+next.addEventListener('click', () => step(1));

@@ -1,0 +1,171 @@
+"""Values as text for a terminal."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from rag.types import Answer, Article, ArticleHead, Citation, Hit, Progress, Report, Text
+
+EXAMPLES = (
+    "Which missiles were developed by TÜBİTAK SAGE for Turkish fighters?",
+    "When did the Kaan make its first flight?",
+    "How long is the Wakhan Corridor?",
+    "Who signed the Shusha Declaration?",
+    "Which weapons did Armenia buy from India and from France?",
+    "How many Chinese engineers were killed at Dasu in July 2021?",
+)
+"""Questions to start from, about the articles in corpus/."""
+
+
+@contextmanager
+def progress() -> Iterator[Callable[[Progress], None]]:
+    """Give a function that shows progress on standard error: a bar on a terminal, else a line now and then."""
+    if sys.stderr.isatty():
+        with _bar() as on_progress:
+            yield on_progress
+        return
+    shown = -10.0
+
+    def line(p: Progress) -> None:
+        nonlocal shown
+        if p.seconds - shown >= 10:
+            shown = p.seconds
+            print(_told(p), file=sys.stderr, flush=True)  # noqa: T201
+
+    yield line
+
+
+def _told(p: Progress) -> str:
+    share = f" of {p.total:,}" if p.total else ""
+    rate = p.done / p.seconds if p.seconds else 0.0
+    left = f", {_time((p.total - p.done) / rate)} left" if p.total and rate else ""
+    return f"{p.stage}: {p.done:,}{share} {p.unit} in {_time(p.seconds)} ({rate:,.0f} a second{left})"
+
+
+def _time(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}:{rest:02}"
+
+
+@contextmanager
+def _bar() -> Iterator[Callable[[Progress], None]]:
+    from rich.console import Console
+    from rich.progress import BarColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f}%"),
+        TextColumn("{task.fields[note]}"),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(elapsed_when_finished=True),
+    )
+    with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
+        task: TaskID = bars.add_task("ingest", total=None, note="")
+
+        def on_progress(p: Progress) -> None:
+            if p.stage == "embedding":
+                bars.update(task, note=f"{p.done:,} passages, {p.done / p.seconds if p.seconds else 0:,.0f}/s")
+            else:
+                bars.update(task, completed=p.done, total=p.total or None)
+
+        yield on_progress
+
+
+def report(r: Report, *, dry_run: bool) -> str:
+    """Return what an ingest did, in a few lines."""
+    told = "would be " if dry_run else ""
+    counts = f"{r.added:,} {told}added, {r.changed:,} {told}changed, {r.removed:,} {told}removed, {r.unchanged:,} unchanged"
+    if r.failed:
+        counts += f", {len(r.failed):,} not read"
+    if dry_run:
+        return counts
+    return (
+        f"{counts}\n{r.articles:,} articles in {r.passages:,} passages; "
+        f"{r.embedded:,} embedded, {r.reused:,} known already; {_time(r.seconds)}"
+    )
+
+
+def byline(head: ArticleHead) -> str:
+    """Return title, authors and date in one line."""
+    parts = [head.title, ", ".join(head.authors), head.published.isoformat() if head.published else ""]
+    return " · ".join(p for p in parts if p)
+
+
+def hits(found: Sequence[Hit]) -> str:
+    """Return hits as numbered paragraphs."""
+    if not found:
+        return "nothing found"
+    return "\n\n".join(
+        f"{h.rank}. {h.score:.3f}  {byline(h.article)}\n   {h.passage.id}"
+        f"{'  ' + h.passage.section if h.passage.section else ''}\n   {_safe(' '.join(h.passage.text.split()))}"
+        for h in found
+    )
+
+
+def piece(p: Text | Citation | Answer) -> str:
+    """Return a piece of a streaming answer."""
+    if isinstance(p, Text):
+        return _safe(p.text)
+    return f" [{p.number}]" if isinstance(p, Citation) else ""
+
+
+def sources(a: Answer) -> str:
+    """Return what stands below an answer: its sources, or the nearest passages when there is no answer."""
+    lines = [""]
+    if a.outcome == "abstained":
+        if a.hits:
+            lines += ["", "Nearest passages:"]
+            lines += [f"  - {_safe(byline(h.article))}\n    {_safe(_short(h.passage.text))}" for h in a.hits[:3]]
+        return "\n".join(lines)
+    lines += ["", "Sources:"]
+    for c in a.citations:
+        mark = "" if c.support.verdict == "supported" else f"  ({c.support.verdict})"
+        lines.append(f"  [{c.number}] {_safe(byline(c.article))}{mark}\n      {c.article_id} [{c.start}:{c.end}]")
+    return "\n".join(lines)
+
+
+def articles(listed: Sequence[tuple[ArticleHead, int]]) -> str:
+    """Return articles, one a line."""
+    if not listed:
+        return "no articles"
+    return "\n".join(f"{head.id}\n    {_safe(byline(head))} · {n} passages" for head, n in listed)
+
+
+def article(a: Article, passages: int) -> str:
+    """Return an article with what is known about it."""
+    facts = [
+        ("id", a.id),
+        ("title", a.title + (" (made from the opening words)" if a.title_made else "")),
+        ("authors", ", ".join(a.authors)),
+        ("published", a.published.isoformat() if a.published else ""),
+        ("url", a.url or ""),
+        ("source", a.source),
+        ("revision", a.revision),
+        ("sections", ", ".join(s.name for s in a.sections)),
+        ("passages", str(passages)),
+    ]
+    return "\n".join(f"{name:10} {_safe(value)}" for name, value in facts if value) + "\n\n" + _safe(a.text)
+
+
+def findings(f: Mapping[str, Any]) -> str:
+    """Return what `rag doctor` found."""
+    lines = [f"{name:10} {value}" for name, value in f.items() if name not in ("problems", "packages", "index")]
+    lines += [f"{'packages':10} " + ", ".join(f"{n} {v}" for n, v in f["packages"].items())]
+    lines += [f"{'index':10} " + ", ".join(f"{n} {v}" for n, v in f["index"].items() if n != "fingerprint")]
+    return "\n".join([*lines, *(f"problem: {p}" for p in f["problems"]), *([] if f["problems"] else ["nothing is wrong"])])
+
+
+def _short(text: str, most: int = 200) -> str:
+    said = " ".join(text.split())
+    return said if len(said) <= most else said[: most - 1].rsplit(" ", 1)[0] + "…"
+
+
+def _safe(text: str) -> str:
+    """Return text that cannot move a terminal's cursor or change its state."""
+    return "".join(c if c in "\n\t" or c.isprintable() or c.isspace() and ord(c) > 127 else " " for c in text)

@@ -1,0 +1,146 @@
+"""What the page is sent: one turn of a conversation as it grows, and one article with a span marked.
+
+Plain JSON values, made here and shown by the page as text.  Offsets never leave the server: an
+article crosses as the strings before, in and after the span, so nobody has to convert code points.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from rag.types import Answer, Article, ArticleHead, Citation, Hit, Stats, Text
+
+JSON = dict[str, Any]
+
+NEAREST = 5
+"""How many passages are offered where there is no answer."""
+SNIPPET = 280
+"""How many characters of such a passage are shown."""
+
+
+class BadRequest(ValueError):
+    """A request that the page itself would never make; its text is one line."""
+
+
+class Turn:
+    """One question and what has come back for it so far."""
+
+    def __init__(self, id: str) -> None:
+        self.id = id
+        self.pieces: list[JSON] = []
+        self.citations: dict[int, JSON] = {}
+        self.end: JSON | None = None
+
+    def add(self, item: Text | Citation) -> None:
+        """Take the next piece of text, or the citation of the text before it."""
+        if isinstance(item, Citation):
+            self.citations[item.number] = source(item)
+            self.pieces.append({"cite": item.number})
+        elif self.pieces and "text" in self.pieces[-1]:
+            self.pieces[-1] = {"text": self.pieces[-1]["text"] + item.text}
+        else:
+            self.pieces.append({"text": item.text})
+
+    def finish(self, answer: Answer, stats: Stats, seconds: float) -> None:
+        """Take the whole answer, whose verdicts are final."""
+        self.citations = {c.number: source(c) for c in answer.citations}
+        self.end = {
+            "outcome": answer.outcome,
+            "hits": [card(h) for h in answer.hits[:NEAREST]] if answer.outcome == "abstained" else [],
+            "passages": stats.passages,
+            "articles": stats.articles,
+            "seconds": seconds,
+        }
+
+    def fail(self, message: str) -> None:
+        """End the turn with an error to show."""
+        self.end = {"outcome": "failed", "message": message}
+
+    def value(self) -> JSON:
+        """Return the turn as the page draws it; a new value each time, since Gradio sends what differs from the last."""
+        return {
+            "turn": self.id,
+            "pieces": list(self.pieces),
+            "citations": list(self.citations.values()),
+            "end": self.end,
+        }
+
+
+def head(article: ArticleHead) -> JSON:
+    """Return what a reader knows an article by."""
+    return {
+        "title": article.title,
+        "authors": list(article.authors),
+        "published": article.published.isoformat() if article.published else None,
+    }
+
+
+def source(citation: Citation) -> JSON:
+    """Return a citation with what it takes to open its article at the span."""
+    return {
+        **head(citation.article),
+        "number": citation.number,
+        "quote": citation.quote,
+        "verdict": citation.support.verdict,
+        "open": address(citation.article_id, citation.revision, citation.start, citation.end),
+    }
+
+
+def card(hit: Hit) -> JSON:
+    """Return a passage that came near, with what it takes to open its article there."""
+    p = hit.passage
+    snippet = p.text if len(p.text) <= SNIPPET else p.text[: SNIPPET - 1].rstrip() + "…"
+    return {
+        **head(hit.article),
+        "section": p.section,
+        "snippet": snippet,
+        "open": address(p.article_id, p.revision, p.start, p.end),
+    }
+
+
+def address(id: str, revision: str, start: int, end: int) -> JSON:
+    """Return a span as the page names it when it asks for the article."""
+    return {"id": id, "revision": revision, "start": start, "end": end}
+
+
+def read_address(data: object) -> tuple[str, str, int, int]:
+    """Return a span named by a browser as (id, revision, start, end).  Raises BadRequest for any other shape."""
+    if not isinstance(data, Mapping):
+        raise BadRequest("name the article, its revision and the span")
+    id, revision, start, end = (data.get(key) for key in ("id", "revision", "start", "end"))
+    if not isinstance(id, str) or not isinstance(revision, str):
+        raise BadRequest("the article's id and revision must be text")
+    # bool is an int to isinstance, and True would be an offset.
+    if type(start) is not int or type(end) is not int:
+        raise BadRequest("the span's start and end must be whole numbers")
+    return id, revision, start, end
+
+
+def opened(article: Article, start: int, end: int) -> JSON:
+    """Return an article in three strings around a span.  Raises BadRequest for a span outside its text."""
+    if not 0 <= start < end <= len(article.text):
+        raise BadRequest(f"the span {start} to {end} is outside this article, which has {len(article.text)} characters")
+    return {
+        **head(article.head),
+        "url": web_address(article.url),
+        "before": article.text[:start],
+        "mark": article.text[start:end],
+        "after": article.text[end:],
+    }
+
+
+def web_address(url: str | None) -> str | None:
+    """Return an address that a reader may be sent to, or None.
+
+    >>> web_address("https://example.org/a"), web_address("javascript:alert(1)")
+    ('https://example.org/a', None)
+    """
+    if not url:
+        return None
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return None
+    return url if parts.scheme in ("http", "https") and parts.hostname else None

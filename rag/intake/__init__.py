@@ -1,0 +1,1 @@
+"""Intake: a source's pages become articles, articles become passages."""

@@ -1,0 +1,299 @@
+"""The one write path: read, skip what is known, cut, embed, store, report.
+
+Articles are committed in groups, each article whole; a vector is durable as soon as it is computed.
+So a run that is interrupted has lost nothing, and the next one embeds only what is still missing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Protocol
+
+from rag.errors import BadSource, DuplicateId, RagError
+from rag.intake.chunk import TITLE_SHARE, chunk, embedded_text, short_title
+from rag.intake.readers import read
+from rag.intake.sources import Page, pages
+from rag.intake.text import clean
+from rag.settings import Settings
+from rag.types import (
+    Article,
+    Embedder,
+    Failure,
+    NewPassage,
+    Passage,
+    Progress,
+    Report,
+    Transaction,
+    Vectors,
+)
+
+log = logging.getLogger(__name__)
+
+GROUP_TEXTS = 256
+"""New texts embedded together; sorting them by length before batching saves padding."""
+
+COMMIT_SECONDS = 5.0
+"""Work that becomes visible at once, at most."""
+
+OnProgress = Callable[[Progress], None]
+
+
+class IngestTransaction(Transaction, Protocol):
+    """What an ingest needs of a writer beyond the general contract."""
+
+    def origin(self, id: str) -> str: ...
+    def ids(self, origin: str | None = None) -> set[str]: ...
+
+
+@dataclass(slots=True)
+class _Cut:
+    """An article, its passages, what the model reads for each, and the key of that."""
+
+    article: Article
+    origin: str
+    passages: list[Passage]
+    texts: list[str]
+    keys: list[bytes]
+
+
+@dataclass(slots=True)
+class _Tally:
+    added: int = 0
+    changed: int = 0
+    removed: int = 0
+    unchanged: int = 0
+    embedded: int = 0
+    reused: int = 0
+    failed: list[Failure] = field(default_factory=list)
+
+
+def ingest(
+    items: Sequence[Item],
+    transaction: IngestTransaction | None,
+    embedder: Embedder,
+    settings: Settings,
+    *,
+    prune: bool = False,
+    all_or_nothing: bool = False,
+    dry_run: bool = False,
+    on_progress: OnProgress | None = None,
+) -> Report:
+    """Bring what `find` found into a store and return what was done.
+
+    What is complete is committed every few seconds and when the run is interrupted, unless
+    `all_or_nothing`.  A dry run writes and embeds nothing; it needs a transaction only to know what
+    is there.
+    """
+    began = time.monotonic()
+    run = _Run(None if dry_run else transaction, transaction, embedder, settings, on_progress, all_or_nothing)
+    try:
+        run.take(items)
+        if prune:
+            run.prune(items)
+    except BaseException:
+        if transaction and not all_or_nothing:
+            transaction.commit()
+        raise
+    if transaction:
+        transaction.commit()
+    t = run.tally
+    return Report(
+        added=t.added,
+        changed=t.changed,
+        removed=t.removed,
+        unchanged=t.unchanged,
+        embedded=t.embedded,
+        reused=t.reused,
+        seconds=round(time.monotonic() - began, 3),
+        failed=tuple(t.failed),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A page to read, an article that was handed over, or what went wrong before reading."""
+
+    value: Page | Article | Failure
+    origin: str
+
+
+def find(sources: Iterable[str | Path | Article]) -> list[Item]:
+    """Return everything there is to read.  Raises BadSource for a source that cannot be read at all."""
+    items: list[Item] = []
+    for source in sources:
+        if isinstance(source, Article):
+            items.append(Item(_cleaned(source), ""))
+        elif isinstance(source, (str, Path)):
+            root = os.path.abspath(Path(source).expanduser())
+            items += [Item(page, root) for page in pages(source)]
+        else:
+            raise BadSource(f"{type(source).__name__} is not a source: give a path or rag.Article values")
+    if not items:
+        raise BadSource("there is nothing to ingest: give a path or some articles")
+    return items
+
+
+def _cleaned(article: Article) -> Article | Failure:
+    text = clean(article.text)
+    if text != article.text:
+        if article.sections:
+            return Failure(article.id, "its text is not clean NFC, so its sections' offsets would move: clean it first")
+        article = replace(article, text=text)
+    if not text.strip():
+        return Failure(article.id, "it has no text")
+    return replace(article, title=clean(article.title))
+
+
+class _Run:
+    def __init__(
+        self,
+        target: IngestTransaction | None,
+        known: IngestTransaction | None,
+        embedder: Embedder,
+        settings: Settings,
+        on_progress: OnProgress | None,
+        all_or_nothing: bool,
+    ) -> None:
+        self.target, self.known = target, known
+        self.embedder, self.settings = embedder, settings
+        self.on_progress, self.all_or_nothing = on_progress, all_or_nothing
+        self.tally = _Tally()
+        self.seen: dict[str, str] = {}
+        self.began = self.committed = time.monotonic()
+
+    def take(self, items: Sequence[Item]) -> None:
+        """Read everything and store it, a group of articles at a time."""
+        group: list[_Cut] = []
+        waiting = 0
+        # Bytes are the only measure of work that is known before reading.
+        sizes = [i.value.path.stat().st_size if isinstance(i.value, Page) and i.value.path.exists() else 1 for i in items]
+        total, before = sum(sizes), 0
+        for item, size in zip(items, sizes, strict=True):
+            for article, at in self._articles(item):
+                cut = self._new(article, item.origin)
+                if cut:
+                    group.append(cut)
+                    waiting += len(cut.texts)
+                if waiting >= GROUP_TEXTS:
+                    self._store(group)
+                    group, waiting = [], 0
+                self._report("reading", before + round(at * size), total, "bytes")
+            before += size
+        self._store(group)
+        self._report("done", total, total, "bytes")
+
+    def prune(self, items: Sequence[Item]) -> None:
+        """Remove articles that came from one of these sources and are no longer there."""
+        unreadable = {f.source.rpartition(":")[0] or f.source for f in self.tally.failed} | {f.source for f in self.tally.failed}
+        if self.known is None:
+            return
+        for origin in sorted({i.origin for i in items if i.origin}):
+            for id in sorted(self.known.ids(origin) - self.seen.keys()):
+                # A page that cannot be read today has not vanished.
+                if not any(id.partition("#")[0] in str(source) for source in unreadable):
+                    if self.target:
+                        self.target.remove(id)
+                    self.tally.removed += 1
+
+    def _articles(self, item: Item) -> Iterator[tuple[Article, float]]:
+        """Yield the item's articles, each with the share of the item that is read."""
+        if isinstance(item.value, Failure):
+            self.tally.failed.append(item.value)
+        elif isinstance(item.value, Article):
+            yield item.value, 1.0
+        else:
+            limits = self.settings.limits
+            for found in read(item.value, max_page=limits.page_bytes, max_line=limits.line_bytes):
+                if isinstance(found, Failure):
+                    self.tally.failed.append(found)
+                else:
+                    yield found, 0.5
+
+    def _new(self, article: Article, origin: str) -> _Cut | None:
+        """Return the article cut up, or None when the store has it as it is or it cannot be taken."""
+        where = os.path.join(origin, article.source) if origin and not origin.endswith(article.source) else origin or article.source
+        if article.id in self.seen:
+            other = self.seen[article.id]
+            error = DuplicateId(f"article id {article.id!r} is claimed by {other} too: give one of them another id")
+            self.tally.failed.append(Failure(where or article.id, str(error)))
+            return None
+        self.seen[article.id] = where or "another article"
+        known = self.known.known(article.id) if self.known else None
+        if known == article.revision:
+            self.tally.unchanged += 1
+            return None
+        if known is not None and self.known:
+            before = self.known.origin(article.id)
+            if before and before != origin and Path(before).exists() and not _within(before, origin):
+                error = DuplicateId(f"article id {article.id!r} is claimed by {before} too: give one of them another id")
+                self.tally.failed.append(Failure(where or article.id, str(error)))
+                return None
+        try:
+            if self.target is None:
+                self._count(changed=known is not None)
+                return None
+            return self._cut(article, origin, changed=known is not None)
+        except RagError as error:
+            self.tally.failed.append(Failure(where or article.id, str(error)))
+            return None
+
+    def _cut(self, article: Article, origin: str, *, changed: bool) -> _Cut:
+        s = self.settings.passages
+        passages = chunk(article, self.embedder, tokens=s.tokens, overlap=s.overlap)
+        limit = min(s.tokens, self.embedder.max_tokens)
+        title = short_title(article.title, self.embedder, limit // TITLE_SHARE)
+        texts = [embedded_text(title, p.text) for p in passages]
+        self._count(changed=changed)
+        return _Cut(article, origin, passages, texts, [key(self.embedder.digest, t) for t in texts])
+
+    def _count(self, *, changed: bool) -> None:
+        if changed:
+            self.tally.changed += 1
+        else:
+            self.tally.added += 1
+
+    def _store(self, group: list[_Cut]) -> None:
+        if self.target is None:
+            return
+        wanted = {k: t for cut in group for k, t in zip(cut.keys, cut.texts, strict=True)}
+        missing = wanted.keys() - self.target.cached(list(wanted))
+        self.tally.reused += sum(len(c.keys) for c in group) - len(missing)
+        self._embed({k: wanted[k] for k in missing})
+        for cut in group:
+            new = [NewPassage(p.start, p.end, p.section, k) for p, k in zip(cut.passages, cut.keys, strict=True)]
+            self.target.add(cut.article, new, cut.origin)
+        if not self.all_or_nothing and time.monotonic() - self.committed > COMMIT_SECONDS:
+            self.target.commit()
+            self.committed = time.monotonic()
+
+    def _embed(self, texts: dict[bytes, str]) -> None:
+        assert self.target is not None
+        keys = sorted(texts, key=lambda k: (len(texts[k]), k))
+        done = 0
+        for batch in self.embedder.passages([texts[k] for k in keys]):
+            vectors: Vectors = batch
+            self.target.remember(keys[done : done + len(vectors)], vectors)
+            done += len(vectors)
+            self.tally.embedded += len(vectors)
+            self._report("embedding", self.tally.embedded, 0, "passages")
+
+    def _report(self, stage: str, done: int, total: int, unit: str) -> None:
+        if self.on_progress:
+            self.on_progress(Progress(stage, done, total, unit, time.monotonic() - self.began))
+
+
+def key(model_digest: str, text: str) -> bytes:
+    """Return the key of a text's vector: the same model and text have the same."""
+    return hashlib.sha256(f"{model_digest}\n{text}".encode()).digest()[:16]
+
+
+def _within(before: str, origin: str) -> bool:
+    """Say whether one path lies inside the other, as when a file is ingested again with its folder."""
+    a, b = Path(before), Path(origin)
+    return a.is_relative_to(b) or b.is_relative_to(a)

@@ -1,0 +1,123 @@
+"""Where pages come from: one file, or a folder and all below it."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from rag.errors import BadSource
+from rag.types import Failure
+
+Kind = Literal["md", "txt", "html", "jsonl"]
+
+KINDS: dict[str, Kind] = {
+    ".md": "md",
+    ".markdown": "md",
+    ".txt": "txt",
+    ".text": "txt",
+    ".html": "html",
+    ".htm": "html",
+    ".jsonl": "jsonl",
+}
+
+# A folder in BEIR's form keeps its questions beside the corpus; they are not articles.
+_BEIR_CORPUS = "corpus.jsonl"
+_BEIR_QUESTIONS = frozenset({"queries.jsonl", "qa.jsonl"})
+
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One file that may hold articles.
+
+    `name` is its path under the ingested root with `/` between folders; `path` is absolute.
+    """
+
+    name: str
+    path: Path
+    kind: Kind
+
+
+def pages(source: str | Path) -> Iterator[Page | Failure]:
+    """Return the pages of a file or folder, ordered by name; what cannot be reached is a Failure.
+
+    Hidden files and files of other kinds are passed over.  A link is followed only to a file under
+    the same root.
+
+    Raises BadSource for a missing path, a URL, a file of an unknown kind and a folder without pages.
+    """
+    if isinstance(source, str) and _URL.match(source):
+        raise BadSource(f"{source} is a URL, which cannot be read yet: save the page as .html and give that file")
+    root = _absolute(source)
+    try:
+        if root.is_dir():
+            return _folder(root)
+        if root.is_file():
+            return iter([_file(root)])
+        exists = root.exists()
+    except (OSError, ValueError) as error:
+        raise BadSource(f"{_shown(root)} cannot be read ({_reason(error)}): check the path") from error
+    if exists:
+        raise BadSource(f"{_shown(root)} is neither a file nor a folder: give a file or a folder of articles")
+    raise BadSource(f"{_shown(root)} does not exist: check the path")
+
+
+def _absolute(source: str | Path) -> Path:
+    # Not resolved: messages show the path as the caller knows it, links and all.
+    return Path(os.path.abspath(Path(source).expanduser()))
+
+
+def _file(path: Path) -> Page:
+    kind = KINDS.get(path.suffix.lower())
+    if kind is None:
+        raise BadSource(f"{_shown(path)} is of an unknown kind: give one of {_known()}, or a folder of them")
+    return Page(_shown(path.name), path, kind)
+
+
+def _folder(root: Path) -> Iterator[Page | Failure]:
+    found: list[tuple[str, Page | Failure]] = []
+    others = 0
+
+    def unreachable(error: OSError) -> None:
+        where = _shown(error.filename or root)
+        found.append((where, Failure(where, f"the folder cannot be listed ({_reason(error)}): check its permissions")))
+
+    real_root = root.resolve()
+    for folder, folders, files in os.walk(root, onerror=unreachable):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        questions = _BEIR_QUESTIONS if _BEIR_CORPUS in files else frozenset()
+        for name in files:
+            path = Path(folder, name)
+            kind = KINDS.get(path.suffix.lower())
+            if name.startswith(".") or name in questions or kind is None:
+                others += 1
+                continue
+            shown = _shown(path.relative_to(root).as_posix())
+            if path.is_symlink() and not path.resolve().is_relative_to(real_root):
+                found.append((shown, Failure(_shown(path), "it is a link out of the folder: copy the file here")))
+            elif path.is_symlink() and not path.exists():
+                found.append((shown, Failure(_shown(path), "it is a link to nothing: remove or repair it")))
+            elif path.is_file():
+                found.append((shown, Page(shown, path, kind)))
+    if not found:
+        seen = f" ({others} files of other kinds)" if others else ""
+        raise BadSource(f"{_shown(root)} holds no articles{seen}: put {_known()} files there, or give another folder")
+    return iter([value for _, value in sorted(found, key=lambda pair: pair[0])])
+
+
+def _known() -> str:
+    return ", ".join(KINDS)
+
+
+def _shown(path: str | Path) -> str:
+    # A file name may hold bytes that are not UTF-8; what is shown and stored must be text.
+    return os.fsencode(path).decode("utf-8", "replace").replace("\n", "\ufffd")
+
+
+def _reason(error: Exception) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)

@@ -1,0 +1,206 @@
+"""A text page into the articles it holds: one, or several that stand one after another."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from datetime import date
+
+from rag.intake.furniture import is_biography, is_label_of_biography, without_notices
+from rag.intake.heads import Head, find_closers, find_heads
+from rag.intake.lines import Line, ends_sentence, read_lines
+from rag.intake.sections import inline_label, label_end, spans, usual
+from rag.types import Section
+
+TITLE_LENGTH = 80
+_FIRST_SENTENCE = re.compile(r"[.!?…][\"'”’»)]*(?=\s+[\"'“‘«(]*[^\W\d_a-zß-ÿ])")
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One article of a page.  `text` is its lines of the page without furniture; `sections` index it.
+
+    `title_made` says that the title was cut from the opening words.
+    """
+
+    title: str
+    title_made: bool
+    authors: tuple[str, ...]
+    published: date | None
+    text: str
+    sections: tuple[Section, ...]
+
+
+def split(text: str) -> list[Piece]:
+    """Return the articles of a text page in order; an empty list for a page without words.
+
+    >>> [piece.title for piece in split("Low tide\\n\\nThe mud flats lay open to the sky, and nobody walked there.")]
+    ['Low tide']
+    """
+    lines = read_lines(text)
+    if not lines:
+        return []
+    heads = find_heads(lines)
+    first_body = next((n for n, line in enumerate(lines) if line.is_body), len(lines))
+    closers = find_closers(lines, first_body)
+    several = len(heads) > 1 or bool(heads and heads[0].lo > first_body)
+    if not several:
+        head = _sole_head(lines, heads[0] if heads else None)
+        before = [line for line in lines[: head.lo] if not line.kind == "rule"]
+        piece = _piece(text, before, lines, head, len(lines), set(), several=False, last=True)
+        return [piece] if piece else []
+    pieces: list[Piece] = []
+    if heads[0].lo > first_body:
+        opening = _sole_head(lines[: heads[0].lo], None)
+        pieces += _some(_piece(text, [], lines, opening, heads[0].lo, closers, several=True, last=False))
+    for n, head in enumerate(heads):
+        end = heads[n + 1].lo if n + 1 < len(heads) else len(lines)
+        pieces += _some(_piece(text, [], lines, head, end, closers, several=True, last=end == len(lines)))
+    return pieces
+
+
+def made_title(text: str) -> str:
+    """Return a title made from the opening words: the first sentence, cut at a word where it is long."""
+    lead = " ".join(text[:600].split("\n\n", 1)[0].split())
+    lead = lead[label_end(lead) :] or lead
+    stop = _FIRST_SENTENCE.search(lead)
+    if stop:
+        lead = lead[: stop.end()]
+    if len(lead) <= TITLE_LENGTH:
+        return lead.rstrip(".") or lead
+    cut = lead[:TITLE_LENGTH].rsplit(" ", 1)[0].rstrip(" ,;:–—-(\"“‘'")
+    return f"{cut}…"
+
+
+def _some(piece: Piece | None) -> list[Piece]:
+    return [piece] if piece else []
+
+
+def _sole_head(lines: list[Line], top: Head | None) -> Head:
+    # On a page of one article a lone capitalised line at the top is its title, not an author.
+    if top is None or (top.title is None and not top.strong and not top.dated):
+        first = 0
+        if lines[first].kind in ("short", "name") and len(lines) > 1 and lines[first + 1].kind != "byline":
+            return Head(first, first + 1, first)
+        return Head(0, 0, None)
+    return top
+
+
+def _piece(
+    page: str, before: list[Line], lines: list[Line], head: Head, end: int, closers: set[int], *, several: bool, last: bool
+) -> Piece | None:
+    # Lines that stand inside the head and are neither title, byline nor date are part of the text (a subtitle).
+    inside = [lines[n] for n in range(head.lo, head.hi) if n != head.title and lines[n].kind in ("short", "other")]
+    body = before + inside + [lines[n] for n in range(head.hi, end) if n not in closers]
+    if several and last and closers:
+        beyond = max(closers)
+        tail = [lines[n] for n in range(beyond + 1, end)] if beyond >= head.hi else []
+        if sum(len(line.text) for line in tail) <= 3000:
+            body = [line for line in body if line.start < lines[beyond].start]
+    text, sections = _assemble(page, _without_edges(_without_furniture(body, head.authors, several=several)))
+    if not text and not several:
+        # A page that is nothing but a heading or a credit still says something.
+        text, sections = _assemble(page, lines)
+    if not text:
+        return None
+    title = lines[head.title].text.lstrip("#").strip() if head.title is not None else ""
+    return Piece(title or made_title(text), not title, head.authors, head.published, text, sections)
+
+
+def _without_furniture(body: list[Line], authors: tuple[str, ...], *, several: bool) -> list[Line]:
+    kept: list[Line] = []
+    prose = 0
+    skip = False
+    total = len(body)
+    for n, line in enumerate(body):
+        if skip:
+            skip = False
+            if line.is_body and len(line.text) <= 900:
+                continue
+        near_end = n >= total - 4 or n >= 0.6 * total
+        if line.kind == "picture":
+            continue
+        if line.kind == "footer" and prose and _is_footer(body[n + 1 :], several=several):
+            break
+        if prose and near_end and is_biography(line.text, authors if n >= total - 4 and prose > 1 else ()):
+            skip = is_label_of_biography(line.text)
+            continue
+        if _is_crumb(kept, line, body[n + 1] if n + 1 < total else None):
+            continue
+        prose += line.is_body
+        kept.append(line)
+    return kept
+
+
+def _is_footer(rest: list[Line], *, several: bool) -> bool:
+    paragraphs = [line for line in rest if line.is_body]
+    return sum(len(p.text) for p in paragraphs) <= (900 if several else 160)
+
+
+def _is_crumb(kept: list[Line], line: Line, below: Line | None) -> bool:
+    # A caption that lost its picture: a few words alone between paragraphs, low of case or above a labelled one.
+    if line.kind not in ("short", "other", "name") or len(line.text.split()) > 7 or not kept or below is None:
+        return False
+    if not kept[-1].is_body or not below.is_body or not line.gap or line.apart:
+        return False
+    if below.kind == "labelled" and usual(inline_label(below.text) or ""):
+        return not line.text.isupper() and not line.text.startswith("#") and not ends_sentence(line.text)
+    low = next((c for c in line.text if c.isalpha()), "A").islower()
+    return low and line.text[-1].isalnum() and ends_sentence(kept[-1].text) and line.text[0].isalpha()
+
+
+def _without_edges(body: list[Line]) -> list[Line]:
+    first, last = 0, len(body)
+    while first < last and body[first].kind in ("rule", "pressed", "shelved", "picture"):
+        first += 1
+    while last > first and body[last - 1].kind in ("rule", "pressed", "shelved", "picture", "footer"):
+        last -= 1
+    return body[first:last] if first < last else body
+
+
+def _assemble(page: str, body: list[Line]) -> tuple[str, tuple[Section, ...]]:
+    parts: list[str] = []
+    headings: list[tuple[str, int, int]] = []
+    labels = _labels(body)
+    repeated = Counter(line.text for line in body)
+    at = 0
+    for n, line in enumerate(body):
+        raw = without_notices("\n".join(row.rstrip() for row in page[line.start : line.end].split("\n"))).rstrip()
+        if not raw:
+            continue
+        if parts:
+            joint = "\n\n" if line.gap else "\n"
+            parts.append(joint)
+            at += len(joint)
+        label = inline_label(line.text)
+        if label and label in labels:
+            headings.append((label, at, at + label_end(raw)))
+        elif repeated[line.text] == 1 and _is_heading(body, n):
+            headings.append((line.text, at, at + len(raw)))
+        parts.append(raw)
+        at += len(raw)
+    text = "".join(parts)
+    return text, spans(text, headings)
+
+
+def _labels(body: list[Line]) -> set[str]:
+    # Usual names count by themselves; others when there are several, each once (a speaker's name comes again).
+    seen = Counter(label for line in body if line.kind == "labelled" and (label := inline_label(line.text)))
+    known = {label for label in seen if usual(label)}
+    others = {label for label, times in seen.items() if times == 1 and label not in known}
+    return known | (others if len(others) >= 2 or known else set())
+
+
+def _is_heading(body: list[Line], n: int) -> bool:
+    line = body[n]
+    below = body[n + 1] if n + 1 < len(body) else None
+    if below is None or line.apart or line.kind not in ("heading", "short", "name"):
+        return False
+    if line.kind == "heading" or line.text.startswith("#"):
+        return True
+    if not below.is_body or len(line.text.split()) > 12 or (n > 0 and not body[n - 1].is_body):
+        return False
+    if line.text.rstrip(":").isupper() and sum(c.isalpha() for c in line.text) >= 4:
+        return True
+    return line.gap and n > 0 and ends_sentence(body[n - 1].text) and not ends_sentence(line.text)

@@ -1,0 +1,171 @@
+"""Words to rows: BM25 over title and text, in tantivy.
+
+The index holds no text, only rows.  It may be ahead of the catalog (rows not yet committed there, or
+removed there and not yet here), so whoever asks checks every row against its own snapshot.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import tantivy
+
+from rag.errors import IndexDamaged
+from rag.types import Scored
+from rag.words import analyzer, terms, words
+
+HEAP_BYTES = 64_000_000
+class Damaged(IndexDamaged):
+    """The lexical index cannot be read."""
+
+
+@cache
+def _schema() -> tantivy.Schema:
+    fields = tantivy.SchemaBuilder()
+    fields.add_unsigned_field("row", indexed=True, fast=True, stored=False)
+    fields.add_text_field("body", tokenizer_name="stems", index_option="freq", stored=False)
+    fields.add_text_field("words", tokenizer_name="words", index_option="position", stored=False)
+    return fields.build()
+
+
+def open_index(folder: Path, *, create: bool = False) -> tantivy.Index:
+    """Return the index in a folder.  Raises Damaged."""
+    try:
+        if create and not (folder / "meta.json").exists():
+            folder.mkdir(exist_ok=True)
+            index = tantivy.Index(_schema(), path=str(folder))
+        else:
+            index = tantivy.Index.open(str(folder))
+        index.register_tokenizer("stems", analyzer(stem=True))
+        index.register_tokenizer("words", analyzer(stem=False))
+        index.config_reader("manual")
+        return index
+    except BaseException as e:
+        raise _as_damaged(e, folder) from e
+
+
+def open_copy(folder: Path) -> tantivy.Index:
+    """Return the index of a folder that cannot be written, over a temporary copy: opening takes a lock file."""
+    copy = Path(tempfile.mkdtemp(prefix="footnote-lexical-"))
+    shutil.copytree(folder, copy, dirs_exist_ok=True)
+    return open_index(copy)
+
+
+class Words:
+    """One unchanging state of the lexical index.  Rows it returns are unchecked."""
+
+    def __init__(self, index: tantivy.Index, folder: Path) -> None:
+        self._folder = folder
+        try:
+            index.reload()
+            self._searcher = index.searcher()
+        except BaseException as e:
+            raise _as_damaged(e, folder) from e
+
+    def search(self, text: str, k: int, among: npt.NDArray[np.int64] | None = None) -> Scored:
+        """Return up to k rows that share a term with the text, best first; only rows `among` these, if given."""
+        found = [(tantivy.Occur.Should, tantivy.Query.term_query(_schema(), "body", t)) for t in terms(text)]
+        if not found:
+            return Scored(np.empty(0, np.int64), np.empty(0, np.float32))
+        query = tantivy.Query.boolean_query(found)
+        if among is not None:
+            allowed = tantivy.Query.term_set_query(_schema(), "row", among.tolist())
+            query = tantivy.Query.boolean_query(
+                [(tantivy.Occur.Must, query), (tantivy.Occur.Must, tantivy.Query.const_score_query(allowed, 0.0))]
+            )
+        return self._run(query, k)
+
+    def holding(self, phrase: str) -> npt.NDArray[np.int64]:
+        """Return all rows whose text holds the words of the phrase in a row, ascending."""
+        said = words(phrase)
+        if len(said) == 1:
+            query = tantivy.Query.term_query(_schema(), "words", said[0])
+        else:
+            query = tantivy.Query.phrase_query(_schema(), "words", list(said))
+        return np.sort(self._run(query, max(self._searcher.num_docs, 1)).rows)
+
+    def count(self) -> int:
+        """Return the number of documents, removed ones that are still there included."""
+        return int(self._searcher.num_docs)
+
+    def _run(self, query: tantivy.Query, k: int) -> Scored:
+        try:
+            hits = self._searcher.search(query, limit=k, count=False).hits
+            rows = self._searcher.fast_field_values("row", [address for _, address in hits])
+        except BaseException as e:
+            raise _as_damaged(e, self._folder) from e
+        return Scored(np.array(rows, np.int64), np.array([score for score, _ in hits], np.float32))
+
+
+class WordsWriter:
+    """Adds and removes rows; what was added is readable after `commit`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._index = open_index(folder, create=True)
+        self._writer = self._try(lambda: self._index.writer(HEAP_BYTES, 1))
+        self._dirty = False
+
+    def add(self, rows: Sequence[int], title: str, texts: Sequence[str]) -> None:
+        """Add passages of one article by their rows."""
+        for row, text in zip(rows, texts, strict=True):
+            document = tantivy.Document()
+            # add_unsigned, because a number given otherwise is typed signed and kills the writer later.
+            document.add_unsigned("row", row)
+            document.add_text("body", f"{title}\n{text}")
+            document.add_text("words", text)
+            self._try(lambda d=document: self._writer.add_document(d))  # type: ignore[misc]
+        self._dirty = True
+
+    def remove(self, rows: Iterable[int]) -> None:
+        """Remove these rows."""
+        gone = list(rows)
+        if gone:
+            query = tantivy.Query.term_set_query(_schema(), "row", gone)
+            self._try(lambda: self._writer.delete_documents_by_query(query))
+            self._dirty = True
+
+    def remove_from(self, row: int) -> None:
+        """Remove all rows from this one up: what a killed writer added and the catalog never named."""
+        query = tantivy.Query.range_query(_schema(), "row", tantivy.FieldType.Unsigned, lower_bound=row)
+        self._try(lambda: self._writer.delete_documents_by_query(query))
+        self._dirty = True
+
+    def remove_all(self) -> None:
+        """Remove everything."""
+        self._try(self._writer.delete_all_documents)
+        self._dirty = True
+
+    def commit(self) -> None:
+        """Make it durable and visible to readers that reload."""
+        if self._dirty:
+            self._try(self._writer.commit)
+            self._dirty = False
+
+    def close(self) -> None:
+        """Drop what was not committed and let background merges end."""
+        self._try(self._writer.rollback)
+        self._try(self._writer.wait_merging_threads)
+
+    def _try(self, work: Callable[[], Any]) -> Any:
+        try:
+            return work()
+        except BaseException as e:
+            raise _as_damaged(e, self._folder) from e
+
+
+def _as_damaged(e: BaseException, folder: Path) -> BaseException:
+    # A panic in the library arrives as a BaseException of its own.
+    if isinstance(e, Exception) or type(e).__name__ == "PanicException":
+        reason = " ".join(str(e).split())[:160]
+        return Damaged(
+            f"lexical index {folder.absolute()} cannot be used ({reason}): rebuild it with `rag ingest SOURCE --rebuild`"
+        )
+    return e

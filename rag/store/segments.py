@@ -1,0 +1,162 @@
+"""Immutable files of vectors, memory-mapped, and the small part that is not in one yet.
+
+A segment is two files: a FAISS flat index and an array of columns (row, article, section).  It is
+written once, named by the catalog afterwards, and never changed; what is removed is masked.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import faiss
+import numpy as np
+import numpy.typing as npt
+
+from rag.errors import IndexDamaged
+from rag.types import Scored, Vector, Vectors
+
+Mask = npt.NDArray[np.bool_]
+Columns = npt.NDArray[np.void]
+COLUMNS = np.dtype([("row", "<i8"), ("article", "<i8"), ("section", "<i4")])
+
+CHECKED_BYTES = 32 * 2**20
+"""Files up to this size are checked whole when opened; larger ones by size only, to open quickly."""
+
+FEW = 1_000
+"""At most this many matches are scored by picking their rows, which beats a masked scan of everything."""
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentName:
+    """What the catalog knows of a segment."""
+
+    name: str
+    rows: int
+    vectors_bytes: int
+    vectors_sha256: str
+    columns_sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """Vectors of shape (n, dim) in a FAISS index, and their columns in ascending order of row."""
+
+    index: Any
+    columns: Columns
+
+    @property
+    def vectors(self) -> Vectors:
+        """The vectors where they lie, not a copy; shape (n, dim)."""
+        flat = faiss.rev_swig_ptr(self.index.get_xb(), self.index.ntotal * self.index.d)
+        return cast(Vectors, flat.reshape(self.index.ntotal, self.index.d))
+
+    def best(self, vector: Vector, k: int, mask: Mask) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+        """Return positions and inner products of the best min(k, mask.sum()) vectors that the mask lets pass."""
+        matches = int(mask.sum())
+        if matches == 0:
+            return np.empty(0, np.int64), np.empty(0, np.float32)
+        if matches <= FEW:
+            at = np.flatnonzero(mask)
+            scores = self.vectors[at] @ vector
+            order = np.argsort(-scores, kind="stable")[:k]
+            return at[order], scores[order]
+        params = None
+        if matches < len(mask):
+            bits = np.packbits(mask, bitorder="little")
+            params = faiss.SearchParameters(sel=faiss.IDSelectorBitmap(bits))
+        scores, at = self.index.search(vector[None, :], min(k, matches), params=params)
+        return at[0].astype(np.int64), scores[0].astype(np.float32)
+
+
+def in_memory(vectors: Vectors, columns: Columns) -> Segment:
+    """Return a segment that lies in memory only."""
+    index = faiss.IndexFlatIP(vectors.shape[1])
+    if len(vectors):
+        index.add(np.ascontiguousarray(vectors, np.float32))
+    return Segment(index, columns)
+
+
+def write(folder: Path, name: str, segment: Segment) -> SegmentName:
+    """Write a segment's two files durably and return what the catalog must know of them."""
+    folder.mkdir(exist_ok=True)
+    vectors, columns = _paths(folder, name)
+    faiss.write_index(segment.index, str(vectors))
+    np.save(columns, segment.columns, allow_pickle=False)
+    for path in (vectors, columns):
+        _sync(path)
+    _sync(folder)
+    return SegmentName(name, len(segment.columns), vectors.stat().st_size, _sha256(vectors), _sha256(columns))
+
+
+def read(folder: Path, named: SegmentName, dim: int) -> Segment:
+    """Return a segment mapped from its files.  Raises FileNotFoundError, or IndexDamaged when they are not as named."""
+    vectors, columns = _paths(folder, named.name)
+    size = vectors.stat().st_size
+    sound = size == named.vectors_bytes and _sha256(columns) == named.columns_sha256
+    if sound and size <= CHECKED_BYTES:
+        sound = _sha256(vectors) == named.vectors_sha256
+    if not sound:
+        raise damaged(vectors)
+    try:
+        index = faiss.read_index(str(vectors), faiss.IO_FLAG_MMAP_IFC)
+        table = np.load(columns, mmap_mode="r", allow_pickle=False)
+    except (RuntimeError, ValueError) as e:
+        raise damaged(vectors) from e
+    if index.ntotal != named.rows or index.d != dim or len(table) != named.rows:
+        raise damaged(vectors)
+    return Segment(index, table)
+
+
+def damaged(path: Path) -> IndexDamaged:
+    """Return the error for a file whose content is not what was written."""
+    return IndexDamaged(f"index file {path.absolute()} is damaged: rebuild it with `rag ingest SOURCE --rebuild`")
+
+
+def remove(folder: Path, name: str) -> None:
+    """Delete a segment's files; readers that have them mapped keep them."""
+    for path in _paths(folder, name):
+        path.unlink(missing_ok=True)
+
+
+def names_on_disk(folder: Path) -> set[str]:
+    """Return the names of all segments whose files lie in the folder."""
+    return {p.stem for p in folder.glob("*.faiss")} | {p.stem for p in folder.glob("*.npy")}
+
+
+def merged(parts: list[tuple[Segment, Mask]]) -> Segment:
+    """Return one segment of what the masks let pass, in order."""
+    vectors = np.concatenate([s.vectors[m] for s, m in parts])
+    return in_memory(vectors, np.concatenate([np.asarray(s.columns[m]) for s, m in parts]))
+
+
+def top(rows: npt.NDArray[np.int64], scores: npt.NDArray[np.float32], k: int) -> Scored:
+    """Return the best k by score, and all that tie with the last of them, ordered by score, then row."""
+    # Summation order differs with a vector's place in memory: equal texts must still score equal.
+    scores = np.round(scores, 6)
+    order = np.lexsort((rows, -scores))
+    if len(order) > k:
+        last = scores[order[k - 1]]
+        while k < len(order) and scores[order[k]] == last:
+            k += 1
+    return Scored(rows[order[:k]], scores[order[:k]])
+
+
+def _paths(folder: Path, name: str) -> tuple[Path, Path]:
+    return folder / f"{name}.faiss", folder / f"{name}.npy"
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as f:
+        return hashlib.file_digest(f, "sha256").hexdigest()
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

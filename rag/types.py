@@ -1,0 +1,487 @@
+"""The values that pass between the stages, and the protocols the stages meet at.
+
+Values are frozen and hold no I/O.  All offsets count Unicode code points in
+`Article.text`, half open: `text[start:end]`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Literal, Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+
+from rag.errors import InvalidArticle
+
+Vector = npt.NDArray[np.float32]
+"""One embedding, shape (dim,), of length 1."""
+Vectors = npt.NDArray[np.float32]
+"""Embeddings, shape (n, dim), each row of length 1."""
+
+Outcome = Literal["answered", "partly", "conflict", "abstained"]
+VerdictName = Literal["supported", "partial", "unsupported"]
+Group = Literal["passage", "article"]
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A named stretch of an article."""
+
+    name: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class ArticleHead:
+    """What a reader needs to know an article by: everything but its text."""
+
+    id: str
+    title: str
+    authors: tuple[str, ...] = ()
+    published: date | None = None
+    url: str | None = None
+    source: str = ""
+    title_made: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Article:
+    """One article: its own slice of a page, and what is known about it.
+
+    `published` may be given as ISO text.  `title_made` says that the title was made from the
+    opening words because the page had none.  `revision` is a digest of everything a reader sees,
+    so it changes exactly when the article does.
+
+    Raises InvalidArticle for an empty id, white space in it, a bad date or a section outside the text.
+
+    >>> Article(id="a", title="T", text="Body.", published="2024-11-20").published.year
+    2024
+    """
+
+    id: str
+    title: str
+    text: str
+    authors: tuple[str, ...] = ()
+    published: date | None = None
+    url: str | None = None
+    source: str = ""
+    title_made: bool = False
+    sections: tuple[Section, ...] = ()
+    revision: str = field(init=False, default="")
+
+    def __post_init__(self) -> None:
+        if not self.id or any(c.isspace() for c in self.id):
+            raise InvalidArticle(f"article id {self.id!r} is empty or holds white space: give it another id")
+        put = object.__setattr__
+        put(self, "published", as_date(self.published, f"article {self.id}: published"))
+        put(self, "authors", tuple(self.authors))
+        put(self, "sections", tuple(self.sections))
+        for s in self.sections:
+            if not 0 <= s.start <= s.end <= len(self.text):
+                raise InvalidArticle(f"article {self.id}: section {s.name!r} [{s.start}:{s.end}] is outside the text")
+        seen = [
+            self.title,
+            self.title_made,
+            self.text,
+            list(self.authors),
+            self.published.isoformat() if self.published else None,
+            self.url,
+            [[s.name, s.start, s.end] for s in self.sections],
+        ]
+        digest = hashlib.sha256(json.dumps(seen, ensure_ascii=True, separators=(",", ":")).encode()).hexdigest()
+        put(self, "revision", digest[:16])
+
+    @property
+    def head(self) -> ArticleHead:
+        """The article without its text."""
+        return ArticleHead(self.id, self.title, self.authors, self.published, self.url, self.source, self.title_made)
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A stretch of one revision of an article: `article.text[start:end] == text`."""
+
+    article_id: str
+    revision: str
+    start: int
+    end: int
+    section: str
+    text: str
+
+    @property
+    def id(self) -> str:
+        """The passage's address, `article@revision:start-end`."""
+        return f"{self.article_id}@{self.revision}:{self.start}-{self.end}"
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """What a hit must satisfy.  Values of one kind are alternatives, kinds are combined.
+
+    Dates are inclusive; an article without a date is outside every date range.  Authors match by
+    whole name, case and diacritics folded.  Section names are canonical, so any case will do.
+    `phrases` must all occur in the passage.
+
+    Raises InvalidFilter for a bad date or a bare string where a list belongs.
+    """
+
+    authors: tuple[str, ...] = ()
+    since: date | None = None
+    until: date | None = None
+    sections: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+    articles: tuple[str, ...] = ()
+    phrases: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        from rag.errors import InvalidFilter
+
+        for name in ("authors", "sections", "sources", "articles", "phrases"):
+            value = getattr(self, name)
+            if isinstance(value, str):
+                raise InvalidFilter(f"filter {name}={value!r} is one string: give a list of strings")
+            object.__setattr__(self, name, tuple(value))
+        for name in ("since", "until"):
+            object.__setattr__(self, name, as_date(getattr(self, name), f"filter {name}", InvalidFilter))
+
+    def __bool__(self) -> bool:
+        return any((self.authors, self.since, self.until, self.sections, self.sources, self.articles, self.phrases))
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A passage found for a question.
+
+    `rank` counts from 1.  `score` is the retriever's own, higher is better, and compares only
+    within one list.  `ranks` says where each member of a fused retriever had it.
+    """
+
+    rank: int
+    score: float
+    ranks: Mapping[str, int]
+    passage: Passage
+    article: ArticleHead
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether a cited span supports a sentence; `score` from 0 to 1."""
+
+    verdict: VerdictName
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Support:
+    """The verdict on one citation of a sentence, named by its number."""
+
+    number: int
+    verdict: VerdictName
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """A numbered span of an article: `article.text[start:end] == quote` in that revision, always.
+
+    One number names one span.  `support` is the worst verdict among its uses.
+    """
+
+    number: int
+    article: ArticleHead
+    article_id: str
+    revision: str
+    start: int
+    end: int
+    quote: str
+    support: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """One sentence of an answer, without markers, and the numbers of the citations behind it."""
+
+    text: str
+    citations: tuple[int, ...]
+    support: tuple[Support, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A reply to a question.
+
+    `text` is the sentences with their markers, as in `It has two. [1]`.  `confidence` is the
+    probability, 0 to 1, that the evidence answers the question.
+    """
+
+    question: str
+    standalone: str
+    text: str
+    sentences: tuple[Sentence, ...]
+    citations: tuple[Citation, ...]
+    hits: tuple[Hit, ...]
+    outcome: Outcome
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A page that could not be read, and why."""
+
+    source: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What an ingest did.  All but `seconds` and `failed` are counts.
+
+    `articles` and `passages` are what the index holds afterwards.  `embedded` texts went through
+    the model in this run; `reused` ones were known from an earlier run or article.
+    """
+
+    added: int = 0
+    changed: int = 0
+    removed: int = 0
+    unchanged: int = 0
+    duplicates: int = 0
+    articles: int = 0
+    passages: int = 0
+    embedded: int = 0
+    reused: int = 0
+    seconds: float = 0.0
+    failed: tuple[Failure, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a long piece of work has come: `done` of `total` (0 when not known) in a named stage."""
+
+    stage: str
+    done: int
+    total: int
+    unit: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A piece of an answer's text, as it is written."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A writer's claim that what it just wrote rests on `hit`'s article, characters [start:end]."""
+
+    hit: Hit
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceSentence:
+    """A sentence of a hit that may answer, `article.text[start:end] == text`; a higher score is better."""
+
+    hit: Hit
+    start: int
+    end: int
+    text: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What was found for a question: hits, their sentences best first, and the probability that they answer."""
+
+    question: str
+    hits: tuple[Hit, ...]
+    sentences: tuple[EvidenceSentence, ...]
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """Rows of a store and their scores, best first; both of shape (n,)."""
+
+    rows: npt.NDArray[np.int64]
+    scores: npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """What must be equal for vectors to be comparable and passages to be cut alike."""
+
+    model: str
+    model_digest: str
+    dim: int
+    max_tokens: int
+    passage_tokens: int
+    overlap_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """What an index holds."""
+
+    articles: int
+    passages: int
+    segments: int
+    tombstones: int
+    generation: int
+    bytes: int
+    fingerprint: Fingerprint
+
+
+@dataclass(frozen=True, slots=True)
+class NewPassage:
+    """A passage about to be stored: its span, its section and the key of its vector in the cache."""
+
+    start: int
+    end: int
+    section: str
+    key: bytes
+
+
+@runtime_checkable
+class Embedder(Protocol):
+    """Text to vectors.  Never cuts a text silently: the caller keeps texts within `max_tokens`."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def digest(self) -> str:
+        """Changes whenever the same text may get another vector."""
+        ...
+
+    @property
+    def dim(self) -> int: ...
+    @property
+    def max_tokens(self) -> int: ...
+    def count(self, texts: Sequence[str]) -> list[int]:
+        """Return how many tokens each text costs, the model's own special tokens included."""
+        ...
+
+    def passages(self, texts: Sequence[str]) -> Iterator[Vectors]:
+        """Yield the vectors of the texts in order, a batch at a time.  Raises TextTooLong."""
+        ...
+
+    def query(self, text: str) -> Vector:
+        """Return the vector of a question; one longer than the model reads is embedded by its beginning."""
+        ...
+
+
+class View(Protocol):
+    """One unchanging state of a store.  Rows are the store's own passage numbers, never reused."""
+
+    @property
+    def generation(self) -> int: ...
+    def dense(self, vector: Vector, k: int, where: Filter | None = None) -> Scored:
+        """Return min(k, matches) rows by inner product."""
+        ...
+
+    def lexical(self, text: str, k: int, where: Filter | None = None) -> Scored:
+        """Return up to k rows that share a content word with the text, by BM25."""
+        ...
+
+    def similar(self, vector: Vector, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+        """Return the inner product of the vector with each of the rows, shape (n,)."""
+        ...
+
+    def passages(self, rows: Sequence[int]) -> list[tuple[Passage, ArticleHead]]:
+        """Return the passages of these rows, in their order.  Raises KeyError for an unknown row."""
+        ...
+
+    def article(self, id: str, revision: str | None = None) -> Article:
+        """Return an article; without a revision the current one.  Raises UnknownArticle."""
+        ...
+
+    def articles(self, where: Filter | None = None) -> list[tuple[ArticleHead, int]]:
+        """Return the current articles and their numbers of passages, ordered by id."""
+        ...
+
+    def stats(self) -> Stats: ...
+
+
+class Transaction(Protocol):
+    """Changes to a store that become visible together, or not at all."""
+
+    def known(self, id: str) -> str | None:
+        """Return the current revision of an article, or None."""
+        ...
+
+    def cached(self, keys: Sequence[bytes]) -> set[bytes]:
+        """Return those keys whose vectors are stored already."""
+        ...
+
+    def remember(self, keys: Sequence[bytes], vectors: Vectors) -> None:
+        """Store vectors under their keys."""
+        ...
+
+    def add(self, article: Article, passages: Sequence[NewPassage]) -> None:
+        """Add an article, replacing the current revision of the same id.  Its vectors must be remembered."""
+        ...
+
+    def remove(self, id: str) -> None:
+        """Remove an article.  Raises UnknownArticle."""
+        ...
+
+    def commit(self) -> None:
+        """Make everything so far durable and visible, and go on."""
+        ...
+
+
+class Store(Protocol):
+    """Articles, their passages and vectors: one writer, any number of readers in any process."""
+
+    @property
+    def fingerprint(self) -> Fingerprint: ...
+    def view(self) -> AbstractContextManager[View]:
+        """Return the newest state, for use in one `with` block on one thread."""
+        ...
+
+    def writer(self) -> AbstractContextManager[Transaction]:
+        """Return a transaction; leaving the block commits, an exception rolls back to the last commit.
+
+        Raises IndexLocked while another writer is at work.
+        """
+        ...
+
+    def close(self) -> None: ...
+
+
+class Retriever(Protocol):
+    """The seam at which search, the page, the API and evaluation meet."""
+
+    def search(self, view: View, query: str, k: int, where: Filter | None = None) -> list[Hit]:
+        """Return up to k hits, best first, equal scores ordered by passage id."""
+        ...
+
+
+class Writer(Protocol):
+    """Turns evidence into an answer's text.  Marks may point only at hits it was given.
+
+    A sentence is the text up to its marks; text after marks begins the next one.
+    """
+
+    def write(self, evidence: Evidence) -> Iterable[Text | Mark]: ...
+
+
+def as_date(value: object, what: str, error: type[ValueError] | None = None) -> date | None:
+    """Return a date given as a date, ISO text or None; `what` names it in the error."""
+    if value is None:
+        return None
+    if isinstance(value, date):
+        return date(value.year, value.month, value.day)
+    try:
+        return date.fromisoformat(str(value))
+    except ValueError:
+        raise (error or InvalidArticle)(f"{what}: {str(value)[:40]!r} is not a date: write it as YYYY-MM-DD") from None

@@ -1,0 +1,496 @@
+"""The chat page in a real Chromium, over an engine that says what each test needs (see forced.py)."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+pytest.importorskip("playwright.sync_api", reason="the page is tested through playwright")
+pytest.importorskip("gradio", reason="the page needs gradio")
+
+from forced import HARBOUR, HOSTILE, HOSTILE_QUOTE, ForcedEngine
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request, expect, sync_playwright
+
+from rag.errors import RagError
+from rag.faces.app import running, serve
+from rag.faces.guard import POLICY
+
+CHROMIUM = os.environ.get("FOOTNOTE_CHROMIUM") or next(
+    (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
+)
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: install chromium, or set FOOTNOTE_CHROMIUM"),
+]
+
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+PATIENCE = 45_000
+EXAMPLES = ("How did the harbour keep its lights burning?", "nothing about the moon <b>?</b>")
+WIDE = {"width": 1400, "height": 900}
+PHONE = {"width": 380, "height": 760}
+
+expect.set_options(timeout=PATIENCE)
+
+
+class Watched:
+    """A page that remembers what it should never have done."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.wrong: list[str] = []
+        page.set_default_timeout(PATIENCE)
+        page.on("dialog", self.dialog)
+        page.on("console", self.console)
+        page.on("pageerror", lambda error: self.wrong.append(f"error: {error}"))
+        page.on("request", self.request)
+
+    def dialog(self, dialog: object) -> None:
+        self.wrong.append(f"dialog: {dialog}")
+        dialog.dismiss()  # type: ignore[attr-defined]
+
+    def console(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            self.wrong.append(f"console {message.type}: {message.text}")
+
+    def request(self, request: Request) -> None:
+        parts = urlsplit(request.url)
+        if parts.scheme not in ("data", "blob") and parts.hostname != "127.0.0.1":
+            self.wrong.append(f"request: {request.url}")
+
+
+Visit = Callable[..., Page]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[tuple[ForcedEngine, str]]:
+    engine = ForcedEngine()
+    with running(engine, examples=EXAMPLES) as address:
+        yield engine, address
+        engine.gate.set()
+
+
+@pytest.fixture
+def engine(served: tuple[ForcedEngine, str]) -> Iterator[ForcedEngine]:
+    engine = served[0]
+    engine.gate.clear()
+    yield engine
+    # Whatever still waits would keep a thread of the server.
+    engine.gate.set()
+
+
+@pytest.fixture
+def visit(browser: Browser, served: tuple[ForcedEngine, str], engine: ForcedEngine) -> Iterator[Visit]:
+    """Open the page in a new context; at the end each page must have kept to the rules."""
+    opened = []
+
+    def open_page(**options: object) -> Page:
+        context = browser.new_context(**{"viewport": WIDE, **options})  # type: ignore[arg-type]
+        watched = Watched(context.new_page())
+        opened.append((context, watched))
+        watched.page.goto(served[1])
+        expect(watched.page.get_by_text("3 articles, 1,204 passages")).to_be_visible()
+        return watched.page
+
+    yield open_page
+    for context, _ in opened:
+        context.close()
+    assert [watched.wrong for _, watched in opened] == [[] for _ in opened]
+
+
+def ask(page: Page, question: str) -> Locator:
+    """Ask and return the new turn."""
+    box = page.get_by_label("Your question")
+    box.fill(question)
+    box.press("Enter")
+    turn = page.locator(".turn").last
+    expect(turn.get_by_role("heading", name=question)).to_be_visible()
+    return turn
+
+
+def finished(turn: Locator) -> Locator:
+    """Return the turn when its answer is complete."""
+    expect(turn).not_to_have_attribute("aria-busy", "true")
+    return turn
+
+
+def cite(turn: Locator, number: int) -> Locator:
+    """Return the first button of a citation."""
+    return turn.locator(f".cite[data-number='{number}']").first
+
+
+def in_view(mark: Locator) -> bool:
+    """Whether all of the mark can be seen."""
+    return bool(
+        mark.evaluate(
+            """mark => {
+              const room = mark.closest('.text').getBoundingClientRect(), at = mark.getBoundingClientRect();
+              return at.top >= room.top && at.bottom <= Math.min(room.bottom, innerHeight);
+            }"""
+        )
+    )
+
+
+def test_hostile_article_opens_as_text_at_the_cited_words(visit: Visit) -> None:
+    page = visit()
+    turn = ask(page, "a hostile question <img src=x onerror=alert(9)> {{7*7}}")
+    button = cite(turn, 1)
+    expect(button).to_have_accessible_name(f"Citation 1: {HOSTILE.title}")
+    button.click()
+    mark = page.locator("dialog mark")
+    expect(mark).to_have_count(1)
+    assert mark.evaluate("m => m.textContent") == HOSTILE_QUOTE
+    assert page.locator("dialog .text").evaluate("t => t.textContent") == HOSTILE.text
+    assert in_view(mark)
+    assert page.locator("dialog h2").evaluate("h => h.textContent") == HOSTILE.title
+    assert page.locator("dialog :is(img, script, b, i, iframe)").count() == 0
+    assert page.locator(".chat :is(img, script, iframe)").count() == 0
+    expect(page.locator("dialog .original")).to_be_hidden()
+    finished(turn)
+    words = turn.locator(".answer").evaluate(
+        "a => [...a.childNodes].filter(n => n.nodeType === 3).map(n => n.data).join('')"
+    )
+    assert "It says so <b>here</b> ${alert(8)}." in words
+
+
+def test_tooltip_on_hover_and_focus_is_put_away_by_escape(visit: Visit) -> None:
+    page = visit()
+    turn = finished(ask(page, "hostile"))
+    button = cite(turn, 1)
+    tip = turn.locator(".tip").first
+    expect(tip).to_be_hidden()
+    button.hover()
+    expect(tip).to_be_visible()
+    assert HOSTILE_QUOTE in tip.evaluate("t => t.textContent")
+    expect(tip).to_contain_text("February 29, 2024")
+    page.mouse.move(2, 2)
+    expect(tip).to_be_hidden()
+    page.get_by_label("Your question").focus()
+    page.keyboard.press("Shift+Tab")  # the second source
+    page.keyboard.press("Shift+Tab")  # the first source
+    for _ in range(3):
+        page.keyboard.press("Shift+Tab")
+    expect(button).to_be_focused()
+    expect(tip).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(tip).to_be_hidden()
+    expect(button).to_be_focused()
+    assert button.get_attribute("aria-describedby") == tip.get_attribute("id")
+
+
+def test_text_is_seen_before_the_last_arrives_and_a_focused_citation_keeps_its_focus(
+    visit: Visit, engine: ForcedEngine
+) -> None:
+    page = visit()
+    turn = ask(page, "gate please")
+    button = cite(turn, 1)
+    expect(button).to_be_visible()
+    expect(turn).to_have_attribute("aria-busy", "true")
+    assert "burned through" not in turn.inner_text()
+    button.focus()
+    button.evaluate("b => { b.dataset.same = 'yes'; }")
+    engine.gate.set()
+    finished(turn)
+    expect(turn.locator(".answer")).to_contain_text("both lights burned through the night")
+    expect(button).to_be_focused()
+    assert button.get_attribute("data-same") == "yes"
+
+
+def test_citation_opens_while_the_answer_is_still_being_written(visit: Visit, engine: ForcedEngine) -> None:
+    page = visit()
+    turn = ask(page, "gate please")
+    cite(turn, 1).click()
+    expect(page.locator("dialog mark")).to_have_text(
+        "In 1934 the harbour master, Ines Calloway, had the lamps put on separate circuits"
+    )
+    expect(turn).to_have_attribute("aria-busy", "true")
+    engine.gate.set()
+    finished(turn)
+    expect(page.locator("dialog mark")).to_be_visible()
+
+
+def test_stop_ends_a_turn_and_the_next_question_is_answered(visit: Visit, engine: ForcedEngine) -> None:
+    page = visit()
+    turn = ask(page, "gate to be stopped")
+    expect(cite(turn, 1)).to_be_visible()
+    page.get_by_role("button", name="Stop").click()
+    expect(turn).to_contain_text("Stopped.")
+    expect(page.get_by_label("Your question")).to_be_focused()
+    before = turn.inner_text()
+    engine.gate.set()
+    after = finished(ask(page, "repeat this one"))
+    expect(after.locator(".answer")).to_contain_text("You asked: repeat this one")
+    assert turn.inner_text() == before
+    assert engine.histories["repeat this one"] == []
+    patience = time.monotonic() + PATIENCE / 1000
+    while "gate to be stopped" not in engine.left and time.monotonic() < patience:
+        time.sleep(0.1)
+    assert "gate to be stopped" in engine.left
+
+
+def test_two_people_at_once_never_see_each_other(visit: Visit, engine: ForcedEngine) -> None:
+    one, two = visit(), visit()
+    first = ask(one, "gate repeat violets")
+    second = ask(two, "gate repeat marigolds")
+    expect(first.locator(".answer")).to_contain_text("You asked: gate repeat violets")
+    expect(second.locator(".answer")).to_contain_text("You asked: gate repeat marigolds")
+    engine.gate.set()
+    finished(first), finished(second)
+    finished(ask(one, "repeat roses"))
+    finished(ask(two, "repeat lilies"))
+    assert [m["content"] for m in engine.histories["repeat roses"] if m["role"] == "user"] == ["gate repeat violets"]
+    assert [m["content"] for m in engine.histories["repeat lilies"] if m["role"] == "user"] == ["gate repeat marigolds"]
+    assert "marigolds" not in one.content() and "lilies" not in one.content()
+    assert "violets" not in two.content() and "roses" not in two.content()
+
+
+def test_follow_up_carries_the_conversation_until_a_new_one_begins(visit: Visit, engine: ForcedEngine) -> None:
+    page = visit()
+    finished(ask(page, "repeat first"))
+    finished(ask(page, "repeat second"))
+    assert [m["role"] for m in engine.histories["repeat second"]] == ["user", "assistant"]
+    assert engine.histories["repeat second"][1]["content"].startswith("You asked: repeat first In 1934")
+    expect(page.locator(".turn")).to_have_count(2)
+    page.get_by_role("button", name="New conversation").click()
+    expect(page.locator(".turn")).to_have_count(0)
+    expect(page.get_by_role("heading", name="Ask the articles.")).to_be_visible()
+    finished(ask(page, "repeat third"))
+    assert engine.histories["repeat third"] == []
+
+
+def test_sources_previous_and_next_and_the_way_to_the_original(visit: Visit) -> None:
+    page = visit()
+    turn = finished(ask(page, "conflict"))
+    expect(turn).to_contain_text("The articles disagree")
+    expect(turn.locator(".sources li")).to_have_count(3)
+    expect(turn.locator(".sources li").nth(2)).to_contain_text("Partly supported")
+    expect(turn.locator(".ending")).to_contain_text("Searched 1,204 passages in")
+    turn.locator(".sources button").nth(1).click()
+    mark = page.locator("dialog mark")
+    expect(mark).to_have_text("both lights burned through the night")
+    original = page.locator("dialog .original")
+    expect(original).to_have_attribute("href", "https://example.org/harbour-lights")
+    expect(original).to_have_attribute("rel", "noopener noreferrer")
+    page.get_by_role("button", name="Next citation").click()
+    expect(mark).to_have_text("the lights were on one circuit until 1936")
+    expect(cite(turn, 3)).to_have_attribute("aria-current", "true")
+    expect(original).to_be_hidden()
+    page.get_by_role("button", name="Next citation").click()
+    expect(page.locator("dialog .place")).to_have_text("Citation 3 of 3")
+    page.get_by_role("button", name="Previous citation").click()
+    page.get_by_role("button", name="Previous citation").click()
+    expect(mark).to_have_text("In 1934 the harbour master, Ines Calloway, had the lamps put on separate circuits")
+    page.get_by_role("button", name="Close").click()
+    expect(page.locator("dialog")).to_be_hidden()
+    expect(cite(turn, 1)).to_be_focused()
+
+
+def test_refusal_offers_the_nearest_passages(visit: Visit) -> None:
+    page = visit()
+    page.get_by_role("button", name=EXAMPLES[1]).click()
+    turn = finished(page.locator(".turn").last)
+    expect(turn).to_contain_text("No answer in these articles")
+    expect(turn.locator(".cite")).to_have_count(0)
+    card = turn.locator(".nearest button").first
+    card.click()
+    expect(page.locator("dialog mark")).to_have_text(
+        "A proposal to replace the lenses with diodes was voted down twice, most recently in 2019."
+    )
+    expect(page.locator("dialog h2")).to_have_text(HARBOUR.title)
+    page.keyboard.press("Escape")
+    expect(card).to_be_focused()
+
+
+def test_errors_are_told_as_text(visit: Visit) -> None:
+    page = visit()
+    turn = finished(ask(page, "fail"))
+    expect(turn.locator(".failure")).to_have_text(
+        "question of 9000 characters is too long: ask in fewer than 2000 <b>characters</b>"
+    )
+    turn = finished(ask(page, "crash"))
+    expect(turn.locator(".failure")).to_contain_text("Something went wrong inside Footnote")
+    assert "ZeroDivisionError" not in page.content()
+    expect(finished(ask(page, "repeat still here")).locator(".answer")).to_contain_text("still here")
+
+
+def test_blank_question_does_nothing(visit: Visit) -> None:
+    page = visit()
+    box = page.get_by_label("Your question")
+    box.fill("  \n ")
+    box.press("Enter")
+    page.get_by_role("button", name="Ask", exact=True).click()
+    expect(page.locator(".turn")).to_have_count(0)
+
+
+def test_reload_starts_afresh(visit: Visit, engine: ForcedEngine) -> None:
+    page = visit()
+    finished(ask(page, "repeat before"))
+    page.reload()
+    expect(page.get_by_role("heading", name="Ask the articles.")).to_be_visible()
+    expect(page.locator(".turn")).to_have_count(0)
+    finished(ask(page, "repeat after"))
+    assert engine.histories["repeat after"] == []
+
+
+def test_on_a_phone_the_article_covers_the_page_and_escape_returns(visit: Visit) -> None:
+    page = visit(viewport=PHONE)
+    turn = finished(ask(page, "hostile"))
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    button = cite(turn, 1)
+    button.click()
+    mark = page.locator("dialog mark")
+    assert mark.evaluate("m => m.textContent") == HOSTILE_QUOTE
+    assert in_view(mark)
+    box = page.locator("dialog").bounding_box()
+    assert box is not None and (box["x"], box["width"]) == (0, PHONE["width"])
+    assert page.locator("dialog").evaluate("d => d.matches(':modal')")
+    page.set_viewport_size(WIDE)
+    expect(mark).to_be_visible()
+    assert not page.locator("dialog").evaluate("d => d.matches(':modal')")
+    page.set_viewport_size(PHONE)
+    page.keyboard.press("Escape")
+    expect(page.locator("dialog")).to_be_hidden()
+    expect(button).to_be_focused()
+
+
+def test_keyboard_alone_is_enough(visit: Visit) -> None:
+    page = visit()
+    expect(page.get_by_label("Your question")).to_be_focused()
+    page.keyboard.type("how bright?")
+    page.keyboard.press("Enter")
+    turn = finished(page.locator(".turn").last)
+    button = cite(turn, 3)
+    for _ in range(30):
+        page.keyboard.press("Shift+Tab")
+        if button.evaluate("b => b === document.activeElement"):
+            break
+    expect(button).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("dialog mark")).to_have_text("the lights were on one circuit until 1936")
+    expect(page.locator("dialog .text")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(page.locator("dialog")).to_be_hidden()
+    expect(button).to_be_focused()
+
+
+def test_the_place_in_the_conversation_is_kept_when_an_article_opens(visit: Visit) -> None:
+    page = visit()
+    for i in range(4):
+        turn = finished(ask(page, f"question {i}"))
+    button = cite(turn, 2)
+    page.mouse.move(2, 2)
+    before = button.bounding_box()
+    button.click()
+    expect(page.locator("dialog mark")).to_be_visible()
+    after = button.bounding_box()
+    assert before is not None and after is not None and abs(before["y"] - after["y"]) < 40
+
+
+def test_the_server_checks_what_a_browser_names(visit: Visit) -> None:
+    page = visit()
+    call = """async (open) => {
+      const panel = gradio_config.components.find(c => c.props.elem_id === 'article');
+      const answer = await fetch('gradio_api/component_server/', {method: 'POST', headers: {'Content-Type': 'application/json'},
+        body: JSON.stringify({data: open, component_id: panel.id, fn_name: 'get_article', session_hash: 'x'})});
+      return answer.json();
+    }"""
+    good = {"id": HARBOUR.id, "revision": HARBOUR.revision, "start": 0, "end": 3}
+    assert page.evaluate(call, good)["mark"] == HARBOUR.text[:3]
+    for change in (
+        {"start": -1},
+        {"end": len(HARBOUR.text) + 1},
+        {"start": 3},
+        {"start": True},
+        {"start": 0.5},
+        {"start": "0"},
+        {"id": "no such article"},
+        {"id": None},
+        {"revision": "0000"},
+        {"revision": ["x"]},
+    ):
+        answer = page.evaluate(call, {**good, **change})
+        assert answer["ok"] is False and answer["message"] and "\n" not in answer["message"], change
+    assert page.evaluate(call, "text")["ok"] is False
+
+
+def test_policy_and_host_names(served: tuple[ForcedEngine, str]) -> None:
+    import httpx
+
+    address = served[1]
+    with httpx.Client(trust_env=False, timeout=30) as client:
+        answer = client.get(address)
+        assert answer.status_code == 200 and answer.headers["content-security-policy"] == POLICY
+        assert client.get(address, headers={"host": "evil.example"}).status_code == 421
+        assert client.post(address + "/gradio_api/upload", files={"files": b"x" * 4096}).status_code >= 400
+
+
+def test_only_loopback_is_served() -> None:
+    with pytest.raises(RagError, match="no login yet"):
+        serve(ForcedEngine(), host="0.0.0.0")
+
+
+def test_a_taken_port_is_an_error_of_one_line() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(RagError, match=f"port {port} on 127.0.0.1 is in use") as caught:
+            serve(ForcedEngine(), port=port)
+    assert "\n" not in str(caught.value)
+
+
+@contextmanager
+def interrupted(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Make the first long sleep of `serve` a Ctrl-C."""
+
+    real = time.sleep
+
+    def sleep(seconds: float) -> None:
+        if seconds > 60 and threading.current_thread() is threading.main_thread():
+            raise KeyboardInterrupt
+        real(seconds)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(time, "sleep", sleep)
+        yield
+
+
+def test_serve_says_where_and_frees_the_port(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with interrupted(monkeypatch), pytest.raises(KeyboardInterrupt):
+        serve(ForcedEngine(), port=port)
+    out, err = capfd.readouterr()
+    assert out == "" and err == f"Footnote is at http://127.0.0.1:{port}\n"
+    with socket.socket() as again:
+        again.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        again.bind(("127.0.0.1", port))
