@@ -47,8 +47,7 @@ def shoot(engine: Engine, question: str, out: Path, *, chromium: str, dark: bool
     with running(engine) as address, sync_playwright() as play:
         browser = play.chromium.launch(executable_path=chromium, args=FLAGS)
         try:
-            scheme = "dark" if dark else "light"
-            page = browser.new_page(viewport={"width": 1400, "height": 900}, color_scheme=scheme)
+            page = browser.new_page(viewport={"width": 1400, "height": 900}, color_scheme="dark" if dark else "light")
             page.set_default_timeout(PATIENCE)
             page.goto(address)
             page.get_by_label("Your question").fill(question)

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rag.answer.asked import Asked, asked
+from rag.answer.asked import asked
 from rag.intake.chunk import sentences
 from rag.types import Embedder, Evidence, EvidenceSentence, Hit, Vectors
 from rag.words import terms
@@ -75,7 +75,7 @@ class Judge:
             return Evidence(question, tuple(hits), (), 0.0)
         scores = on_sentences.log_odds(features)
         order = np.argsort(-scores, kind="stable")
-        best = tuple(_scored(found[i], float(scores[i])) for i in order)
+        best = tuple(scored(found[i], float(scores[i])) for i in order)
         row = question_features(question, best, features[order])
         confidence = 1 / (1 + math.exp(-float(on_question.log_odds(row[None, :])[0])))
         return Evidence(question, tuple(hits), best, confidence)
@@ -169,8 +169,6 @@ def _distinct(hits: Sequence[Hit]) -> list[tuple[int, int, int, str]]:
 _LETTER = re.compile(r"[^\W\d_]")
 
 
-def _scored(s: EvidenceSentence, score: float) -> EvidenceSentence:
+def scored(s: EvidenceSentence, score: float) -> EvidenceSentence:
+    """Return a candidate with its score."""
     return EvidenceSentence(s.hit, s.start, s.end, s.text, score)
-
-
-__all__ = ["Asked", "Judge", "Weights", "fitted", "question_features"]

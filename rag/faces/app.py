@@ -22,6 +22,7 @@ from starlette.middleware import Middleware
 
 from rag.errors import RagError
 from rag.faces.guard import LOOPBACK, Guard
+from rag.faces.pace import paced
 from rag.faces.view import JSON, BadRequest, Turn, opened, read_address
 from rag.types import Answer, Article, Citation, Filter, Stats, Text
 
@@ -71,13 +72,14 @@ def build(engine: Engine, *, examples: Sequence[str] = ()) -> gr.Blocks:
             return {"ok": False, "message": str(error)}
         return {"ok": True, "articles": stats.articles, "passages": stats.passages}
 
+    page: gr.Blocks
     with gr.Blocks(title="Footnote", analytics_enabled=False, fill_width=True) as page:
         history = gr.State([])
         with gr.Row(elem_id="footnote"):
             chat = gr.HTML(
                 value={"turn": None, "examples": list(examples)},
                 html_template=asset("conversation.html"),
-                js_on_load=asset("conversation.js"),
+                js_on_load=asset("make.js") + asset("tips.js") + asset("conversation.js"),
                 apply_default_css=False,
                 server_functions=[get_stats],
                 elem_id="chat",
@@ -85,7 +87,7 @@ def build(engine: Engine, *, examples: Sequence[str] = ()) -> gr.Blocks:
             gr.HTML(
                 value={},
                 html_template=asset("article.html"),
-                js_on_load=asset("article.js"),
+                js_on_load=asset("make.js") + asset("article.js"),
                 apply_default_css=False,
                 server_functions=[get_article],
                 elem_id="article",
@@ -102,7 +104,11 @@ def build(engine: Engine, *, examples: Sequence[str] = ()) -> gr.Blocks:
         )
         chat.halt(None, cancels=[asked])
         chat.fresh(
-            lambda: [], outputs=[history], cancels=[asked], show_progress="hidden", queue=False, api_visibility="private"
+            lambda: [],
+            outputs=[history],
+            show_progress="hidden",
+            queue=False,
+            api_visibility="private",
         )
     page.queue(default_concurrency_limit=STREAMS)
     return page
@@ -121,18 +127,18 @@ def answer(
 ) -> Iterator[tuple[JSON, list[dict[str, str]]]]:
     """Yield the growing turn, at most one in a beat, beside the history that the next question will have."""
     turn = Turn(turn_id)
-    began = sent = time.perf_counter()
+    began = time.perf_counter()
     try:
-        for item in engine.stream(question, history=tuple(history)):
-            if isinstance(item, Answer):
-                said = [{"role": "user", "content": question}, {"role": "assistant", "content": item.text}]
-                history = [*history, *said][-MEMORY:]
-                turn.finish(item, engine.stats(), time.perf_counter() - began)
-                continue
-            first = not turn.pieces
-            turn.add(item)
-            if first or time.perf_counter() - sent >= BEAT:
-                sent = time.perf_counter()
+        # Gradio takes each item of a generator on whichever thread is free; an engine may need to stay on one.
+        for items in paced(engine.stream(question, history=tuple(history)), BEAT):
+            for item in items:
+                if isinstance(item, Answer):
+                    said = [{"role": "user", "content": question}, {"role": "assistant", "content": item.text}]
+                    history = [*history, *said][-MEMORY:]
+                    turn.finish(item, engine.stats(), time.perf_counter() - began)
+                else:
+                    turn.add(item)
+            if turn.end is None:
                 yield turn.value(), history
     except RagError as error:
         turn.fail(str(error))
@@ -154,9 +160,7 @@ def head() -> str:
 
 
 @contextmanager
-def running(
-    engine: Engine, *, host: str = "127.0.0.1", port: int = 0, examples: Sequence[str] = ()
-) -> Iterator[str]:
+def running(engine: Engine, *, host: str = "127.0.0.1", port: int = 0, examples: Sequence[str] = ()) -> Iterator[str]:
     """Serve the page during a `with` block and return its address; port 0 is any free one.
 
     Raises RagError when the host is not this machine alone, or the port cannot be had.
@@ -222,6 +226,7 @@ def launch_options(host: str, port: int) -> dict[str, Any]:
 def serve(engine: Engine, *, host: str = "127.0.0.1", port: int = 7860, examples: Sequence[str] = ()) -> None:
     """Serve the page until interrupted; says where on standard error.  Raises RagError as `running` does."""
     with running(engine, host=host, port=port, examples=examples) as address:
-        print(f"Footnote is at {address}", file=sys.stderr, flush=True)
+        sys.stderr.write(f"Footnote is at {address}\n")
+        sys.stderr.flush()
         while True:
             time.sleep(3600)

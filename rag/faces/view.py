@@ -59,7 +59,7 @@ class Turn:
         self.end = {"outcome": "failed", "message": message}
 
     def value(self) -> JSON:
-        """Return the turn as the page draws it; a new value each time, since Gradio sends what differs from the last."""
+        """Return the turn as the page draws it: a new value each time, since Gradio sends what differs."""
         return {
             "turn": self.id,
             "pieces": list(self.pieces),

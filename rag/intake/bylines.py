@@ -8,17 +8,22 @@ from datetime import date
 
 from rag.intake.dates import LONGEST, find_dates
 
-_PARTICLES = frozenset(
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_PARTICLES = _words(
     "de da do dos das di du del della der den des van von vom zu zur zum af av la le lo las los el al ul ur"
-    " bin ibn bint ben ter ten te e y i of-the und d' o' st. san mac".split()
+    " bin ibn bint ben ter ten te e y i of-the und d' o' st. san mac"
 )
-_HONORIFICS = frozenset(
+_HONORIFICS = _words(
     "dr prof professor sir dame lord lady mr mrs ms miss mx rev reverend fr sr gen general col colonel capt"
-    " captain lt maj major sgt amb ambassador sen senator rep judge justice rabbi imam sheikh".split()
+    " captain lt maj major sgt amb ambassador sen senator rep judge justice rabbi imam sheikh"
 )
-_SUFFIXES = frozenset("jr sr ii iii iv phd ph.d md m.d esq obe mbe cbe qc kc dphil msc ma ba llm".split())
+_SUFFIXES = _words("jr sr ii iii iv phd ph.d md m.d esq obe mbe cbe qc kc dphil msc ma ba llm")
 # Words that stand in titles and never in a person's name.
-_TITLE_WORDS = frozenset(
+_TITLE_WORDS = _words(
     "the a an and or of in on at to for from with without by as is are was were be been has have had do does"
     " did how why what when where who which this that these those not no new old its it their our your his her"
     " my we you they i'm can could will would should may after before between over under into against about"
@@ -26,13 +31,19 @@ _TITLE_WORDS = frozenset(
     " introduction conclusion background summary analysis contents comments photo image share read posted"
     " published monday tuesday wednesday thursday friday saturday sunday january february march april june july"
     " august september october november december university institute department press journal magazine times"
-    " street road city river north south east west northern southern eastern western world".split()
+    " street road city river north south east west northern southern eastern western world"
 )
-_ROLES = frozenset(
+_ROLES = _words(
     "staff writer reporter correspondent editor columnist analyst associate senior contributor contributing editorial"
     " director fellow researcher lecturer chief special guest bureau agency agencies university college school"
     " institute press post news times herald tribune reuters afp ap bbc cnn npr dpa magazine review center centre"
-    " foundation society council desk team".split()
+    " foundation society council desk team"
+)
+_AFFILIATED = re.compile(
+    r"special\s+(?:to|for)\s.+|for\s+the\s.+|(?:.*\s)?(?:writer|reporter|correspondent|editor|columnist|analyst|contributor|critic"
+    r"|fellow|professor|lecturer|researcher|intern|bureau\s+chief|staff|news\s+service|associated\s+press|reuters|afp|economist)"
+    r"(?:,?\s+(?:at|of|for|in|with)?\s*(?:the\s+)?[A-Z].*)?",
+    re.IGNORECASE,
 )
 _TAKEN_OFF = re.compile(r"(?:(?:dr|prof|professor|mr|mrs|ms)\b\.?\s+)+(?=\S)", re.IGNORECASE)
 _LETTER = r"[^\W\d_]"
@@ -130,6 +141,15 @@ def read_names(text: str) -> tuple[str, ...]:
     return tuple(names)
 
 
+def is_affiliation(line: str) -> bool:
+    """Return whether a line under a byline says who the author works for, or as what.
+
+    >>> is_affiliation("Senior Correspondent"), is_affiliation("Special to the Gull"), is_affiliation("Low Tide")
+    (True, True, False)
+    """
+    return len(line) <= 80 and len(line.split()) <= 9 and bool(_AFFILIATED.fullmatch(line.strip(_EDGES)))
+
+
 def _authors(rest: str, *, dated: bool) -> tuple[tuple[str, ...], bool, bool]:
     # Returns the authors, whether the line calls them so, and whether nothing unexplained is left over.
     by = _BY.match(rest)
@@ -189,6 +209,8 @@ def _is_name(text: str) -> bool:
             continue
         if not _TOKEN.fullmatch(token) or not token[0].isupper():
             # al-Rashid and d'Arc start low and are no less names.
+            if re.fullmatch(r"[’'‘](?:t|s|n)|d[’']", token):
+                continue
             if not (re.match(r"(?:al|el|ul|bin|d|l|o|de|ad|an|as|ash|ur)[-’'‐‑]", token) and _TOKEN.fullmatch(token)):
                 return False
         if plain in _TITLE_WORDS:

@@ -12,7 +12,7 @@ _FILE = re.compile(
 )
 _CREDIT = re.compile(
     r"[\[(]?(?:(?:photo(?:graph)?s?|images?|pictures?|illustrations?|artwork|graphics?|foto|cover)\s*(?:credits?)?"
-    r"\s*(?:(?:courtesy\s+)?(?:by|of|courtesy|via|from)\b|courtesy|[:©]|/)|(?:photo|image|picture)\s+credits?\b|credits?\s*:"
+    r"\s*(?:courtesy\b|(?:by|via|from)\b|[:©]|/)|(?:photo|image|picture)\s+credits?\b|credits?\s*:"
     r"|courtesy\s+of|(?:getty images|shutterstock|istock|unsplash|wikimedia commons|reuters|ap photo|afp)\b.{0,30}$)"
     r".{0,90}",
     re.IGNORECASE,
@@ -54,11 +54,9 @@ _SPAMBOTS = re.compile(
     re.IGNORECASE,
 )
 # A caption that lost its line: lower-case words stuck to the full stop of the paragraph above it.
-_STUCK = re.compile(r"(?<=[^\W\d_]{3}[.!?])(?!(?:com|org|net|gov|edu|io|js|py|md|txt|html?|pdf)\b)[a-z]{2,}(?: [a-z0-9]+){2,9}$")
-
-SHORT = 240
-"""No line longer than this is furniture by its own look."""
-
+_STUCK = re.compile(
+    r"(?<=[^\W\d_]{3}[.!?])(?!(?:com|org|net|gov|edu|io|js|py|md|txt|html?|pdf)\b)[a-z]{2,}(?: [a-z0-9]+){2,9}$"
+)
 Closing = Literal["shelved", "pressed"]
 
 

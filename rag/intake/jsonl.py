@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from datetime import date
 from collections.abc import Iterator
+from datetime import date
 from typing import IO
 
 from rag.errors import InvalidArticle, UnreadablePage
@@ -63,30 +63,30 @@ def _article(page: Page, line: bytes) -> Article:
     except (ValueError, RecursionError) as error:
         raise UnreadablePage(f"no usable JSON ({' '.join(str(error).split())[:80]}): correct it") from error
     if not isinstance(value, dict):
-        raise UnreadablePage(f"a JSON {type(value).__name__}, not an object: write {{\"_id\": …, \"text\": …}}")
+        raise UnreadablePage(f'a JSON {type(value).__name__}, not an object: write {{"_id": …, "text": …}}')
     text = value.get("text")
     if not isinstance(text, str):
-        raise UnreadablePage("it has no \"text\" of type string: add one")
-    id = as_id(value.get("_id"), "\"_id\"")
+        raise UnreadablePage('it has no "text" of type string: add one')
+    id = as_id(value.get("_id"), '"_id"')
     if not id:
-        raise UnreadablePage("it has no \"_id\": add one")
+        raise UnreadablePage('it has no "_id": add one')
     text = clean(text).strip()
     if not text:
-        raise UnreadablePage("its \"text\" is empty: fill it or remove the line")
+        raise UnreadablePage('its "text" is empty: fill it or remove the line')
     metadata = value.get("metadata")
     if metadata is None:
         metadata = {}
     if not isinstance(metadata, dict):
-        raise UnreadablePage(f"its \"metadata\" is a {type(metadata).__name__}: write an object")
-    title = as_words(value.get("title"), "\"title\"")
+        raise UnreadablePage(f'its "metadata" is a {type(metadata).__name__}: write an object')
+    title = as_words(value.get("title"), '"title"')
     return Article(
         id=id,
         title=title or made_title(text),
         title_made=not title,
         text=text,
-        authors=as_authors(_first(metadata, "authors", "author"), "metadata \"authors\""),
+        authors=as_authors(_first(metadata, "authors", "author"), 'metadata "authors"'),
         published=_published(_first(metadata, "published", "date")),
-        url=as_words(metadata.get("url"), "metadata \"url\"") or None,
+        url=as_words(metadata.get("url"), 'metadata "url"') or None,
         source=page.name,
     )
 
@@ -98,6 +98,6 @@ def _first(fields: dict[str, object], *names: str) -> object:
 def _published(value: object) -> date | None:
     # Corpora carry the dates that a crawler took for dates: a wrong one costs the date, not the article.
     try:
-        return as_published(value, "metadata \"published\"")
+        return as_published(value, 'metadata "published"')
     except UnreadablePage:
         return None

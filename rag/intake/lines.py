@@ -6,12 +6,13 @@ import re
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from rag.intake.bylines import Byline, read_byline, read_names
+from rag.intake.bylines import Byline, is_affiliation, read_byline, read_names
 from rag.intake.furniture import closing, is_picture, opens_footer
 from rag.intake.sections import inline_label, marked_heading, usual
 
 Kind = Literal[
-    "rule", "byline", "date", "name", "shelved", "pressed", "picture", "footer", "heading", "labelled", "short", "other", "prose"
+    "rule", "byline", "date", "name", "role",
+    "shelved", "pressed", "picture", "footer", "heading", "labelled", "short", "other", "prose"
 ]  # fmt: skip
 
 TITLE = 150
@@ -65,7 +66,7 @@ def read_lines(page: str) -> list[Line]:
     raw = _joined(page, _spans(page))
     common = set(_WORD.findall(page))
     lines = [_line(page, start, end, gap, indent, common) for start, end, gap, indent in raw]
-    return _together(lines)
+    return _together(_without_underlines(lines))
 
 
 def looks_like_title(text: str) -> bool:
@@ -174,8 +175,17 @@ def _is_ordinary(names: tuple[str, ...], common: set[str]) -> bool:
     return seen >= 2 or seen * 2 > len(words)
 
 
+def _without_underlines(lines: list[Line]) -> list[Line]:
+    # A rule right under a short line is no break: it marks the line as a heading.
+    kept = lines[:1]
+    for line in lines[1:]:
+        if not (_UNDERLINE.fullmatch(line.text) and not line.gap and kept[-1].kind in ("short", "name", "heading")):
+            kept.append(line)
+    return kept
+
+
 def _together(lines: list[Line]) -> list[Line]:
-    # "By" on a line of its own, and "and NAME" on the line after a byline, belong to their neighbours.
+    # "By" on a line of its own, and "and NAME" or "Staff Writer" under a byline, belong to their neighbours.
     for n, (above, below) in enumerate(zip(lines, lines[1:], strict=False)):
         if below.byline and not below.byline.strong and below.byline.authors and _ALONE_BY.fullmatch(above.text):
             byline = replace(below.byline, strong=True)
@@ -186,4 +196,10 @@ def _together(lines: list[Line]) -> list[Line]:
             if names:
                 byline = Byline(names, strong=True, dated=False, published=None, updated=None)
                 lines[n + 1] = replace(below, kind="byline", byline=byline)
+        elif (
+            lines[n].kind in ("byline", "name")
+            and below.kind in ("name", "short", "other")
+            and is_affiliation(below.text)
+        ):
+            lines[n + 1] = replace(below, kind="role", byline=None)
     return lines

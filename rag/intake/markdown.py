@@ -13,7 +13,10 @@ from markdown_it.token import Token
 from rag.errors import UnreadablePage
 
 # Template tags of site generators; code spans and fences show them on purpose.
-_LIQUID = re.compile(r"(?P<code>(?<!`)(`{1,3})(?!`)[^`\n]{0,400}\2(?!`))|\{%[^%]{0,2000}(?:%(?!\})[^%]{0,2000}){0,20}%\}|\{\{[^{}\n]{0,400}\}\}")
+_LIQUID = re.compile(
+    r"(?P<code>(?<!`)(`{1,3})(?!`)[^`\n]{0,400}\2(?!`))"
+    r"|\{%[^%]{0,2000}(?:%(?!\})[^%]{0,2000}){0,20}%\}|\{\{[^{}\n]{0,400}\}\}"
+)
 _FENCE = re.compile(r" {0,3}(?P<mark>`{3,}|~{3,})")
 _FRONT = re.compile(r"---[ \t]*\n")
 _FRONT_END = re.compile(r"^(?:---|\.\.\.)[ \t]*$", re.MULTILINE)

@@ -171,11 +171,11 @@ class _Run:
         """Read everything and store it, a group of articles at a time."""
         group: list[_Cut] = []
         waiting = 0
-        # Bytes are the only measure of work that is known before reading.
-        sizes = [i.value.path.stat().st_size if isinstance(i.value, Page) and i.value.path.exists() else 1 for i in items]
-        total, before = sum(sizes), 0
-        for item, size in zip(items, sizes, strict=True):
-            for article, at in self._articles(item):
+        total = sum(_records(item.value) for item in items)
+        done = 0
+        for item in items:
+            one_each = isinstance(item.value, Page) and item.value.kind == "jsonl"
+            for article in self._articles(item):
                 cut = self._new(article, item.origin)
                 if cut:
                     group.append(cut)
@@ -183,10 +183,11 @@ class _Run:
                 if waiting >= GROUP_TEXTS:
                     self._store(group)
                     group, waiting = [], 0
-                self._report("reading", before + round(at * size), total, "bytes")
-            before += size
+                done += one_each
+                self._report("articles", done, total, "pages")
+            done += not one_each
         self._store(group)
-        self._report("done", total, total, "bytes")
+        self._report("articles", total, total, "pages")
 
     def prune(self, items: Sequence[Item]) -> None:
         """Remove articles that came from one of these sources and are no longer there."""
@@ -201,19 +202,19 @@ class _Run:
                         self.target.remove(id)
                     self.tally.removed += 1
 
-    def _articles(self, item: Item) -> Iterator[tuple[Article, float]]:
-        """Yield the item's articles, each with the share of the item that is read."""
+    def _articles(self, item: Item) -> Iterator[Article]:
+        """Yield the item's articles; what cannot be read goes into the report."""
         if isinstance(item.value, Failure):
             self.tally.failed.append(item.value)
         elif isinstance(item.value, Article):
-            yield item.value, 1.0
+            yield item.value
         else:
             limits = self.settings.limits
             for found in read(item.value, max_page=limits.page_bytes, max_line=limits.line_bytes):
                 if isinstance(found, Failure):
                     self.tally.failed.append(found)
                 else:
-                    yield found, 0.5
+                    yield found
 
     def _new(self, article: Article, origin: str) -> _Cut | None:
         """Return the article cut up, or None when the store has it as it is or it cannot be taken."""
@@ -286,6 +287,17 @@ class _Run:
     def _report(self, stage: str, done: int, total: int, unit: str) -> None:
         if self.on_progress:
             self.on_progress(Progress(stage, done, total, unit, time.monotonic() - self.began))
+
+
+def _records(value: Page | Article | Failure) -> int:
+    """Return how many records a page holds, as far as can be told without reading it: the measure of progress."""
+    if not isinstance(value, Page) or value.kind != "jsonl":
+        return 1
+    try:
+        with value.path.open("rb") as f:
+            return max(sum(block.count(b"\n") for block in iter(lambda: f.read(1 << 20), b"")), 1)
+    except OSError:
+        return 1  # Reading it properly reports what is wrong with it.
 
 
 def key(model_digest: str, text: str) -> bytes:

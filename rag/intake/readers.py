@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from urllib.parse import quote
@@ -14,7 +15,7 @@ from rag.intake.bylines import read_byline
 from rag.intake.fields import Known, from_front_matter
 from rag.intake.jsonl import read_records
 from rag.intake.markdown import Block, front_matter, render
-from rag.intake.sections import spans
+from rag.intake.sections import make_sections
 from rag.intake.sources import Kind, Page
 from rag.intake.split import Piece, made_title, split
 from rag.intake.text import clean, fold
@@ -95,9 +96,7 @@ def _html_page(page: Page, data: bytes) -> Iterator[Article]:
         _refuse_binary(data)
         found = extract(data)
     pieces = split(clean(found.text))
-    known = Known(
-        title=found.title, authors=found.authors, published=found.published, url=found.url or None
-    )
+    known = Known(title=found.title, authors=found.authors, published=found.published, url=found.url or None)
     if len(pieces) > 1:
         known = Known(url=known.url)
     yield from _articles(page, pieces, known)
@@ -133,7 +132,8 @@ def _split_ids(base: str, pieces: list[Piece]) -> list[str]:
     for words in (_OPENING_WORDS, 8, 12, 20, 40):
         for n in open_:
             ids[n] = f"{base}#{_slug(pieces[n], words)}"
-        open_ = [n for n in open_ if ids.count(ids[n]) > 1]
+        times = Counter(ids)
+        open_ = [n for n in open_ if times[ids[n]] > 1]
     for n in open_:
         piece = pieces[n]
         whole = f"{piece.title}\n{piece.published}\n{piece.authors}\n{piece.text}"
@@ -209,7 +209,7 @@ def _joined(blocks: list[Block]) -> tuple[str, tuple[Section, ...]]:
             heads.append((block.text, at, at + len(block.text)))
         at += len(block.text)
     text = "".join(parts)
-    return text, spans(text, heads)
+    return text, make_sections(text, heads)
 
 
 _READERS: dict[Kind, Callable[[Page, bytes], Iterator[Article]]] = {

@@ -62,7 +62,7 @@ def marked_heading(line: str) -> str | None:
     return match["name"] if match else None
 
 
-def spans(text: str, headings: Sequence[tuple[str, int, int]]) -> tuple[Section, ...]:
+def make_sections(text: str, headings: Sequence[tuple[str, int, int]]) -> tuple[Section, ...]:
     """Return the sections of a text whose headings stand at [start:end], each given with its own words.
 
     A section runs from after its heading to the next one; what precedes the first is in no section.

@@ -69,7 +69,7 @@ def pages(source: str | Path) -> Iterator[Page | Failure]:
 
 def _absolute(source: str | Path) -> Path:
     # Not resolved: messages show the path as the caller knows it, links and all.
-    return Path(os.path.abspath(Path(source).expanduser()))
+    return Path(source).expanduser().absolute()
 
 
 def _file(path: Path) -> Page:

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
+from rag.intake.boundaries import find_heads
 from rag.intake.furniture import is_biography, is_label_of_biography, without_notices
-from rag.intake.heads import Head, find_closers, find_heads
+from rag.intake.heads import Head, find_closers
 from rag.intake.lines import Line, ends_sentence, read_lines
-from rag.intake.sections import inline_label, label_end, spans, usual
+from rag.intake.sections import inline_label, label_end, make_sections, usual
 from rag.types import Section
 
 TITLE_LENGTH = 80
+"""About where a made title is cut."""
+
+# A footer may hold this many characters of paragraphs: more is an article's own text under such a heading.
+_FOOTER = 900
+_FOOTER_ALONE = 160
 _FIRST_SENTENCE = re.compile(r"[.!?…][\"'”’»)]*(?=\s+[\"'“‘«(]*[^\W\d_a-zß-ÿ])")
 
 
@@ -47,16 +53,18 @@ def split(text: str) -> list[Piece]:
     several = len(heads) > 1 or bool(heads and heads[0].lo > first_body)
     if not several:
         head = _sole_head(lines, heads[0] if heads else None)
-        before = [line for line in lines[: head.lo] if not line.kind == "rule"]
-        piece = _piece(text, before, lines, head, len(lines), set(), several=False, last=True)
+        before = [line for line in lines[: head.lo] if line.kind != "rule"]
+        end = len(lines) if head.end is None else head.end
+        piece = _piece(text, before, lines, head, end, set(), several=False, last=True)
         return [piece] if piece else []
     pieces: list[Piece] = []
     if heads[0].lo > first_body:
         opening = _sole_head(lines[: heads[0].lo], None)
         pieces += _some(_piece(text, [], lines, opening, heads[0].lo, closers, several=True, last=False))
     for n, head in enumerate(heads):
-        end = heads[n + 1].lo if n + 1 < len(heads) else len(lines)
-        pieces += _some(_piece(text, [], lines, head, end, closers, several=True, last=end == len(lines)))
+        last = n + 1 == len(heads)
+        end = head.end if head.end is not None else len(lines) if last else heads[n + 1].lo
+        pieces += _some(_piece(text, [], lines, head, end, closers, several=True, last=last))
     return pieces
 
 
@@ -79,26 +87,41 @@ def _some(piece: Piece | None) -> list[Piece]:
 
 def _sole_head(lines: list[Line], top: Head | None) -> Head:
     # On a page of one article a lone capitalised line at the top is its title, not an author.
-    if top is None or (top.title is None and not top.strong and not top.dated):
+    if top is None or (top.title is None and not top.strong and not top.dated and top.end is None):
         first = 0
         if lines[first].kind in ("short", "name") and len(lines) > 1 and lines[first + 1].kind != "byline":
             return Head(first, first + 1, first)
         return Head(0, 0, None)
+    if top.dated and not top.authors and sum(line.kind == "date" for line in lines[top.hi :]) > 1:
+        # The first of several dates on lines of their own opens a calendar: it does not date the article.
+        return replace(top, hi=top.lo + 1, published=None) if top.title == top.lo else Head(0, 0, None)
     return top
 
 
 def _piece(
-    page: str, before: list[Line], lines: list[Line], head: Head, end: int, closers: set[int], *, several: bool, last: bool
+    page: str,
+    before: list[Line],
+    lines: list[Line],
+    head: Head,
+    end: int,
+    closers: set[int],
+    *,
+    several: bool,
+    last: bool,
 ) -> Piece | None:
     # Lines that stand inside the head and are neither title, byline nor date are part of the text (a subtitle).
-    inside = [lines[n] for n in range(head.lo, head.hi) if n != head.title and lines[n].kind in ("short", "other")]
+    given = next((n for n in range(head.lo, head.hi) if lines[n].is_anchor and n != head.title), head.hi)
+    above = [lines[n] for n in range(head.lo, given) if n != head.title]
+    inside = [line for line in above if line.kind in ("short", "other", "prose")]
     body = before + inside + [lines[n] for n in range(head.hi, end) if n not in closers]
     if several and last and closers:
         beyond = max(closers)
-        tail = [lines[n] for n in range(beyond + 1, end)] if beyond >= head.hi else []
-        if sum(len(line.text) for line in tail) <= 3000:
+        if beyond >= head.hi and _is_page_end(lines[beyond + 1 : end]):
             body = [line for line in body if line.start < lines[beyond].start]
-    text, sections = _assemble(page, _without_edges(_without_furniture(body, head.authors, several=several)))
+    body = _without_edges(_without_furniture(body, head.authors, several=several))
+    if several and not last and len(body) > 1 and _is_kicker(body[-1]):
+        body = _without_edges(body[:-1])
+    text, sections = _assemble(page, body)
     if not text and not several:
         # A page that is nothing but a heading or a credit still says something.
         text, sections = _assemble(page, lines)
@@ -113,6 +136,10 @@ def _without_furniture(body: list[Line], authors: tuple[str, ...], *, several: b
     prose = 0
     skip = False
     total = len(body)
+    # How much text of paragraphs stands below each line.
+    below = [0] * (total + 1)
+    for n in range(total - 1, -1, -1):
+        below[n] = below[n + 1] + len(body[n].text) * body[n].is_body
     for n, line in enumerate(body):
         if skip:
             skip = False
@@ -121,33 +148,41 @@ def _without_furniture(body: list[Line], authors: tuple[str, ...], *, several: b
         near_end = n >= total - 4 or n >= 0.6 * total
         if line.kind == "picture":
             continue
-        if line.kind == "footer" and prose and _is_footer(body[n + 1 :], several=several):
+        if line.kind == "footer" and prose and below[n] <= (_FOOTER if several else _FOOTER_ALONE):
             break
         if prose and near_end and is_biography(line.text, authors if n >= total - 4 and prose > 1 else ()):
             skip = is_label_of_biography(line.text)
             continue
-        if _is_crumb(kept, line, body[n + 1] if n + 1 < total else None):
+        if _is_crumb(kept, line, body[n + 1] if n + 1 < total else None, several=several):
             continue
         prose += line.is_body
         kept.append(line)
     return kept
 
 
-def _is_footer(rest: list[Line], *, several: bool) -> bool:
-    paragraphs = [line for line in rest if line.is_body]
-    return sum(len(p.text) for p in paragraphs) <= (900 if several else 160)
-
-
-def _is_crumb(kept: list[Line], line: Line, below: Line | None) -> bool:
-    # A caption that lost its picture: a few words alone between paragraphs, low of case or above a labelled one.
+def _is_crumb(kept: list[Line], line: Line, below: Line | None, *, several: bool) -> bool:
+    # A caption that lost its picture: a few words alone between paragraphs, above a labelled one or low of case.
     if line.kind not in ("short", "other", "name") or len(line.text.split()) > 7 or not kept or below is None:
         return False
     if not kept[-1].is_body or not below.is_body or not line.gap or line.apart:
         return False
     if below.kind == "labelled" and usual(inline_label(below.text) or ""):
         return not line.text.isupper() and not line.text.startswith("#") and not ends_sentence(line.text)
-    low = next((c for c in line.text if c.isalpha()), "A").islower()
-    return low and line.text[-1].isalnum() and ends_sentence(kept[-1].text) and line.text[0].isalpha()
+    low = next((c for c in line.text if c.isalpha()), "A").islower() and "://" not in line.text
+    return several and low and line.text[-1].isalnum() and ends_sentence(kept[-1].text) and line.text[0].isalpha()
+
+
+def _is_page_end(tail: list[Line]) -> bool:
+    # Below the last closing line the page's own words follow, unless there is a paragraph under nothing like a footer.
+    first = next((n for n, line in enumerate(tail) if line.is_body), None)
+    if first is None:
+        return True
+    return any(line.kind == "footer" for line in tail[:first]) and sum(len(x.text) for x in tail if x.is_body) <= 3000
+
+
+def _is_kicker(line: Line) -> bool:
+    # The department in capitals above the next article's title.
+    return line.kind in ("short", "name") and line.text.isupper() and len(line.text.split()) <= 3
 
 
 def _without_edges(body: list[Line]) -> list[Line]:
@@ -181,7 +216,7 @@ def _assemble(page: str, body: list[Line]) -> tuple[str, tuple[Section, ...]]:
         parts.append(raw)
         at += len(raw)
     text = "".join(parts)
-    return text, spans(text, headings)
+    return text, make_sections(text, headings)
 
 
 def _labels(body: list[Line]) -> set[str]:

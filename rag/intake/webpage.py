@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
+from typing import Protocol
 
 import trafilatura
-from lxml.etree import _Element
 
 from rag.errors import UnreadablePage
 from rag.intake.bylines import read_names
@@ -19,8 +20,21 @@ _DATES = {"original_date": True, "extensive_search": False, "outputformat": "%Y-
 
 _ACCOUNTS = frozenset({"username", "admin", "administrator", "author", "user", "guest", "editor", "webmaster"})
 _MONTH = re.compile(
-    r"(?<=\S\s\S)(?P<rest>\S*) (?:January|February|March|April|May|June|July|August|September|October|November|December)$"
+    r"(?<=\S\s\S)(?P<rest>\S*)"
+    r" (?:January|February|March|April|May|June|July|August|September|October|November|December)$"
 )
+
+
+class _Element(Protocol):
+    """An element as lxml gives it; its package brings no types."""
+
+    tag: object
+    text: str | None
+    tail: str | None
+
+    def get(self, name: str) -> str | None: ...
+    def __iter__(self) -> Iterator[_Element]: ...
+    def __reversed__(self) -> Iterator[_Element]: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ removed there and not yet here), so whoever asks checks every row against its ow
 
 from __future__ import annotations
 
+import atexit
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
@@ -54,7 +55,11 @@ def open_index(folder: Path, *, create: bool = False) -> tantivy.Index:
 def open_copy(folder: Path) -> tantivy.Index:
     """Return the index of a folder that cannot be written, over a temporary copy: opening takes a lock file."""
     copy = Path(tempfile.mkdtemp(prefix="footnote-lexical-"))
-    shutil.copytree(folder, copy, dirs_exist_ok=True)
+    atexit.register(shutil.rmtree, copy, ignore_errors=True)
+    for path in folder.iterdir():
+        if path.suffix != ".lock":
+            # Without the modes of the originals, which would forbid the lock here too.
+            shutil.copyfile(path, copy / path.name)
     return open_index(copy)
 
 

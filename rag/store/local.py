@@ -185,6 +185,8 @@ class LocalTransaction:
                 [(r, ord, p.start, p.end, names[p.section], p.key) for r, p in zip(rows, passages, strict=True)],
             )
             self._db.executemany("INSERT OR IGNORE INTO used VALUES (?, ?)", [(article.id, k) for k in keys])
+            # A text may come back in the transaction that removed it.
+            self._db.executemany("DELETE FROM forget WHERE key = ?", [(k,) for k in keys])
         self._lexical().add(rows, article.title, [article.text[p.start : p.end] for p in passages])
 
     def remove(self, id: str) -> None:

@@ -8,7 +8,9 @@ treats what an engine may send; it says nothing about how well any engine answer
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
 
 from rag.errors import InvalidQuestion, UnknownArticle
 from rag.types import (
@@ -35,7 +37,7 @@ HOSTILE = Article(
     id="notes/hostile#1",
     title="Fox & <i>Friends</i> ${alert(2)} {{7*7}}",
     authors=("Ada <script>alert(3)</script>", "עדה"),
-    published="2024-02-29",  # type: ignore[arg-type]
+    published=date(2024, 2, 29),
     url="javascript:alert(4)",
     text=(
         "😀😀 Opening words with emoji 👩‍👩‍👧 before the span.\n\n"
@@ -50,15 +52,17 @@ HARBOUR = Article(
     id="harbour-lights",
     title="How the harbour of Ostrava Bay learned to see at night",
     authors=("Mirela Osei", "Tomas Lindqvist"),
-    published="2023-11-08",  # type: ignore[arg-type]
+    published=date(2023, 11, 8),
     url="https://example.org/harbour-lights",
     text=(
         "For two hundred years the pilots of Ostrava Bay steered by a single oil lamp on the north mole. "
         "In fog it was worth nothing, and the parish books count the wrecks.\n\n"
         "The first change came in 1911, when the town council bought two lenses from a bankrupt lighthouse board. "
-        "One was set on the north mole and one on Gull Rock, so that a pilot who kept the lights in line held the deep channel.\n\n"
-        "The second change was quieter. In 1934 the harbour master, Ines Calloway, had the lamps put on separate circuits, "
-        "each with its own battery. When the storm of that winter cut the mains, both lights burned through the night.\n\n"
+        "One was set on the north mole and one on Gull Rock, so that a pilot who kept the lights in line "
+        "held the deep channel.\n\n"
+        "The second change was quieter. In 1934 the harbour master, Ines Calloway, had the lamps put on separate "
+        "circuits, each with its own battery. When the storm of that winter cut the mains, both lights burned "
+        "through the night.\n\n"
         "Today the lights are kept by volunteers. They say that the old lenses need cleaning every nine days, "
         "and that nobody has found a better way to do it than vinegar and a linen cloth.\n\n"
         "A proposal to replace the lenses with diodes was voted down twice, most recently in 2019."
@@ -68,11 +72,11 @@ TRADE = Article(
     id="pilots",
     title="The pilots' trade",
     authors=("Jun Abara",),
-    published="2021-05-30",  # type: ignore[arg-type]
+    published=date(2021, 5, 30),
     text=(
-        "A pilot's licence for the bay takes four years. The last examination is held at night and without instruments.\n\n"
-        "The guild counts nineteen pilots, seven of them women. Its records say that the lights were on one circuit until 1936, "
-        "two years later than the harbour's own account."
+        "A pilot's licence for the bay takes four years. The last examination is held at night without instruments.\n\n"
+        "The guild counts nineteen pilots, seven of them women. Its records say that the lights were on one circuit "
+        "until 1936, two years later than the harbour's own account."
     ),
 )
 ARTICLES = {a.id: a for a in (HOSTILE, HARBOUR, TRADE)}
@@ -100,6 +104,7 @@ class ForcedEngine:
     """Streams sentences chosen by a word of the question.
 
     - "hostile": a citation of the hostile article;
+    - "endless": words that come until the stream is left, or patience ends;
     - "gate": the second sentence waits until `gate` is set;
     - "nothing": abstains; "fail": an error of ours; "crash": a programming error;
     - anything else: the harbour, and with "repeat" the question is said again first.
@@ -122,6 +127,11 @@ class ForcedEngine:
         if "crash" in question:
             raise ZeroDivisionError("on purpose")
         try:
+            if "endless" in question:
+                end = time.monotonic() + PATIENCE
+                while time.monotonic() < end:
+                    yield Text("on and ")
+                    time.sleep(0.02)
             outcome, said, hits = script(question)
             for i, (sentence, citations) in enumerate(said):
                 if i and "gate" in question:
@@ -150,14 +160,18 @@ class ForcedEngine:
 def script(question: str) -> tuple[Outcome, list[Said], tuple[Hit, ...]]:
     """Return what is said to a question."""
     if "hostile" in question:
-        return "answered", [
-            ("It says so <b>here</b> ${alert(8)}.", (cite(1, HOSTILE, HOSTILE_QUOTE),)),
-            ("And once more.", (cite(2, HARBOUR, "In fog it was worth nothing"), cite(1, HOSTILE, HOSTILE_QUOTE))),
-        ], ()
+        return (
+            "answered",
+            [
+                ("It says so <b>here</b> ${alert(8)}.", (cite(1, HOSTILE, HOSTILE_QUOTE),)),
+                ("And once more.", (cite(2, HARBOUR, "In fog it was worth nothing"), cite(1, HOSTILE, HOSTILE_QUOTE))),
+            ],
+            (),
+        )
     if "nothing" in question:
         refusal = "The articles do not say. What comes nearest is below."
         hits = (
-            hit(1, HARBOUR, "A proposal to replace the lenses with diodes was voted down twice, most recently in 2019."),
+            hit(1, HARBOUR, HARBOUR.text.rpartition("\n")[2]),
             hit(2, TRADE, "A pilot's licence for the bay takes four years."),
         )
         return "abstained", [(refusal, ())], hits

@@ -1,5 +1,4 @@
 // The article beside the chat, or over it on a phone. Its text arrives in three strings and stays text.
-const find = (selector) => element.querySelector(selector);
 const dialog = find('dialog');
 const title = find('h2');
 const by = find('.by');
@@ -17,18 +16,6 @@ let button = () => null;
 let asked = 0;
 let here = false;
 
-function make(tag, value) {
-  const node = document.createElement(tag);
-  node.textContent = value;
-  return node;
-}
-
-function readable(published) {
-  const [year, month, day] = published.split('-').map(Number);
-  const date = new Date(Date.UTC(year, month - 1, day));
-  return date.toLocaleDateString('en', { day: 'numeric', month: 'long', year: 'numeric', timeZone: 'UTC' });
-}
-
 function raise() {
   here = true;
   if (dialog.open) return;
@@ -39,10 +26,8 @@ function raise() {
 }
 
 function describe(item) {
-  title.replaceChildren(make('bdi', item.title));
-  by.replaceChildren();
-  item.authors.forEach((author, i) => by.append(i ? ', ' : '', make('bdi', author)));
-  if (item.published) by.append(item.authors.length ? ' · ' : '', readable(item.published));
+  title.replaceChildren(make('bdi', '', item.title));
+  by.replaceChildren(byline(item));
   place.textContent = kind + ' ' + (index + 1) + ' of ' + items.length;
   // A disabled button would drop the focus of whoever is paging; this one stays and does nothing.
   previous.setAttribute('aria-disabled', String(index === 0));
@@ -57,7 +42,7 @@ async function show() {
   const ticket = ++asked;
   describe(item);
   original.hidden = true;
-  text.replaceChildren(make('p', 'Opening the article'));
+  text.replaceChildren(make('p', '', 'Opening the article'));
   text.setAttribute('aria-busy', 'true');
   window.dispatchEvent(new CustomEvent('footnote:shown', { detail: button(item) }));
   let article = null;
@@ -70,8 +55,7 @@ async function show() {
   text.removeAttribute('aria-busy');
   if (!article || !article.ok) {
     const said = article && article.message ? article.message : 'The server gave no reason.';
-    const failure = make('p', 'This article could not be opened: ' + said);
-    failure.className = 'failure';
+    const failure = make('p', 'failure', 'This article could not be opened: ' + said);
     failure.setAttribute('role', 'alert');
     text.replaceChildren(failure);
     return;
@@ -91,11 +75,11 @@ function lay({ before, mark, after }) {
   const start = before.lastIndexOf('\n') + 1;
   const cut = after.indexOf('\n');
   const end = cut < 0 ? after.length : cut + 1;
-  const marked = document.createElement('div');
-  const words = make('mark', mark);
+  const marked = make('div');
+  const words = make('mark', '', mark);
   marked.dir = direction(before.slice(start) + mark + after.slice(0, end));
-  marked.append(make('bdi', before.slice(start)), words, make('bdi', after.slice(0, end)));
-  text.replaceChildren(make('div', before.slice(0, start)), marked, make('div', after.slice(end)));
+  marked.append(make('bdi', '', before.slice(start)), words, make('bdi', '', after.slice(0, end)));
+  text.replaceChildren(make('div', '', before.slice(0, start)), marked, make('div', '', after.slice(end)));
   centre(words);
 }
 
@@ -154,7 +138,7 @@ dialog.addEventListener('cancel', (event) => {
 // The event comes a moment after the closing, so it is only for a browser that closes the dialog by itself.
 dialog.addEventListener('close', leave);
 document.addEventListener('keydown', (event) => {
-  if (event.key !== 'Escape' || !dialog.open || narrow.matches) return;
+  if (event.key !== 'Escape' || !dialog.open || dialog.matches(':modal')) return;
   event.preventDefault();
   close();
 });

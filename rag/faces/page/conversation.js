@@ -1,6 +1,4 @@
 // The conversation. Data arrives as JSON in props.value, one turn at a time, and becomes text nodes only.
-const find = (selector) => element.querySelector(selector);
-const turns = find('.turns');
 const welcome = find('.welcome');
 const form = find('.composer');
 const box = find('textarea');
@@ -24,19 +22,6 @@ let live = null;
 let count = 0;
 let shown = null;
 
-function make(tag, name, text) {
-  const node = document.createElement(tag);
-  if (name) node.className = name;
-  if (text !== undefined) node.textContent = text;
-  return node;
-}
-
-function isolated(tag, name, text) {
-  const node = make(tag, name);
-  node.append(make('bdi', '', text));
-  return node;
-}
-
 function grouped(number) {
   return number.toLocaleString('en');
 }
@@ -45,34 +30,13 @@ function plural(number, one) {
   return grouped(number) + ' ' + one + (number === 1 ? '' : 's');
 }
 
-function readable(published) {
-  const [year, month, day] = published.split('-').map(Number);
-  const date = new Date(Date.UTC(year, month - 1, day));
-  return date.toLocaleDateString('en', { day: 'numeric', month: 'long', year: 'numeric', timeZone: 'UTC' });
-}
-
-function byline(item) {
-  const line = make('span', 'by');
-  item.authors.forEach((author, i) => {
-    if (i) line.append(', ');
-    line.append(make('bdi', '', author));
-  });
-  if (item.published) {
-    if (item.authors.length) line.append(' · ');
-    const time = make('time', '', readable(item.published));
-    time.dateTime = item.published;
-    line.append(time);
-  }
-  return line;
-}
-
 // Asking
 
 function ask(text) {
   const question = text.trim();
   if (!question || live) return;
   count += 1;
-  const turn = { id: Date.now().toString(36) + '-' + count, question, drawn: [], citations: new Map(), openings: [] };
+  const turn = { id: Date.now().toString(36) + '-' + count, question, drawn: [], citations: new Map() };
   turn.element = make('article', 'turn');
   turn.element.setAttribute('aria-busy', 'true');
   turn.element.append(isolated('h2', 'question', question));
@@ -82,7 +46,6 @@ function ask(text) {
   turns.append(turn.element);
   live = turn;
   welcome.hidden = true;
-  freshButton.hidden = false;
   busy(true);
   status.textContent = 'Searching the articles.';
   turn.element.scrollIntoView({ block: 'start' });
@@ -92,6 +55,8 @@ function ask(text) {
 function busy(yes) {
   askButton.hidden = yes;
   stopButton.hidden = !yes;
+  // An answer on its way would reach the new conversation's memory.
+  freshButton.hidden = yes || !turns.children.length;
 }
 
 function settle() {
@@ -132,7 +97,6 @@ box.addEventListener('keydown', (event) => {
 });
 stopButton.addEventListener('click', stop);
 freshButton.addEventListener('click', () => {
-  if (live) settle();
   turns.replaceChildren();
   welcome.hidden = false;
   freshButton.hidden = true;
@@ -202,7 +166,7 @@ function finish(turn, end) {
   if (end.outcome === 'abstained') {
     const title = make('p', 'refusal', 'No answer in these articles');
     box.insertBefore(title, turn.answer);
-    if (end.hits.length) box.append(nearest(turn, end.hits));
+    if (end.hits.length) box.append(nearest(end.hits));
   }
   if (end.outcome in notices) box.append(make('p', 'notice', notices[end.outcome]));
   for (const button of turn.answer.querySelectorAll('.cite')) {
@@ -211,7 +175,7 @@ function finish(turn, end) {
   }
   if (citations.size) box.append(sources(turn));
   const time = end.seconds < 0.95 ? Math.max(1, Math.round(end.seconds * 1000)) + ' ms' : end.seconds.toFixed(1) + ' s';
-  box.append(make('p', 'ending', 'Searched ' + plural(end.passages, 'passage') + ' in ' + time));
+  box.append(make('p', 'ending', plural(end.passages, 'passage') + ' searched, ' + time + ' in all'));
   status.textContent = end.outcome === 'abstained' ? 'No answer in these articles.' : 'Answer ready, ' + plural(citations.size, 'source') + '.';
   settle();
 }
@@ -239,7 +203,7 @@ function sources(turn) {
   return part;
 }
 
-function nearest(turn, hits) {
+function nearest(hits) {
   const part = make('section', 'nearest');
   const list = make('ol');
   part.append(make('h3', '', 'The nearest passages'), list);
@@ -252,8 +216,7 @@ function nearest(turn, hits) {
     open.type = 'button';
     open.append(isolated('span', 'title', hit.title), line, isolated('span', 'snippet', hit.snippet));
     open.addEventListener('click', () => openArticle(hits, i, 'Passage', () => open));
-    turn.openings.push(open);
-    entry.append(open);
+      entry.append(open);
     list.append(entry);
   });
   return part;
@@ -279,47 +242,6 @@ window.addEventListener('footnote:shown', (event) => {
   shown = event.detail;
   if (shown) shown.setAttribute('aria-current', 'true');
 });
-
-// Tooltips: on hover and on focus, kept while the pointer is over them, put away by Escape.
-
-let tip = null;
-
-function showTip(button) {
-  if (tip === button.nextSibling) return;
-  hideTip();
-  tip = button.nextSibling;
-  tip.classList.add('up');
-  const at = button.getBoundingClientRect();
-  const size = tip.getBoundingClientRect();
-  const left = Math.max(8, Math.min(at.left + at.width / 2 - size.width / 2, document.documentElement.clientWidth - size.width - 8));
-  tip.style.left = left + 'px';
-  tip.style.top = (at.top > size.height + 12 ? at.top - size.height - 6 : at.bottom + 6) + 'px';
-}
-
-function hideTip() {
-  if (tip) tip.classList.remove('up');
-  tip = null;
-}
-
-turns.addEventListener('pointerover', (event) => {
-  if (event.pointerType === 'touch') return;
-  const button = event.target.closest('.cite');
-  if (button) showTip(button);
-  else if (tip && !tip.contains(event.target) && tip.previousSibling !== document.activeElement) hideTip();
-});
-turns.addEventListener('pointerleave', hideTip);
-turns.addEventListener('focusin', (event) => {
-  if (event.target.matches('.cite:focus-visible')) showTip(event.target);
-});
-turns.addEventListener('focusout', hideTip);
-window.addEventListener('scroll', hideTip, { passive: true });
-document.addEventListener('keydown', (event) => {
-  if (event.key !== 'Escape' || !tip) return;
-  // One Escape puts away one thing: the tooltip first, then the article.
-  event.stopImmediatePropagation();
-  event.preventDefault();
-  hideTip();
-}, true);
 
 // The first screen
 

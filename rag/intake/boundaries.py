@@ -1,0 +1,182 @@
+"""Where the articles of a page begin: which heads to believe."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass, replace
+
+from rag.intake.heads import (
+    Head,
+    find_closers,
+    find_clusters,
+    find_repeated,
+    has_body,
+    may_be_title,
+    read_head,
+    with_bare_titles,
+    with_titles,
+)
+from rag.intake.lines import Line
+
+_VALEDICTION = re.compile(
+    r"(?:yours|sincerely|faithfully|truly|respectfully|cordially|warmly|affectionately|love|regards|best|kind(?:est)?"
+    r"|warm(?:est)?|with\s+(?:love|thanks|gratitude|best|kind|warm|respect|sympathy|every)|your\s+(?:loving|obedient|friend|humble"
+    r"|devoted|affectionate|ever|most|faithful|son|daughter|brother|sister|father|mother|old)|ever|as\s+ever|signed|thank\s+you|thanks|cheers|in\s+haste"
+    r"|i\s+(?:am|remain)|god\s+bless|farewell|adieu|until\s+then|very\s+truly|most\s+sincerely)\b.{0,40}",
+    re.IGNORECASE,
+)
+_SALUTATION = re.compile(
+    r"[“\"'‘>\s]*(?:(?:my\s+)?dear(?:est)?\b|to\s+the\s+editor|to\s+whom|sirs?\b|madam|gentlemen)"
+    r".{0,60}[,:;.—!-]",
+    re.IGNORECASE,
+)
+
+ACCEPTED = 3.0
+"""The evidence from which a head starts an article of its own."""
+
+
+def find_heads(lines: list[Line]) -> list[Head]:
+    """Return the heads of the articles on a page, in order; one or none where the page is one article.
+
+    The first head counts although nothing separates it from anything; each further one must be like
+    it, or be announced by a closing line, and must be followed by paragraphs of its own.
+    """
+    first_body = next((n for n, line in enumerate(lines) if line.is_body), len(lines))
+    closers = find_closers(lines, first_body)
+    clusters = find_clusters(lines)
+    heads = with_titles(lines, clusters, closers | find_repeated(lines, clusters, first_body))
+    heads = [h for h in heads if has_body(lines, h.hi)]
+    heads = with_bare_titles(lines, heads, closers)
+    top = next((h for h in heads if h.lo <= first_body), None)
+    if top is None or not (top.authors or top.dated):
+        signed = _signed_below(lines, clusters, first_body)
+        if signed:
+            return signed
+    rest = [h for h in heads if h is not top and h.lo > first_body]
+    habits = _habits(lines, top, rest)
+    accepted = [h for h in rest if _evidence(lines, h, habits, closers) >= ACCEPTED]
+    if _is_chronicle(top, accepted):
+        accepted = []
+    if top is None and len(accepted) == 1 and not accepted[0].strong:
+        accepted = []
+    return ([top] if top else []) + accepted
+
+
+def _signed_below(lines: list[Line], clusters: list[tuple[int, int]], first_body: int) -> list[Head]:
+    # Some pages put the byline under the article: each stands between text and the next title, the last at the end.
+    feet = [
+        head
+        for lo, hi in clusters
+        if (head := read_head(lines, lo, hi)).authors
+        and lo > first_body
+        and lines[lo - 1].is_body
+        and (head.strong or head.dated)
+        and not _is_quoted(lines, head)
+    ]
+    if not feet or any(line.is_body for line in lines[feet[-1].hi :]):
+        return []
+    if len(feet) == 1:
+        if not feet[0].strong:
+            return []
+        title = 0 if may_be_title(lines[0]) and first_body > 0 else None
+        return [replace(feet[0], lo=0, hi=0 if title is None else 1, title=title, end=feet[0].lo)]
+    heads: list[Head] = []
+    at = 0
+    for foot in feet:
+        while at < foot.lo and lines[at].kind in ("rule", "pressed", "shelved", "picture"):
+            at += 1
+        if not may_be_title(lines[at]) or at + 1 >= foot.lo:
+            return []
+        heads.append(replace(foot, lo=at, hi=at + 1, title=at, end=foot.lo))
+        at = foot.hi
+    return heads
+
+
+def _closer_above(lines: list[Line], head: Head, closers: set[int]) -> int | None:
+    at = head.lo - 1
+    while at >= 0 and (at in closers or lines[at].kind in ("rule", "pressed", "picture", "shelved")):
+        if at in closers:
+            return at
+        at -= 1
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Habits:
+    """What the heads of a page have in common: the first one, and whether a `mixed` lot of bylines follows it."""
+
+    top: Head | None
+    shapes: Counter[frozenset[str]]
+    mixed: bool
+    opens_early: bool
+
+
+def _habits(lines: list[Line], top: Head | None, rest: list[Head]) -> _Habits:
+    bylines = [h for h in rest if h.strong and not _is_quoted(lines, h)]
+    # A page may open with a few words about itself; an article that opens with its own text is longer.
+    opening = [line for line in lines[: rest[0].lo] if line.is_body] if rest else []
+    return _Habits(
+        top,
+        Counter(h.parts for h in rest),
+        # Heads alike among themselves but unlike the first may be a review's books; a mixed lot is a listing's.
+        mixed=len(bylines) >= 2 and (len({h.parts for h in bylines}) > 1),
+        opens_early=len(opening) <= 2 and sum(len(line.text) for line in opening) <= 500,
+    )
+
+
+def _evidence(lines: list[Line], head: Head, habits: _Habits, closers: set[int]) -> float:
+    top = habits.top
+    closer = _closer_above(lines, head, closers)
+    ruled = head.lo > 0 and lines[head.lo - 1].kind == "rule"
+    score = (2.5 if head.strong else 1.0) * bool(head.authors) + head.dated + (head.title is not None)
+    score += bool(head.authors) * ruled
+    alike = head.parts == top.parts if top else habits.shapes[head.parts] > 1
+    score += alike
+    if closer is not None:
+        return score + (3 if lines[closer].kind == "shelved" else 2)
+    if head.parts in ({"date"}, {"title"}, set()):
+        return 0.0
+    if top is None:
+        # Without a head at the top of the page little shows what a head looks like here.
+        if not head.strong or not (head.dated or ruled or (head.title is not None and habits.opens_early)):
+            return 0.0
+    else:
+        missing = top.parts - head.parts
+        score -= 0.5 * ("title" in missing) + ("date" in missing) + 2 * ("author" in missing)
+        score -= top.strong and not head.strong
+        score -= not head.strong and "title" in missing
+        score -= not head.authors and not alike
+    score += 2 * (habits.mixed and head.strong)
+    return score - 4 * _is_quoted(lines, head)
+
+
+def _is_quoted(lines: list[Line], head: Head) -> bool:
+    # A letter's signature, or a title page shown within an article, is no head.
+    above = [line for line in lines[max(0, head.lo - 2) : head.lo] if line.kind != "rule"]
+    if above and above[-1].text.endswith(":"):
+        return True
+    if above and above[-1].text.startswith(("“", '"', "«")) and len(above[-1].text) < 60:
+        return True
+    first = lines[head.lo]
+    near = [*above, first]
+    if any(len(line.text.split()) <= 6 and _VALEDICTION.fullmatch(line.text) for line in near):
+        return True
+    if above and above[-1].text.endswith(",") and len(above[-1].text) <= 60:
+        return True
+    if head.strong and head.title is not None:
+        return False
+    for n in range(head.lo - 1, max(-1, head.lo - 12), -1):
+        if len(lines[n].text) <= 90 and _SALUTATION.fullmatch(lines[n].text):
+            return True
+        if len(lines[n].text) > 90 and _SALUTATION.match(lines[n].text[:40]):
+            return True
+    return False
+
+
+def _is_chronicle(top: Head | None, heads: list[Head]) -> bool:
+    # Dated headings without authors that run forward in time are one story's calendar, not a list of articles.
+    if any(h.authors for h in heads) or len(heads) < 1:
+        return False
+    days = [h.published for h in ([top] if top else []) + heads if h.published]
+    return (len(days) >= 3 and days == sorted(days)) or (top is not None and "author" in top.parts)

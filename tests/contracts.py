@@ -1,0 +1,259 @@
+"""What every Store must do.  A test class of a store inherits these and supplies `make`.
+
+Atomicity against a killed writer is a contract of its own, since not every store is a folder of files.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from datetime import date
+from typing import Any
+
+import numpy as np
+import pytest
+from fakes import HashEmbedder, key
+
+from rag.errors import UnknownArticle
+from rag.types import Article, Filter, NewPassage, Section, Store
+
+EMBEDDER = HashEmbedder()
+
+
+def article(n: int, version: int = 0, **fields: Any) -> Article:
+    """Return a small article of two sections."""
+    text = f"Alpha word{n} says version{version} of the Gökdoğan story.\n\nBeta group{n % 7} and more about Straße {n}."
+    half = text.index("\n\n")
+    known = {
+        "authors": (f"Ann Ö. {n % 3}",),
+        "published": date(2024, n % 12 + 1, 1) if n % 5 else None,
+        "source": f"s{n % 2}",
+        "sections": (Section("LEAD", 0, half), Section("BACKGROUND", half + 2, len(text))),
+    }
+    return Article(id=f"a{n:05}", title=f"Title {n}", text=text, **{**known, **fields})
+
+
+def passages(a: Article) -> list[NewPassage]:
+    """Return a passage a section."""
+    return [NewPassage(s.start, s.end, s.name, key(a.text[s.start : s.end])) for s in a.sections]
+
+
+def put(transaction: Any, a: Article) -> None:
+    """Add an article with its vectors."""
+    new = passages(a)
+    texts = [a.text[p.start : p.end] for p in new]
+    transaction.remember([p.key for p in new], np.concatenate(list(EMBEDDER.passages(texts))))
+    transaction.add(a, new)
+
+
+def matches(a: Article, section: str, where: Filter) -> bool:
+    """Say what the filter means, in the plainest way."""
+    fold = {"Ann Ö. 0": "ann o. 0", "Ann Ö. 1": "ann o. 1", "Ann Ö. 2": "ann o. 2"}
+    if where.authors and not {fold[n] for n in a.authors} & {n.lower().replace("ö", "o") for n in where.authors}:
+        return False
+    if (where.since or where.until) and a.published is None:
+        return False
+    if where.since and a.published and a.published < where.since:
+        return False
+    if where.until and a.published and a.published > where.until:
+        return False
+    if where.sections and section not in {s.upper() for s in where.sections}:
+        return False
+    if where.sources and a.source not in where.sources:
+        return False
+    return not where.articles or a.id in where.articles
+
+
+def brute(kept: dict[str, Article], query: str, where: Filter) -> list[tuple[str, float]]:
+    """Return (passage id, score) of every match, best first, by plain numpy."""
+    vector = EMBEDDER.query(query)
+    found = []
+    for a in kept.values():
+        for p in passages(a):
+            if matches(a, p.section, where):
+                score = float(EMBEDDER.query(a.text[p.start : p.end]) @ vector)
+                found.append((f"{a.id}@{a.revision}:{p.start}-{p.end}", score))
+    return sorted(found, key=lambda f: (-round(f[1], 4), f[0]))
+
+
+def check_dense(store: Store, kept: dict[str, Article], query: str, k: int, where: Filter) -> None:
+    """Assert that a dense search gives what brute force gives, at the same scores."""
+    want = brute(kept, query, where)
+    with store.view() as view:
+        got = view.dense(EMBEDDER.query(query), k, where)
+        ids = [p.id for p, _ in view.passages(got.rows.tolist())]
+        for p, head in view.passages(got.rows.tolist()):
+            assert kept[head.id].text[p.start : p.end] == p.text
+    assert min(k, len(want)) <= len(ids)
+    assert set(ids) <= {id for id, _ in want}
+    np.testing.assert_allclose(got.scores[:k], [s for _, s in want[:k]], atol=1e-4)
+    clear = {id for id, s in want if len(want) <= k or s > want[k - 1][1] + 1e-4}
+    assert clear <= set(ids)
+
+
+FILTERS = [
+    Filter(),
+    Filter(authors=("ann o. 1",)),
+    Filter(since=date(2024, 3, 1), until=date(2024, 5, 31)),
+    Filter(sections=("background",), sources=("s1",)),
+    Filter(articles=("a00007", "nothing")),
+    Filter(authors=("nobody",)),
+]
+
+
+class StoreContract:
+    """Behaviour common to all stores."""
+
+    @pytest.fixture
+    def make(self, tmp_path: Any) -> Callable[[], Store]:
+        """Return a function that opens the same store, made empty first."""
+        raise AssertionError("a contract test needs a `make` fixture")
+
+    def test_what_was_added_is_found_after_reopening(self, make: Callable[[], Store]) -> None:
+        kept = {a.id: a for a in map(article, range(30))}
+        with make().writer() as t:
+            for a in kept.values():
+                put(t, a)
+        again = make()
+        for where in FILTERS:
+            check_dense(again, kept, "word3 version0 story", 5, where)
+        with again.view() as view:
+            assert view.article("a00003") == kept["a00003"]
+            assert [h.id for h, _ in view.articles()] == sorted(kept)
+            assert view.stats().passages == 60
+
+    def test_a_changed_article_answers_only_as_it_is_now(self, make: Callable[[], Store]) -> None:
+        store = make()
+        old, new = article(1), article(1, version=9)
+        with store.writer() as t:
+            put(t, old)
+        with store.writer() as t:
+            assert t.known(old.id) == old.revision
+            put(t, new)
+        check_dense(store, {new.id: new}, "word1 version0", 10, Filter())
+        with store.view() as view:
+            assert len(view.lexical("version0", 10).rows) == 0
+            assert len(view.lexical("version9", 10).rows) == 1
+            assert view.article(new.id) == new
+            assert view.article(old.id, old.revision).text == old.text
+
+    def test_a_removed_article_is_gone_everywhere(self, make: Callable[[], Store]) -> None:
+        store = make()
+        with store.writer() as t:
+            put(t, article(1))
+            put(t, article(2))
+        with store.writer() as t:
+            t.remove("a00001")
+        check_dense(store, {"a00002": article(2)}, "word1", 10, Filter())
+        with store.view() as view:
+            assert len(view.lexical("word1", 10).rows) == 0
+            for revision in (None, article(1).revision):
+                with pytest.raises(UnknownArticle):
+                    view.article("a00001", revision)
+        keys = [p.key for p in passages(article(1))]
+        with store.writer() as t:
+            assert t.cached(keys) == set()
+            with pytest.raises(UnknownArticle):
+                t.remove("a00001")
+
+    def test_a_vector_that_another_article_uses_stays(self, make: Callable[[], Store]) -> None:
+        store = make()
+        twin = Article(id="twin", title="Twin", text=article(1).text, sections=article(1).sections)
+        with store.writer() as t:
+            put(t, article(1))
+            put(t, twin)
+        with store.writer() as t:
+            t.remove("a00001")
+            assert len(t.cached([p.key for p in passages(twin)])) == 2
+        check_dense(store, {"twin": twin}, "word1", 10, Filter())
+
+    def test_an_exception_leaves_the_state_before(self, make: Callable[[], Store]) -> None:
+        store = make()
+        with store.writer() as t:
+            put(t, article(1))
+        with pytest.raises(ZeroDivisionError):
+            with store.writer() as t:
+                put(t, article(2))
+                t.remove("a00001")
+                raise ZeroDivisionError
+        check_dense(store, {"a00001": article(1)}, "word2", 10, Filter())
+        with store.view() as view:
+            assert len(view.lexical("word2", 10).rows) == 0
+            assert len(view.lexical("word1", 10).rows) == 1
+
+    def test_a_view_does_not_change_while_a_writer_commits(self, make: Callable[[], Store]) -> None:
+        store, other = make(), make()
+        with store.writer() as t:
+            put(t, article(1))
+        with other.view() as view:
+            before = view.dense(EMBEDDER.query("word1"), 10)
+            with store.writer() as t:
+                t.remove("a00001")
+                put(t, article(2))
+            after = view.dense(EMBEDDER.query("word1"), 10)
+            assert before.rows.tolist() == after.rows.tolist()
+            assert {h.id for _, h in view.passages(after.rows.tolist())} == {"a00001"}
+            assert len(view.lexical("word1", 10).rows) == 1
+        check_dense(other, {"a00002": article(2)}, "word1", 10, Filter())
+
+    def test_rows_are_never_used_again(self, make: Callable[[], Store]) -> None:
+        store = make()
+        seen: set[int] = set()
+        for n in range(5):
+            with store.writer() as t:
+                put(t, article(n))
+            with store.view() as view:
+                rows = set(view.dense(EMBEDDER.query("alpha"), 100).rows.tolist())
+            assert not rows & seen
+            seen |= rows
+            with store.writer() as t:
+                t.remove(f"a{n:05}")
+
+    def test_a_filter_that_few_passages_pass_finds_them_all(self, make: Callable[[], Store]) -> None:
+        store = make()
+        kept = {a.id: a for a in (article(n, authors=("Ann Ö. 1",) if n == 977 else ("Ann Ö. 0",)) for n in range(1000))}
+        with store.writer() as t:
+            for a in kept.values():
+                put(t, a)
+        where = Filter(authors=("ANN O. 1",))
+        check_dense(store, kept, "word5 version0", 10, where)
+        with store.view() as view:
+            assert len(view.dense(EMBEDDER.query("word5"), 10, where).rows) == 2
+            found = view.lexical("story group4 word977", 10, where)
+            assert {h.id for _, h in view.passages(found.rows.tolist())} == {"a00977"}
+            assert len(found.rows) == 2
+
+    def test_case_and_diacritics_do_not_matter_to_words(self, make: Callable[[], Store]) -> None:
+        store = make()
+        with store.writer() as t:
+            put(t, article(1))
+        with store.view() as view:
+            for question in ("gokdogan", "GÖKDOĞAN", "strasse"):
+                assert len(view.lexical(question, 10).rows) == 1
+            assert len(view.dense(EMBEDDER.query("x"), 10, Filter(phrases=("gokdogan STORY",))).rows) == 1
+            assert len(view.dense(EMBEDDER.query("x"), 10, Filter(phrases=("story gokdogan",))).rows) == 0
+
+    def test_random_changes_equal_brute_force(self, make: Callable[[], Store]) -> None:
+        store, rng = make(), random.Random(7)
+        kept: dict[str, Article] = {}
+        for step in range(40):
+            with store.writer() as t:
+                for _ in range(rng.randint(1, 6)):
+                    n = rng.randrange(25)
+                    a = article(n, version=rng.randrange(4))
+                    if a.id in kept and rng.random() < 0.4:
+                        t.remove(a.id)
+                        del kept[a.id]
+                    else:
+                        put(t, a)
+                        kept[a.id] = a
+            if step % 7 == 0:
+                store = make()
+            query = f"word{rng.randrange(25)} version{rng.randrange(4)} group{rng.randrange(7)}"
+            check_dense(store, kept, query, rng.randint(1, 12), rng.choice(FILTERS))
+            with store.view() as view:
+                found = view.lexical(query, 100)
+                for p, head in view.passages(found.rows.tolist()):
+                    assert kept[head.id].text[p.start : p.end] == p.text
+                assert len(view.lexical("alpha", 1000).rows) == len(kept)

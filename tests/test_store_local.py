@@ -1,0 +1,265 @@
+"""The local store: the contract, and what only a folder of files can suffer."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from contracts import EMBEDDER, StoreContract, article, check_dense, put
+from fakes import FINGERPRINT
+
+from rag.errors import IndexDamaged, IndexLocked, NoIndex
+from rag.store import local
+from rag.types import Filter, Store
+
+HERE = Path(__file__).parent
+
+
+class TestLocalStore(StoreContract):
+    @pytest.fixture
+    def make(self, tmp_path: Path) -> Callable[[], Store]:
+        return lambda: local.LocalStore.create(tmp_path / "index", FINGERPRINT)
+
+
+class TestLocalStoreInSegments(StoreContract):
+    """The same with segments and merges at every turn."""
+
+    @pytest.fixture
+    def make(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Store]:
+        monkeypatch.setattr(local, "TAIL_ROWS", 3)
+        return lambda: local.LocalStore.create(tmp_path / "index", FINGERPRINT)
+
+
+WRITER = """
+import sys
+sys.path.insert(0, {tests!r})
+from contracts import article, put
+from rag.store import local
+local.TAIL_ROWS = 20
+store = local.LocalStore({folder!r})
+version = int(sys.argv[1])
+while True:
+    version += 1
+    with store.writer() as t:
+        for n in range(8):
+            put(t, article(n, version))
+            if n == 5:
+                t.remove("a00003")
+    print(version, flush=True)
+"""
+
+
+class TestCrashAtomicity:
+    """A writer killed at a random moment leaves the state before or after a commit, never a mix."""
+
+    def test_killed_at_random_moments(self, tmp_path: Path) -> None:
+        folder = tmp_path / "index"
+        local.LocalStore.create(folder, FINGERPRINT)
+        code = WRITER.format(tests=str(HERE), folder=str(folder))
+        rng = random.Random(11)
+        reader = local.LocalStore(folder)
+        version = 0
+        for _ in range(6):
+            writer = subprocess.Popen([sys.executable, "-c", code, str(version)], stdout=subprocess.PIPE, text=True)
+            assert writer.stdout is not None
+            try:
+                first = writer.stdout.readline()
+                assert first, "the writer could not start after the one before was killed"
+                end = time.monotonic() + rng.uniform(0.05, 0.6)
+                while time.monotonic() < end:
+                    self.consistent(reader)
+            finally:
+                os.kill(writer.pid, signal.SIGKILL)
+                writer.wait()
+                writer.stdout.close()
+            version = max(self.consistent(reader), self.consistent(local.LocalStore(folder)))
+        with local.LocalStore(folder).writer() as t:
+            put(t, article(100))
+        names = {n for n in os.listdir(folder / "segments")} if (folder / "segments").exists() else set()
+        with reader.view() as view:
+            stats = view.stats()
+        assert len(names) == 2 * stats.segments, "files that no commit names stay behind"
+
+    def consistent(self, store: local.LocalStore) -> int:
+        """Assert that one view is of one version in every part, and return that version."""
+        with store.view() as view:
+            listed = [head.id for head, _ in view.articles()]
+            if not listed:
+                return 0
+            assert listed == [f"a{n:05}" for n in range(8) if n != 3]
+            found = view.passages(view.dense(EMBEDDER.query("alpha"), 100).rows.tolist())
+            assert len(found) == 14
+            versions = {p.text.split("version")[1].split()[0] for p, _ in found if "version" in p.text}
+            assert len(versions) == 1
+            (version,) = versions
+            words = view.lexical(f"version{version}", 100)
+            assert len(words.rows) == 7
+            assert len(view.lexical("alpha", 100).rows) == 7
+            return int(version)
+
+
+def test_a_second_process_sees_a_commit_at_once(tmp_path: Path) -> None:
+    store = local.LocalStore.create(tmp_path / "index", FINGERPRINT)
+    with store.writer() as t:
+        put(t, article(1))
+    code = (
+        f"import sys; sys.path.insert(0, {str(HERE)!r})\n"
+        "from contracts import EMBEDDER\n"
+        "from rag.store.local import LocalStore\n"
+        f"store = LocalStore({str(tmp_path / 'index')!r})\n"
+        "for line in sys.stdin:\n"
+        "    with store.view() as v:\n"
+        "        rows = v.dense(EMBEDDER.query('word'), 10).rows.tolist()\n"
+        "        print(sorted({h.id for _, h in v.passages(rows)}), flush=True)\n"
+    )
+    reader = subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
+    )
+    assert reader.stdin is not None
+    assert reader.stdout is not None
+    try:
+
+        def seen() -> str:
+            assert reader.stdin is not None
+            assert reader.stdout is not None
+            reader.stdin.write("\n")
+            return reader.stdout.readline().strip()
+
+        assert seen() == "['a00001']"
+        with store.writer() as t:
+            put(t, article(2))
+        assert seen() == "['a00001', 'a00002']"
+        with store.writer() as t:
+            t.remove("a00001")
+        assert seen() == "['a00002']"
+    finally:
+        reader.stdin.close()
+        reader.wait(30)
+        reader.stdout.close()
+
+
+def test_a_second_writer_is_told_who_holds_the_lock(tmp_path: Path) -> None:
+    store = local.LocalStore.create(tmp_path / "index", FINGERPRINT)
+    with store.writer():
+        with pytest.raises(IndexLocked, match=f"process {os.getpid()} "):
+            with local.LocalStore(tmp_path / "index").writer():
+                pass
+    with store.writer() as t:
+        put(t, article(1))
+
+
+def test_no_index(tmp_path: Path) -> None:
+    with pytest.raises(NoIndex, match=str(tmp_path)):
+        local.LocalStore(tmp_path)
+
+
+@pytest.fixture
+def built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An index with a segment and a tail."""
+    monkeypatch.setattr(local, "TAIL_ROWS", 10)
+    folder = tmp_path / "index"
+    store = local.LocalStore.create(folder, FINGERPRINT)
+    with store.writer() as t:
+        for n in range(20):
+            put(t, article(n))
+    with store.writer() as t:
+        put(t, article(20))
+    store.close()
+    return folder
+
+
+def spoil(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    for at in range(0, len(data), max(len(data) // 64, 1)):
+        data[at] ^= 0xFF
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("what", ["catalog.sqlite", "vectors.sqlite", "*.faiss", "*.npy", "meta.json"])
+@pytest.mark.parametrize("how", ["spoiled", "cut", "missing"])
+def test_a_damaged_file_is_named_in_one_line(built: Path, what: str, how: str) -> None:
+    if what.endswith(".sqlite"):
+        # What is in the log would mend it.
+        for name in (f"{what}-wal", f"{what}-shm"):
+            assert not (built / name).exists(), "closing the last connection checkpoints"
+    (path,) = built.rglob(what)
+    if how == "spoiled":
+        spoil(path)
+    elif how == "cut":
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    else:
+        path.unlink()
+    with pytest.raises((IndexDamaged, NoIndex)) as caught:
+        store = local.LocalStore(built)
+        with store.view() as view:
+            view.dense(EMBEDDER.query("word1"), 5)
+            view.lexical("word1", 5)
+            view.articles()
+    assert "\n" not in str(caught.value)
+    assert "rag ingest" in str(caught.value)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="permission bits are a matter of POSIX")
+def test_a_read_only_folder_can_be_searched_and_says_that_it_cannot_be_written(built: Path) -> None:
+    readable = shutil.copytree(built, built.parent / "locked")
+    for folder, _, files in os.walk(readable):
+        for name in files:
+            os.chmod(os.path.join(folder, name), 0o444)
+        os.chmod(folder, 0o555)
+    code = (
+        "import os, sys\n"
+        f"sys.path.insert(0, {str(HERE)!r})\n"
+        "from contracts import EMBEDDER, article, put\n"
+        "from rag.errors import IndexReadOnly\n"
+        "from rag.store.local import LocalStore\n"
+        "def search(folder):\n"
+        "    store = LocalStore(folder)\n"
+        "    with store.view() as view:\n"
+        "        return store, len(view.dense(EMBEDDER.query('word1'), 5).rows), len(view.lexical('word7', 5).rows)\n"
+        # Everything is imported before root, whom permission bits do not bind, becomes someone else.
+        f"search({str(built)!r})\n"
+        "if os.geteuid() == 0: os.setgid(65534); os.setuid(65534)\n"
+        f"store, *found = search({str(readable)!r})\n"
+        "print(*found)\n"
+        "try:\n"
+        "    with store.writer() as t: put(t, article(99))\n"
+        "except IndexReadOnly as e: print(e)\n"
+    )
+    for parent in [readable, *readable.parents]:
+        if parent == Path("/tmp"):
+            break
+        os.chmod(parent, parent.stat().st_mode | 0o055)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0] == "5 1"
+    assert "cannot be written" in lines[1]
+    for folder, _, _ in os.walk(readable):
+        os.chmod(folder, 0o755)
+
+
+def test_what_a_killed_writer_left_in_the_lexical_index_is_not_resurrected(tmp_path: Path) -> None:
+    """Its rows reached the lexical index and were never committed: they must not come back as another article's."""
+    folder = tmp_path / "index"
+    store = local.LocalStore.create(folder, FINGERPRINT)
+    transaction = local.LocalTransaction(folder)
+    put(transaction, article(1))
+    assert transaction._words is not None
+    transaction._words.commit()
+    transaction._db.execute("ROLLBACK")
+    transaction._changed = False
+    transaction.close()
+    with store.writer() as t:
+        put(t, article(2))
+    with store.view() as view:
+        assert len(view.lexical("word1", 10).rows) == 0
+        assert len(view.lexical("word2", 10).rows) == 1
+    check_dense(store, {"a00002": article(2)}, "word1", 10, Filter())
