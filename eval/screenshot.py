@@ -32,6 +32,8 @@ def main() -> int:
     options = parser.parse_args()
     try:
         with rag.open(options.index) as engine:
+            # As `rag serve` does, so that the time in the picture is not that of loading the model.
+            engine.search("warm up", k=1)
             shoot(engine, options.question, options.out, chromium=options.chromium, dark=options.dark)
     except (RagError, Error) as error:
         print(f"screenshot: {error}", file=sys.stderr)

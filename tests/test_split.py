@@ -130,7 +130,8 @@ _PAGES = st.one_of(st.text(max_size=400), st.lists(_LINES, max_size=40).map("\n"
 def test_pieces_are_in_order_and_never_overlap(page: str) -> None:
     at = 0
     for piece in split(page):
-        assert piece.text and piece.title
+        assert piece.text
+        assert piece.title
         for line in piece.text.split("\n"):
             at = page.index(line, at) + len(line)
         for section in piece.sections:

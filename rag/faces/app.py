@@ -140,6 +140,8 @@ def answer(
                     turn.add(item)
             if turn.end is None:
                 yield turn.value(), history
+        if turn.end is None:
+            raise RuntimeError("the stream ended without an answer")
     except RagError as error:
         turn.fail(str(error))
     except Exception:

@@ -27,7 +27,7 @@ def progress() -> Iterator[Callable[[Progress], None]]:
         with _bar() as on_progress:
             yield on_progress
         return
-    shown = -10.0
+    shown = 0.0
 
     def line(p: Progress) -> None:
         nonlocal shown

@@ -6,7 +6,7 @@ article crosses as the strings before, in and after the span, so nobody has to c
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,8 +14,8 @@ from rag.types import Answer, Article, ArticleHead, Citation, Hit, Stats, Text
 
 JSON = dict[str, Any]
 
-NEAREST = 5
-"""How many passages are offered where there is no answer."""
+NEAREST = 4
+"""How many passages are offered where there is no answer, each from another article."""
 SNIPPET = 280
 """How many characters of such a passage are shown."""
 
@@ -48,7 +48,7 @@ class Turn:
         self.citations = {c.number: source(c) for c in answer.citations}
         self.end = {
             "outcome": answer.outcome,
-            "hits": [card(h) for h in answer.hits[:NEAREST]] if answer.outcome == "abstained" else [],
+            "hits": [card(h) for h in nearest(answer.hits)] if answer.outcome == "abstained" else [],
             "passages": stats.passages,
             "articles": stats.articles,
             "seconds": seconds,
@@ -88,10 +88,18 @@ def source(citation: Citation) -> JSON:
     }
 
 
+def nearest(hits: Sequence[Hit]) -> list[Hit]:
+    """Return the best hit of each article, in the order of the hits."""
+    best: dict[str, Hit] = {}
+    for hit in hits:
+        best.setdefault(hit.passage.article_id, hit)
+    return list(best.values())[:NEAREST]
+
+
 def card(hit: Hit) -> JSON:
     """Return a passage that came near, with what it takes to open its article there."""
     p = hit.passage
-    snippet = p.text if len(p.text) <= SNIPPET else p.text[: SNIPPET - 1].rstrip() + "…"
+    snippet = p.text if len(p.text) <= SNIPPET else p.text[:SNIPPET].rsplit(None, 1)[0] + "…"
     return {
         **head(hit.article),
         "section": p.section,

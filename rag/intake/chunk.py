@@ -135,11 +135,12 @@ def _pieces(text: str, span: Span, room: int, costs: Callable[[Sequence[str]], l
     at = span.start
     while at < span.end:
         window = _window_end(text, at, span.end)
+        cursor = at
         for piece in splitter.split_text(text[at:window]):
-            start = text.index(piece, at, window)
-            end = _whole_character(text, start + len(piece), span.end)
+            cursor = text.index(piece, cursor, window) + len(piece)
+            end = _whole_character(text, cursor, span.end)
             if end > at:
-                yield from _trimmed(text, max(start, at), end)
+                yield from _trimmed(text, at, end)
                 at = end
         at = max(at, window)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Literal
 
 from rag.intake.bylines import Byline, is_affiliation, read_byline, read_names
@@ -186,7 +187,7 @@ def _without_underlines(lines: list[Line]) -> list[Line]:
 
 def _together(lines: list[Line]) -> list[Line]:
     # "By" on a line of its own, and "and NAME" or "Staff Writer" under a byline, belong to their neighbours.
-    for n, (above, below) in enumerate(zip(lines, lines[1:], strict=False)):
+    for n, (above, below) in enumerate(pairwise(lines)):
         if below.byline and not below.byline.strong and below.byline.authors and _ALONE_BY.fullmatch(above.text):
             byline = replace(below.byline, strong=True)
             lines[n] = replace(above, kind="byline", byline=replace(byline, authors=()))

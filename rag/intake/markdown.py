@@ -20,10 +20,12 @@ _LIQUID = re.compile(
 _FENCE = re.compile(r" {0,3}(?P<mark>`{3,}|~{3,})")
 _FRONT = re.compile(r"---[ \t]*\n")
 _FRONT_END = re.compile(r"^(?:---|\.\.\.)[ \t]*$", re.MULTILINE)
+_SPACES = re.compile(" {2,}")
 _TRAILING = re.compile(r"[ \t]+$", re.MULTILINE)
 _LONGEST_FRONT = 256 * 1024
 _UNSHOWN = frozenset({"script", "style", "svg", "iframe", "template", "noscript", "object", "video", "audio"})
 _NESTING = 60
+_FRONT_NESTING = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,8 @@ def front_matter(text: str) -> tuple[dict[str, object], str]:
         if not re.match(r"[A-Za-z_][\w -]*:(?:\s|$)", text[opening.end() :]):
             return {}, text
         raise UnreadablePage("line 1: the front matter is never closed: end it with a line ---")
+    if _depth(text[opening.end() : closing.start()]) > _FRONT_NESTING:
+        raise UnreadablePage("line 2: the front matter is no valid YAML (nested too deeply): flatten it")
     try:
         # Tabs at the ends of lines are invisible to whoever typed them, and an error to the YAML parser.
         fields = yaml.safe_load(_TRAILING.sub("", text[opening.end() : closing.start()]))
@@ -65,6 +69,18 @@ def front_matter(text: str) -> tuple[dict[str, object], str]:
     if not isinstance(fields, dict):
         raise UnreadablePage(f"line 2: the front matter is a {type(fields).__name__}: write it as `name: value` lines")
     return {str(name): value for name, value in fields.items()}, text[closing.end() :]
+
+
+def _depth(yaml_text: str) -> int:
+    # The YAML parser needs time by the square of the nesting.
+    depth = deepest = 0
+    for c in yaml_text:
+        if c in "[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif c in "]}":
+            depth = max(0, depth - 1)
+    return deepest
 
 
 def render(text: str) -> list[Block]:
@@ -158,7 +174,7 @@ def _inline(children: list[Token]) -> str:
         elif child.type == "hardbreak" or (child.type == "html_inline" and child.content.lower().startswith("<br")):
             out.append("\n")
     lines = "".join(out).split("\n")
-    return "\n".join(line for line in (" ".join(line.split(" ")).strip(" ") for line in lines) if line)
+    return "\n".join(line for line in (_SPACES.sub(" ", line).strip(" ") for line in lines) if line)
 
 
 class _Shown(HTMLParser):

@@ -42,8 +42,9 @@ async function show() {
   const ticket = ++asked;
   describe(item);
   original.hidden = true;
-  text.replaceChildren(make('p', '', 'Opening the article'));
   text.setAttribute('aria-busy', 'true');
+  // Most articles are there before a notice could be read; it would only flicker.
+  const notice = setTimeout(() => text.replaceChildren(make('p', '', 'Opening the article')), 200);
   window.dispatchEvent(new CustomEvent('footnote:shown', { detail: button(item) }));
   let article = null;
   try {
@@ -51,6 +52,7 @@ async function show() {
   } catch (error) {
     article = { ok: false, message: 'The server did not answer: ' + error.message };
   }
+  clearTimeout(notice);
   if (ticket !== asked || !dialog.open) return;
   text.removeAttribute('aria-busy');
   if (!article || !article.ok) {
@@ -126,6 +128,7 @@ function leave() {
 
 window.addEventListener('footnote:open', (event) => {
   ({ items, index, kind, button } = event.detail);
+  text.replaceChildren();
   hold(button(items[index]), raise);
   show();
   text.focus({ preventScroll: true });

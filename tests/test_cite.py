@@ -1,0 +1,105 @@
+"""Citations: exact, numbered by first use, and impossible to forge."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rag.answer.cite import BadMark, abstain, cite, marked
+from rag.answer.support import verdict
+from rag.types import Answer, ArticleHead, Citation, Evidence, Hit, Mark, Passage, Text
+
+BODY = "Pad. It has two [2] engines. They are old. 😀 Später mehr."
+
+
+def hit(n: int, start: int = 0) -> Hit:
+    """Return a hit on the n-th article, whose passage begins at `start`."""
+    text = BODY[start:]
+    passage = Passage(f"a{n}", f"r{n}", start, len(BODY), "", text)
+    return Hit(n + 1, 1.0, {}, passage, ArticleHead(f"a{n}", f"T{n}"))
+
+
+HITS = (hit(0), hit(1, 5), hit(2, 29))
+
+
+def run(written: list[Text | Mark]) -> tuple[list[Text | Citation | Answer], Answer]:
+    out = list(cite(written, Evidence("q", HITS, (), 0.9), "q", "answered"))
+    answer = out[-1]
+    assert isinstance(answer, Answer)
+    return out, answer
+
+
+SPANS = st.sampled_from(HITS).flatmap(
+    lambda h: st.tuples(st.integers(h.passage.start, h.passage.end - 1), st.integers(1, 12)).map(
+        lambda t: Mark(h, t[0], min(t[0] + t[1], h.passage.end))
+    )
+)
+PIECES = st.lists(st.one_of(st.text("ab [1]2.", min_size=1, max_size=8).map(Text), SPANS), max_size=12).map(
+    lambda p: [Text("x"), *p]
+)
+
+
+@given(PIECES)
+@settings(max_examples=200, deadline=None)
+def test_every_marker_names_one_citation_and_every_citation_is_marked(written: list[Text | Mark]) -> None:
+    out, answer = run(written)
+    assert [c.number for c in answer.citations] == list(range(1, len(answer.citations) + 1))
+    assert {n for s in answer.sentences for n in s.citations} == {c.number for c in answer.citations}
+    spans = [(c.article_id, c.revision, c.start, c.end) for c in answer.citations]
+    assert len(set(spans)) == len(spans)
+    for c in answer.citations:
+        assert BODY[c.start : c.end] == c.quote != ""
+        uses = [s for sentence in answer.sentences for s in sentence.support if s.number == c.number]
+        assert c.support.score == min(s.score for s in uses)
+    for s in answer.sentences:
+        assert [x.number for x in s.support] == list(s.citations)
+    # What streamed is what the answer says, and numbers first appear in order.
+    streamed = [p.number for p in out if isinstance(p, Citation)]
+    assert list(dict.fromkeys(streamed)) == sorted(set(streamed))
+    said = re.sub(r"\s", "", "".join(p.text for p in out if isinstance(p, Text)))
+    assert said == re.sub(r"\s", "", "".join(s.text for s in answer.sentences))
+    assert answer.text == marked(answer.sentences)
+
+
+def test_text_that_looks_like_a_marker_stays_text() -> None:
+    start = BODY.index("It has")
+    quote = "It has two [2] engines."
+    out, answer = run([Text(quote), Mark(HITS[0], start, start + len(quote))])
+    (sentence,), (citation,) = answer.sentences, answer.citations
+    assert sentence.text == citation.quote == quote
+    assert sentence.citations == (1,)
+    assert answer.text == "It has two [2] engines. [1]"
+    assert [type(p).__name__ for p in out] == ["Text", "Citation", "Answer"]
+
+
+def test_the_same_span_keeps_its_number() -> None:
+    mark = Mark(HITS[0], 0, 4)
+    _, answer = run([Text("Pad."), mark, Text(" They are old."), Mark(HITS[1], 29, 43), Text(" Pad."), mark])
+    assert [s.citations for s in answer.sentences] == [(1,), (2,), (1,)]
+
+
+@pytest.mark.parametrize(
+    "mark",
+    [Mark(hit(9), 0, 4), Mark(HITS[1], 0, 4), Mark(HITS[0], 3, 10_000), Mark(HITS[0], 4, 4), Mark(HITS[0], -3, 4)],
+    ids=["not given", "before the passage", "behind it", "empty", "negative"],
+)
+def test_a_writer_cannot_point_elsewhere(mark: Mark) -> None:
+    with pytest.raises(BadMark):
+        run([Text("x"), mark])
+
+
+def test_an_abstention_cites_nothing_and_shows_what_is_near() -> None:
+    *_, answer = abstain(Evidence("q", HITS, (), 0.1), "q")
+    assert isinstance(answer, Answer)
+    assert (answer.outcome, answer.sentences, answer.citations) == ("abstained", (), ())
+    assert answer.hits == HITS
+    assert not re.search(r"\[\d", answer.text)
+
+
+def test_verdicts() -> None:
+    assert verdict("They  are old.", "Pad. They are\nold.").verdict == "supported"
+    assert verdict("Old engines are heavy and cost money.", "The engines are old.").verdict == "unsupported"
+    assert verdict("The old engines cost money", "The engines are old.").verdict == "partial"
