@@ -123,8 +123,12 @@ def main() -> None:
     judged = [c for c in tune if c.set_name in with_no]
     # An answerable question whose evidence was not retrieved cannot be answered from these hits.
     y = np.array([c.answerable and bool(c.gold.any()) for c in judged])
-    count = {(n, a): sum(c.set_name == n and bool(v) == a for c, v in zip(judged, y)) for n in with_no for a in (True, False)}
-    weight = np.array([1 / count[c.set_name, bool(v)] for c, v in zip(judged, y)]) * 500
+    count = {
+        (n, a): sum(c.set_name == n and bool(v) == a for c, v in zip(judged, y, strict=True))
+        for n in with_no
+        for a in (True, False)
+    }
+    weight = np.array([1 / count[c.set_name, bool(v)] for c, v in zip(judged, y, strict=True)]) * 500
     x = np.stack([features(c) for c in judged])
     w, b = fit(x, y, weight)
     on_question = ev.Weights(w, b)
@@ -141,21 +145,40 @@ def main() -> None:
     totals = [sum(sum(errors([c for c in judged if c.set_name == n], t)) for n in with_no) for t in grid]
     threshold = round(float(grid[int(np.argmin(totals))]), 2)
     lines = [
-        "| set | half | questions | evidence among hits | best sentence | in best three | AUROC answerable | wrongly refused | wrongly answered |",
+        "| set | half | questions | evidence among hits | best sentence | in best three | AUROC answerable "
+        "| wrongly refused | wrongly answered |",
         "|" + " --- |" * 9,
     ]
     for name in sorted({c.set_name for c in every}):
         for which in ("tune", "report"):
             some = [c for c in every if c.set_name == name and c.half == which]
             golds = [ordered(c, on_sentences)[2] for c in some if c.answerable]
-            row = [name, which, len(some), *(np.mean(v) for v in ([g.any() for g in golds], [g[0] for g in golds], [g[:3].any() for g in golds]))]
+            row = [
+                name,
+                which,
+                len(some),
+                *(np.mean(v) for v in ([g.any() for g in golds], [g[0] for g in golds], [g[:3].any() for g in golds])),
+            ]
             if name in with_no:
-                row += [roc_auc_score([c.answerable for c in some], [confidence(c) for c in some]), *errors(some, threshold)]
-            lines.append("| " + " | ".join(v if isinstance(v, str) else str(v) if isinstance(v, int) else f"{v:.3f}" for v in row) + " |")
+                row += [
+                    roc_auc_score([c.answerable for c in some], [confidence(c) for c in some]),
+                    *errors(some, threshold),
+                ]
+            lines.append(
+                "| "
+                + " | ".join(v if isinstance(v, str) else str(v) if isinstance(v, int) else f"{v:.3f}" for v in row)
+                + " |"
+            )
     print("\n".join(lines), f"\nthreshold {threshold}")
     held = {
-        "sentence": {"bias": on_sentences.bias, **dict(zip(ev.SENTENCE_FEATURES, on_sentences.weights.tolist(), strict=True))},
-        "question": {"bias": on_question.bias, **dict(zip(ev.QUESTION_FEATURES, on_question.weights.tolist(), strict=True))},
+        "sentence": {
+            "bias": on_sentences.bias,
+            **dict(zip(ev.SENTENCE_FEATURES, on_sentences.weights.tolist(), strict=True)),
+        },
+        "question": {
+            "bias": on_question.bias,
+            **dict(zip(ev.QUESTION_FEATURES, on_question.weights.tolist(), strict=True)),
+        },
         "threshold": threshold,
     }
     rounded = {k: {n: round(x, 4) for n, x in v.items()} if isinstance(v, dict) else v for k, v in held.items()}

@@ -95,7 +95,7 @@ def main() -> None:
         default = rag.Settings.load()
         index = index_of(data, default)
         for retriever in args.retrievers:
-            for weight in (args.weights if retriever == "fused" and args.weights else [default.search.dense_weight]):
+            for weight in args.weights if retriever == "fused" and args.weights else [default.search.dense_weight]:
                 settings = rag.Settings.load(search={"retriever": retriever, "dense_weight": weight})
                 rows.append(score(data, settings, args.half, index))
                 print(json.dumps(rows[-1]), flush=True)

@@ -17,7 +17,7 @@ from rag.errors import IndexDamaged, IndexMismatch, InvalidQuestion, InvalidSett
 from rag.intake import pipeline
 from rag.retrieve import Dense, Fused, Lexical, search
 from rag.settings import Settings
-from rag.store import local
+from rag.store import local, view
 from rag.types import (
     Answer,
     Article,
@@ -58,9 +58,7 @@ class Engine:
         shipped = fitted()[2]
         self.threshold = shipped if settings.answer.threshold is None else settings.answer.threshold
 
-    def search(
-        self, question: str, *, k: int = 10, where: Filter | None = None, group: Group = "passage"
-    ) -> list[Hit]:
+    def search(self, question: str, *, k: int = 10, where: Filter | None = None, group: Group = "passage") -> list[Hit]:
         """Return min(k, matches) hits, best first.  See `rag.search`."""
         question = self._asked(question, k)
         if group not in ("passage", "article"):
@@ -76,15 +74,11 @@ class Engine:
         with self.store.view() as view:
             return [search(self.retriever, view, q, k, where, group) for q in asked]
 
-    def ask(
-        self, question: str, *, history: Sequence[Mapping[str, str]] = (), where: Filter | None = None
-    ) -> Answer:
+    def ask(self, question: str, *, history: Sequence[Mapping[str, str]] = (), where: Filter | None = None) -> Answer:
         """Return the answer to a question.  See `rag.ask`."""
-        last = None
-        for last in self.stream(question, history=history, where=where):
-            continue
-        assert isinstance(last, Answer)
-        return last
+        *_, answer = self.stream(question, history=history, where=where)
+        assert isinstance(answer, Answer)
+        return answer
 
     def stream(
         self, question: str, *, history: Sequence[Mapping[str, str]] = (), where: Filter | None = None
@@ -134,7 +128,7 @@ class Engine:
             raise InvalidQuestion("the question is empty: ask something")
         if len(question) > limits.question_chars:
             raise InvalidQuestion(
-                f"the question has {len(question)} characters, more than the {limits.question_chars} allowed: shorten it"
+                f"the question has {len(question)} characters, over the {limits.question_chars} allowed: shorten it"
             )
         if k < 1 or k > limits.k:
             raise InvalidQuestion(f"k is {k}: give a number from 1 to {limits.k}")
@@ -164,7 +158,7 @@ def open_engine(index: str | Path = "index", settings: Settings | None = None) -
     model = Model(recorded.model, batch=settings.model.batch)
     if model.digest != recorded.model_digest:
         raise IndexMismatch(
-            f"index {Path(index).absolute()} was built with model {recorded.model!r} of digest {recorded.model_digest}, "
+            f"index {Path(index).absolute()} was built with {recorded.model!r} of digest {recorded.model_digest}, "
             f"the one installed has {model.digest}: install that one, or build anew with `rag ingest SOURCE --rebuild`"
         )
     return Engine(store, model, settings)
@@ -208,8 +202,8 @@ def ingest(
                 dry_run=dry_run,
                 on_progress=on_progress,
             )
-        with store.view() as view:
-            stats = view.stats()
+        with store.view() as now:
+            stats = now.stats()
         return replace(report, articles=stats.articles, passages=stats.passages)
     finally:
         store.close()
@@ -230,12 +224,12 @@ def _anew(index: str | Path, wanted: Fingerprint) -> local.LocalStore:
     try:
         store = local.LocalStore.create(index, wanted)
     except (IndexDamaged, IndexMismatch) as error:
-        log.warning("%s; the old catalog is kept as %s", error, local.set_aside(index, local.CATALOG))
+        log.warning("%s; the old catalog is kept as %s", error, local.set_aside(index, view.CATALOG))
         store = local.LocalStore.create(index, wanted)
     try:
         local.check_vectors(index, wanted.dim)
     except IndexDamaged as error:
-        log.warning("%s; the old file is kept as %s", error, local.set_aside(index, local.VECTORS))
+        log.warning("%s; the old file is kept as %s", error, local.set_aside(index, view.VECTORS))
     return store
 
 

@@ -1,23 +1,23 @@
 """Every error a caller may meet.
 
-    RagError                    one line: what failed, on what, what to do
-      BadSource                 a source that is missing, empty or of an unknown kind
-        UnreadablePage          one page of it
-      InvalidArticle            an article that breaks its own rules          (also a ValueError)
-      DuplicateId               one id from two sources
-      InvalidQuestion           an empty or oversized question                (also a ValueError)
-      InvalidFilter             a bad date or list in a filter                (also a ValueError)
-      UnknownArticle            no such id or revision                        (also a LookupError)
-      ModelError                a model that cannot be found, checked or run
-        TextTooLong             a text the model would have cut
-      StoreError                an index that cannot be used
-        NoIndex                 there is none
-        IndexLocked             another writer is at work
-        IndexMismatch           built with another model, chunking or format
-        IndexDamaged            a file is missing or its content is wrong
-        IndexReadOnly           the folder cannot be written
-      InvalidSettings           a setting that is unknown or out of range     (also a ValueError)
-      MissingExtra              an optional package is needed
+RagError                    one line: what failed, on what, what to do
+  BadSource                 a source that is missing, empty or of an unknown kind
+    UnreadablePage          one page of it
+  InvalidArticle            an article that breaks its own rules          (also a ValueError)
+  DuplicateId               one id from two sources
+  InvalidQuestion           an empty or oversized question                (also a ValueError)
+  InvalidFilter             a bad date or list in a filter                (also a ValueError)
+  UnknownArticle            no such id or revision                        (also a LookupError)
+  ModelError                a model that cannot be found, checked or run
+    TextTooLong             a text the model would have cut
+  StoreError                an index that cannot be used
+    NoIndex                 there is none
+    IndexLocked             another writer is at work
+    IndexMismatch           built with another model, chunking or format
+    IndexDamaged            a file is missing or its content is wrong
+    IndexReadOnly           the folder cannot be written
+  InvalidSettings           a setting that is unknown or out of range     (also a ValueError)
+  MissingExtra              an optional package is needed
 """
 
 from __future__ import annotations

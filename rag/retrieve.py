@@ -117,7 +117,7 @@ def quoted(query: str) -> list[str]:
 
 def _share(scores: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     most = float(scores.max(initial=0.0))
-    return np.maximum(scores, 0) / most if most > 0 else np.zeros_like(scores)
+    return (np.maximum(scores, 0) / most if most > 0 else np.zeros_like(scores)).astype(np.float32)
 
 
 def _ranks(rows: Sequence[int] | npt.NDArray[np.int64]) -> dict[int, int]:

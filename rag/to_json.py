@@ -76,7 +76,17 @@ def to_dict(value: Answer | Article | ArticleHead | Citation | Hit | Passage | R
                 "source": value.source,
             }
         case Report():
-            counts = ("added", "changed", "removed", "unchanged", "duplicates", "articles", "passages", "embedded", "reused")
+            counts = (
+                "added",
+                "changed",
+                "removed",
+                "unchanged",
+                "duplicates",
+                "articles",
+                "passages",
+                "embedded",
+                "reused",
+            )
             failed = [{"source": f.source, "reason": f.reason} for f in value.failed]
             return {**{c: getattr(value, c) for c in counts}, "seconds": value.seconds, "failed": failed}
         case Stats():

@@ -17,7 +17,7 @@ from typing import Literal, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
-from rag.errors import InvalidArticle
+from rag.errors import InvalidArticle, InvalidFilter
 
 Vector = npt.NDArray[np.float32]
 """One embedding, shape (dim,), of length 1."""
@@ -141,8 +141,6 @@ class Filter:
     phrases: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        from rag.errors import InvalidFilter
-
         for name in ("authors", "sections", "sources", "articles", "phrases"):
             value = getattr(self, name)
             if isinstance(value, str):
@@ -426,12 +424,23 @@ class Transaction(Protocol):
         """Store vectors under their keys."""
         ...
 
-    def add(self, article: Article, passages: Sequence[NewPassage]) -> None:
-        """Add an article, replacing the current revision of the same id.  Its vectors must be remembered."""
+    def add(self, article: Article, passages: Sequence[NewPassage], origin: str = "") -> None:
+        """Add an article, replacing the current revision of the same id.  Its vectors must be remembered.
+
+        `origin` is the path or address that it was ingested from.  Raises KeyError for an unknown vector.
+        """
         ...
 
     def remove(self, id: str) -> None:
         """Remove an article.  Raises UnknownArticle."""
+        ...
+
+    def origin(self, id: str) -> str:
+        """Return where the current revision of an article came from.  Raises UnknownArticle."""
+        ...
+
+    def ids(self, origin: str | None = None) -> set[str]:
+        """Return the ids of all current articles, or of those that came from one origin or from within it."""
         ...
 
     def commit(self) -> None:

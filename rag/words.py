@@ -7,12 +7,14 @@ from functools import cache
 import tantivy
 
 QUESTION_WORDS = (
-    "a about above after again all also am an and any are as at be because been before being between both but by can "
-    "could did do does doing down during each few for from further had has have having he her here hers him his how i "
-    "if in into is it its just me might more most must my no nor not now of off on once only or other our ours out over "
-    "own same shall she should so some such than that the their theirs them then there these they this those through to "
-    "too under until up very was we were what when where which while who whom whose why will with would you your yours s t"
+    "a about above after again all also am an and any are as at be because been before being between both but by "
+    "can could did do does doing down during each few for from further had has have having he her here hers him his "
+    "how i if in into is it its just me might more most must my no nor not now of off on once only or other our "
+    "ours out over own same shall she should so some such than that the their theirs them then there these they "
+    "this those through to too under until up very was we were what when where which while who whom whose why will "
+    "with would you your yours s t"
 ).split()
+"""Words that make a question of a subject, or stand in nearly every sentence; never searched for."""
 
 
 def analyzer(*, stem: bool, stop: bool = False) -> tantivy.TextAnalyzer:

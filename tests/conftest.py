@@ -5,7 +5,6 @@ from __future__ import annotations
 import ipaddress
 import os
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -72,11 +71,11 @@ def eval_data() -> Path:
 
 
 @pytest.fixture(scope="session")
-def corpus_index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def corpus_index(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An index of corpus/, made by the real ingest with the real model."""
     import rag
 
     folder = tmp_path_factory.mktemp("corpus") / "index"
     report = rag.ingest(Path(__file__).parent.parent / "corpus", index=folder)
     assert not report.failed
-    yield folder
+    return folder

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from fakes import HashEmbedder
 from hypothesis import given, settings
@@ -116,7 +118,7 @@ def test_no_passage_crosses_a_section_and_headings_stay_out() -> None:
 def test_overlap_is_whole_sentences_of_the_same_section() -> None:
     text = " ".join(f"Sentence number {n} has six words." for n in range(40))
     found = chunk(Article(id="a", title="", text=text), HashEmbedder(), tokens=32, overlap=8)
-    for before, after in zip(found, found[1:], strict=False):
+    for before, after in pairwise(found):
         shared = text[after.start : before.end]
         assert shared.startswith("Sentence")
         assert shared.endswith("words.")

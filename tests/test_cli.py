@@ -105,7 +105,9 @@ class TestReplies:
         assert list(listed[0]) == ["id", "title", "title_made", "authors", "published", "url", "source", "passages"]
         shown = json.loads(rag_command("articles", "show", listed[0]["id"], "--index", corpus_index, "--json").stdout)
         assert set(shown) == {*listed[0], "text", "revision", "sections"}
-        assert "text" in rag_command("articles", "show", listed[0]["id"], "--index", corpus_index).stdout or shown["text"]
+        assert (
+            "text" in rag_command("articles", "show", listed[0]["id"], "--index", corpus_index).stdout or shown["text"]
+        )
 
     def test_doctor(self, corpus_index: Path) -> None:
         result = rag_command("doctor", "--index", corpus_index, "--json")
@@ -170,7 +172,9 @@ class TestLifecycle:
         source, index = tmp_path / "in.jsonl", tmp_path / "index"
         with source.open("w", encoding="utf-8") as f:
             for n in range(600):
-                f.write(json.dumps({"_id": f"d{n}", "title": f"Report {n}", "text": f"Line {n} of the ledger. " * 8}) + "\n")
+                f.write(
+                    json.dumps({"_id": f"d{n}", "title": f"Report {n}", "text": f"Line {n} of the ledger. " * 8}) + "\n"
+                )
         command = [sys.executable, "-m", "rag", "ingest", str(source), "--index", str(index), "--json"]
         child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         try:

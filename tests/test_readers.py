@@ -298,6 +298,12 @@ def test_a_title_is_made_where_there_is_none(put: Put) -> None:
         ("---\nid: a b\n---\ntext", "white space"),
         ("---\ntitle: x\n---\n", "no words"),
         ("---\na: " + "[" * 5000 + "\n---\ntext", "no valid YAML"),
+        (
+            "---\na: &a [1]\n"
+            + "".join(f"b{n}: &b{n} [*{p}, *{p}]\n" for n, p in enumerate(["a", *(f"b{n}" for n in range(40))]))
+            + "title: *b40\n---\nx",
+            "title is a list",
+        ),
         ("---\na: !!python/object/apply:os.system [ls]\n---\ntext", "no valid YAML"),
     ],
 )

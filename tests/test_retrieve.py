@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -63,7 +62,9 @@ class TestEveryRetriever:
         assert len({h.article.id for h in hits}) == len(hits) == 30
         assert [h.rank for h in hits] == list(range(1, 31))
         # Each is its article's best passage.
-        every = {p.id: h for h in retriever.search(view, "alpha beta group story more twins", 1000) for p in [h.passage]}
+        every = {
+            p.id: h for h in retriever.search(view, "alpha beta group story more twins", 1000) for p in [h.passage]
+        }
         for h in hits:
             best = max(e.score for e in every.values() if e.article.id == h.article.id)
             assert h.score == pytest.approx(best)
@@ -104,7 +105,7 @@ def test_a_question_of_stop_words_still_finds(view: View) -> None:
 
 
 def test_query_syntax_is_only_text(view: View) -> None:
-    for question in ('word7 AND (', "body:word7", "word7~2 [a TO b]", "*", 'row:1 OR "', "\\", "word7^9"):
+    for question in ("word7 AND (", "body:word7", "word7~2 [a TO b]", "*", 'row:1 OR "', "\\", "word7^9"):
         Lexical().search(view, question, 5)
         search(RETRIEVERS[2], view, question, 5)
 

@@ -17,7 +17,7 @@ from contracts import EMBEDDER, StoreContract, article, check_dense, put
 from fakes import FINGERPRINT
 
 from rag.errors import IndexDamaged, IndexLocked, NoIndex
-from rag.store import local
+from rag.store import local, segments, view
 from rag.types import Filter, Store
 
 HERE = Path(__file__).parent
@@ -35,6 +35,8 @@ class TestLocalStoreInSegments(StoreContract):
     @pytest.fixture
     def make(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Store]:
         monkeypatch.setattr(local, "TAIL_ROWS", 3)
+        monkeypatch.setattr(segments, "FEW", 0)
+        monkeypatch.setattr(view, "FEW_WORDS", 0)
         return lambda: local.LocalStore.create(tmp_path / "index", FINGERPRINT)
 
 
@@ -42,7 +44,7 @@ WRITER = """
 import sys
 sys.path.insert(0, {tests!r})
 from contracts import article, put
-from rag.store import local
+from rag.store import local, segments, view
 local.TAIL_ROWS = 20
 store = local.LocalStore({folder!r})
 version = int(sys.argv[1])
@@ -83,7 +85,7 @@ class TestCrashAtomicity:
             version = max(self.consistent(reader), self.consistent(local.LocalStore(folder)))
         with local.LocalStore(folder).writer() as t:
             put(t, article(100))
-        names = {n for n in os.listdir(folder / "segments")} if (folder / "segments").exists() else set()
+        names = list((folder / "segments").glob("*"))
         with reader.view() as view:
             stats = view.stats()
         assert len(names) == 2 * stats.segments, "files that no commit names stay behind"
@@ -197,12 +199,15 @@ def test_a_damaged_file_is_named_in_one_line(built: Path, what: str, how: str) -
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     else:
         path.unlink()
-    with pytest.raises((IndexDamaged, NoIndex)) as caught:
-        store = local.LocalStore(built)
-        with store.view() as view:
+
+    def use() -> None:
+        with local.LocalStore(built).view() as view:
             view.dense(EMBEDDER.query("word1"), 5)
             view.lexical("word1", 5)
             view.articles()
+
+    with pytest.raises((IndexDamaged, NoIndex)) as caught:
+        use()
     assert "\n" not in str(caught.value)
     assert "rag ingest" in str(caught.value)
 
@@ -212,8 +217,8 @@ def test_a_read_only_folder_can_be_searched_and_says_that_it_cannot_be_written(b
     readable = shutil.copytree(built, built.parent / "locked")
     for folder, _, files in os.walk(readable):
         for name in files:
-            os.chmod(os.path.join(folder, name), 0o444)
-        os.chmod(folder, 0o555)
+            Path(folder, name).chmod(0o444)
+        Path(folder).chmod(0o555)
     code = (
         "import os, sys\n"
         f"sys.path.insert(0, {str(HERE)!r})\n"
@@ -236,14 +241,14 @@ def test_a_read_only_folder_can_be_searched_and_says_that_it_cannot_be_written(b
     for parent in [readable, *readable.parents]:
         if parent == Path("/tmp"):
             break
-        os.chmod(parent, parent.stat().st_mode | 0o055)
+        parent.chmod(parent.stat().st_mode | 0o055)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert lines[0] == "5 1"
     assert "cannot be written" in lines[1]
     for folder, _, _ in os.walk(readable):
-        os.chmod(folder, 0o755)
+        Path(folder).chmod(0o755)
 
 
 def test_what_a_killed_writer_left_in_the_lexical_index_is_not_resurrected(tmp_path: Path) -> None:

@@ -28,12 +28,29 @@ _REASON = re.compile(
 )
 _OPENING = re.compile(
     r"^\W*(?:(?:in|on|at|by|from|for|to|under|with|of|according to \w+,?)\s+)?"
-    r"(who|whom|whose|when|where|why|how (?:many|much|long|far|old|large|big|tall|high|fast|often|wide|deep|heavy)|how|which|what)\b(?:\s+(\w+))?",
+    r"(who|whom|whose|when|where|why|how (?:many|much|long|far|old|large|big|tall|high|fast|often|wide|deep|heavy)|how"
+    r"|which|what)\b(?:\s+(\w+))?",
     re.IGNORECASE,
 )
 _ANYWHERE = re.compile(r"\b(who|whom|whose|when|where|why|how many|how much|which|what)\b(?:\s+(\w+))?", re.IGNORECASE)
-_TIME_NOUNS = frozenset("year date day month decade century time season week".split())
-_COUNT_NOUNS = frozenset("number percentage percent share population price cost amount age distance length height width".split())
+_TIME_NOUNS = frozenset(["year", "date", "day", "month", "decade", "century", "time", "season", "week"])
+_COUNT_NOUNS = frozenset(
+    [
+        "number",
+        "percentage",
+        "percent",
+        "share",
+        "population",
+        "price",
+        "cost",
+        "amount",
+        "age",
+        "distance",
+        "length",
+        "height",
+        "width",
+    ]
+)
 _CAPITALISED = re.compile(r"(?<!^)(?<![.?!:]\s)\b(?:[A-Z][\w’'-]*[\w]|[A-Z]{2,}[\w-]*)\b")
 _FIGURES = re.compile(r"\d+(?:[.,]\d+)*")
 
@@ -66,7 +83,7 @@ class Asked:
         return len(self.numbers & set(_FIGURES.findall(text))) / len(self.numbers)
 
     def kind_in(self, text: str) -> float:
-        """Return 1 when a text holds something of the kind asked for that the question does not, else 0; .5 if any will do."""
+        """Return 1 when a text holds something of the kind asked for that the question lacks, else 0; .5 if any does."""
         if self.kind == "number":
             return float(any(m not in self.numbers for m in _FIGURES.findall(text)) or bool(_NUMBER.search(text)))
         if self.kind == "when":

@@ -21,7 +21,9 @@ class BadMark(RagError):
     """A writer pointed outside what it was given."""
 
 
-def cite(written: Iterable[Text | Mark], evidence: Evidence, standalone: str, outcome: Outcome) -> Iterator[Text | Citation | Answer]:
+def cite(
+    written: Iterable[Text | Mark], evidence: Evidence, standalone: str, outcome: Outcome
+) -> Iterator[Text | Citation | Answer]:
     """Yield text and, right after what it backs, each citation; last the whole answer.
 
     Citations are numbered by first use, and one number names one span.  Raises BadMark.
@@ -72,9 +74,7 @@ def marked(sentences: Iterable[Sentence]) -> str:
     >>> marked([Sentence("It has two.", (1, 2), ())])
     'It has two. [1][2]'
     """
-    return " ".join(
-        s.text + (" " + "".join(f"[{n}]" for n in s.citations) if s.citations else "") for s in sentences
-    )
+    return " ".join(s.text + (" " + "".join(f"[{n}]" for n in s.citations) if s.citations else "") for s in sentences)
 
 
 def _citation(number: int, mark: Mark, evidence: Evidence) -> Citation:
@@ -84,7 +84,9 @@ def _citation(number: int, mark: Mark, evidence: Evidence) -> Citation:
     if not p.start <= mark.start < mark.end <= p.end:
         raise BadMark(f"the writer cited [{mark.start}:{mark.end}], outside the passage {p.id}")
     quote = p.text[mark.start - p.start : mark.end - p.start]
-    return Citation(number, mark.hit.article, p.article_id, p.revision, mark.start, mark.end, quote, Verdict("supported", 1.0))
+    return Citation(
+        number, mark.hit.article, p.article_id, p.revision, mark.start, mark.end, quote, Verdict("supported", 1.0)
+    )
 
 
 def _sentence(text: str, cited: list[Citation]) -> Sentence:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rag.types import Verdict
+from rag.types import Verdict, VerdictName
 from rag.words import terms
 
 ENOUGH, SOME = 0.9, 0.5
@@ -16,5 +16,5 @@ def verdict(sentence: str, quote: str) -> Verdict:
         return Verdict("supported", 1.0)
     wanted = set(terms(said))
     share = len(wanted & set(terms(quote))) / len(wanted) if wanted else 0.0
-    name = "supported" if share >= ENOUGH else "partial" if share >= SOME else "unsupported"
+    name: VerdictName = "supported" if share >= ENOUGH else "partial" if share >= SOME else "unsupported"
     return Verdict(name, round(share, 4))

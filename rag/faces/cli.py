@@ -73,7 +73,9 @@ class Commands(click.Group):
 def main(verbose: bool) -> None:
     """Ask your articles, and see the exact words that answer."""
     logging.basicConfig(
-        level=logging.DEBUG if verbose else logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr
+        level=logging.DEBUG if verbose else logging.WARNING,
+        format="%(levelname)s %(name)s: %(message)s",
+        stream=sys.stderr,
     )
     if not verbose:
         # Their warnings are about themselves and would bury our one line.
@@ -127,7 +129,9 @@ def search(question: str, k: int, group: Any, where: Filter | None, index: str, 
 
 @main.command()
 @click.argument("question", required=False)
-@click.option("--questions", type=click.Path(), metavar="FILE.jsonl", help='One {"question": ...} a line; one answer a line.')
+@click.option(
+    "--questions", type=click.Path(), metavar="FILE.jsonl", help='One {"question": ...} a line; one answer a line.'
+)
 @filter_options
 @index_option
 @json_option

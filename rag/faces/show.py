@@ -80,7 +80,9 @@ def _bar() -> Iterator[Callable[[Progress], None]]:
 def report(r: Report, *, dry_run: bool) -> str:
     """Return what an ingest did, in a few lines."""
     told = "would be " if dry_run else ""
-    counts = f"{r.added:,} {told}added, {r.changed:,} {told}changed, {r.removed:,} {told}removed, {r.unchanged:,} unchanged"
+    counts = (
+        f"{r.added:,} {told}added, {r.changed:,} {told}changed, {r.removed:,} {told}removed, {r.unchanged:,} unchanged"
+    )
     if r.failed:
         counts += f", {len(r.failed):,} not read"
     if dry_run:
@@ -158,7 +160,9 @@ def findings(f: Mapping[str, Any]) -> str:
     lines = [f"{name:10} {value}" for name, value in f.items() if name not in ("problems", "packages", "index")]
     lines += [f"{'packages':10} " + ", ".join(f"{n} {v}" for n, v in f["packages"].items())]
     lines += [f"{'index':10} " + ", ".join(f"{n} {v}" for n, v in f["index"].items() if n != "fingerprint")]
-    return "\n".join([*lines, *(f"problem: {p}" for p in f["problems"]), *([] if f["problems"] else ["nothing is wrong"])])
+    return "\n".join(
+        [*lines, *(f"problem: {p}" for p in f["problems"]), *([] if f["problems"] else ["nothing is wrong"])]
+    )
 
 
 def _short(text: str, most: int = 200) -> str:
@@ -168,4 +172,4 @@ def _short(text: str, most: int = 200) -> str:
 
 def _safe(text: str) -> str:
     """Return text that cannot move a terminal's cursor or change its state."""
-    return "".join(c if c in "\n\t" or c.isprintable() or c.isspace() and ord(c) > 127 else " " for c in text)
+    return "".join(c if c in "\n\t" or c.isprintable() or (c.isspace() and ord(c) > 127) else " " for c in text)

@@ -90,7 +90,9 @@ def stretches(article: Article) -> Iterator[tuple[str, Span]]:
     at = 0
     for s in sorted(article.sections, key=lambda s: s.start):
         if s.start > at:
-            yield from (("", gap) for gap in _trimmed(article.text, at, _before_heading(article.text, at, s.start, s.name)))
+            yield from (
+                ("", gap) for gap in _trimmed(article.text, at, _before_heading(article.text, at, s.start, s.name))
+            )
         yield from ((s.name, body) for body in _trimmed(article.text, max(at, s.start), s.end))
         at = max(at, s.end)
     yield from (("", rest) for rest in _trimmed(article.text, at, len(article.text)))
@@ -175,7 +177,11 @@ def _pack(units: list[Span], sizes: list[int], room: int, overlap: int) -> Itera
         if last == len(units):
             return
         repeated, back = 0, last
-        while back - 1 > first and repeated + sizes[back - 1] <= overlap and repeated + sizes[back - 1] + sizes[last] <= room:
+        while (
+            back - 1 > first
+            and repeated + sizes[back - 1] <= overlap
+            and repeated + sizes[back - 1] + sizes[last] <= room
+        ):
             back -= 1
             repeated += sizes[back]
         first = back

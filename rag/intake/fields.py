@@ -83,9 +83,11 @@ def as_published(value: object, what: str) -> date | None:
             day = read_date(value)
         if day:
             return day
-    raise UnreadablePage(f"{what} is {_shown(value)}, which is no date: write it as YYYY-MM-DD")
+    raise UnreadablePage(f"{what} is {_shown(value)}, no date: write it as YYYY-MM-DD")
 
 
 def _shown(value: object) -> str:
-    text = " ".join(str(value)[:200].split())
-    return f"the {type(value).__name__} {text[:40]!r}"
+    # A list or mapping of YAML may repeat itself without end: only its kind is named.
+    if isinstance(value, (list, dict, set, bytes)):
+        return f"a {type(value).__name__}"
+    return f"the {type(value).__name__} {' '.join(str(value)[:200].split())[:40]!r}"

@@ -21,11 +21,13 @@ _FENCE = re.compile(r" {0,3}(?P<mark>`{3,}|~{3,})")
 _FRONT = re.compile(r"---[ \t]*\n")
 _FRONT_END = re.compile(r"^(?:---|\.\.\.)[ \t]*$", re.MULTILINE)
 _SPACES = re.compile(" {2,}")
+_TAG = re.compile(r"<[^<>]{0,2000}>")
 _TRAILING = re.compile(r"[ \t]+$", re.MULTILINE)
 _LONGEST_FRONT = 256 * 1024
 _UNSHOWN = frozenset({"script", "style", "svg", "iframe", "template", "noscript", "object", "video", "audio"})
 _NESTING = 60
 _FRONT_NESTING = 60
+_LONGEST_INLINE = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,22 @@ def _depth(yaml_text: str) -> int:
 def render(text: str) -> list[Block]:
     """Return the blocks of a Markdown text in order, as plain text."""
     parser = MarkdownIt("commonmark", {"maxNesting": _NESTING}).enable(["table", "strikethrough"])
-    return _blocks(parser.parse(_without_liquid(text)))
+    parser.disable(["inline", "text_join"])
+    references: dict[str, object] = {}
+    tokens = parser.parse(_without_liquid(text), references)
+    for token in tokens:
+        if token.type == "inline":
+            token.children = _children(parser, token.content, references)
+    return _blocks(tokens)
+
+
+def _children(parser: MarkdownIt, content: str, references: dict[str, object]) -> list[Token]:
+    # Inline parsing takes time by the square of the text: no paragraph that somebody wrote is this long.
+    if len(content) > _LONGEST_INLINE:
+        return [Token("text", "", 0, content=content)]
+    children: list[Token] = []
+    parser.inline.parse(content, parser, references, children)
+    return children
 
 
 def _without_liquid(text: str) -> str:
@@ -167,7 +184,7 @@ def _blocks(tokens: list[Token]) -> list[Block]:
 def _inline(children: list[Token]) -> str:
     out: list[str] = []
     for child in children:
-        if child.type in ("text", "code_inline"):
+        if child.type in ("text", "text_special", "code_inline"):
             out.append(child.content)
         elif child.type == "softbreak":
             out.append(" ")
@@ -197,7 +214,11 @@ class _Shown(HTMLParser):
 
 def _shown(html: str) -> list[str]:
     # HTML inside Markdown: its tags and comments go, what a reader would see of it stays.
-    parser = _Shown()
-    parser.feed(html)
-    parser.close()
-    return [words for row in "".join(parser.words).split("\n") if (words := " ".join(row.split()))]
+    if len(html) > _LONGEST_INLINE:
+        seen = _TAG.sub(" ", html)
+    else:
+        parser = _Shown()
+        parser.feed(html)
+        parser.close()
+        seen = "".join(parser.words)
+    return [words for row in seen.split("\n") if (words := " ".join(row.split()))]

@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol
 
 from rag.errors import BadSource, DuplicateId, RagError
 from rag.intake.chunk import TITLE_SHARE, chunk, embedded_text, short_title
@@ -44,13 +42,6 @@ COMMIT_SECONDS = 5.0
 OnProgress = Callable[[Progress], None]
 
 
-class IngestTransaction(Transaction, Protocol):
-    """What an ingest needs of a writer beyond the general contract."""
-
-    def origin(self, id: str) -> str: ...
-    def ids(self, origin: str | None = None) -> set[str]: ...
-
-
 @dataclass(slots=True)
 class _Cut:
     """An article, its passages, what the model reads for each, and the key of that."""
@@ -75,7 +66,7 @@ class _Tally:
 
 def ingest(
     items: Sequence[Item],
-    transaction: IngestTransaction | None,
+    transaction: Transaction | None,
     embedder: Embedder,
     settings: Settings,
     *,
@@ -120,7 +111,12 @@ class Item:
     """A page to read, an article that was handed over, or what went wrong before reading."""
 
     value: Page | Article | Failure
-    origin: str
+    root: str
+
+    @property
+    def origin(self) -> str:
+        """The file it is in; empty for an article that was handed over."""
+        return str(self.value.path) if isinstance(self.value, Page) else ""
 
 
 def find(sources: Iterable[str | Path | Article]) -> list[Item]:
@@ -130,7 +126,7 @@ def find(sources: Iterable[str | Path | Article]) -> list[Item]:
         if isinstance(source, Article):
             items.append(Item(_cleaned(source), ""))
         elif isinstance(source, (str, Path)):
-            root = os.path.abspath(Path(source).expanduser())
+            root = str(Path(source).expanduser().absolute())
             items += [Item(page, root) for page in pages(source)]
         else:
             raise BadSource(f"{type(source).__name__} is not a source: give a path or rag.Article values")
@@ -153,8 +149,8 @@ def _cleaned(article: Article) -> Article | Failure:
 class _Run:
     def __init__(
         self,
-        target: IngestTransaction | None,
-        known: IngestTransaction | None,
+        target: Transaction | None,
+        known: Transaction | None,
         embedder: Embedder,
         settings: Settings,
         on_progress: OnProgress | None,
@@ -191,16 +187,17 @@ class _Run:
 
     def prune(self, items: Sequence[Item]) -> None:
         """Remove articles that came from one of these sources and are no longer there."""
-        unreadable = {f.source.rpartition(":")[0] or f.source for f in self.tally.failed} | {f.source for f in self.tally.failed}
         if self.known is None:
             return
-        for origin in sorted({i.origin for i in items if i.origin}):
-            for id in sorted(self.known.ids(origin) - self.seen.keys()):
-                # A page that cannot be read today has not vanished.
-                if not any(id.partition("#")[0] in str(source) for source in unreadable):
-                    if self.target:
-                        self.target.remove(id)
-                    self.tally.removed += 1
+        # A page that cannot be read today has not vanished; a line of one is named PAGE:LINE.
+        unread = {f.source for f in self.tally.failed} | {f.source.rpartition(":")[0] for f in self.tally.failed}
+        for root in sorted({i.root for i in items if i.root}):
+            for id in sorted(self.known.ids(root) - self.seen.keys()):
+                if self.known.origin(id) in unread:
+                    continue
+                if self.target:
+                    self.target.remove(id)
+                self.tally.removed += 1
 
     def _articles(self, item: Item) -> Iterator[Article]:
         """Yield the item's articles; what cannot be read goes into the report."""
@@ -218,46 +215,40 @@ class _Run:
 
     def _new(self, article: Article, origin: str) -> _Cut | None:
         """Return the article cut up, or None when the store has it as it is or it cannot be taken."""
-        where = os.path.join(origin, article.source) if origin and not origin.endswith(article.source) else origin or article.source
-        if article.id in self.seen:
-            other = self.seen[article.id]
-            error = DuplicateId(f"article id {article.id!r} is claimed by {other} too: give one of them another id")
-            self.tally.failed.append(Failure(where or article.id, str(error)))
-            return None
-        self.seen[article.id] = where or "another article"
-        known = self.known.known(article.id) if self.known else None
-        if known == article.revision:
-            self.tally.unchanged += 1
-            return None
-        if known is not None and self.known:
-            before = self.known.origin(article.id)
-            if before and before != origin and Path(before).exists() and not _within(before, origin):
-                error = DuplicateId(f"article id {article.id!r} is claimed by {before} too: give one of them another id")
-                self.tally.failed.append(Failure(where or article.id, str(error)))
-                return None
         try:
-            if self.target is None:
-                self._count(changed=known is not None)
+            self._claim(article.id, origin)
+            known = self.known.known(article.id) if self.known else None
+            if known == article.revision:
+                self.tally.unchanged += 1
                 return None
-            return self._cut(article, origin, changed=known is not None)
+            cut = self._cut(article, origin) if self.target else None
         except RagError as error:
-            self.tally.failed.append(Failure(where or article.id, str(error)))
+            self.tally.failed.append(Failure(origin or article.id, str(error)))
             return None
+        if known is None:
+            self.tally.added += 1
+        else:
+            self.tally.changed += 1
+        return cut
 
-    def _cut(self, article: Article, origin: str, *, changed: bool) -> _Cut:
+    def _claim(self, id: str, origin: str) -> None:
+        """Raise DuplicateId when another source has this id, in this run or in the store."""
+        before = self.seen.get(id)
+        if before is None and self.known and self.known.known(id) is not None:
+            kept = self.known.origin(id)
+            # A source that has moved takes its articles along.
+            before = kept if kept and kept != origin and Path(kept).exists() else None
+        if before is not None:
+            raise DuplicateId(f"article id {id!r} is claimed by {before} too: give one of them another id")
+        self.seen[id] = origin or "another article"
+
+    def _cut(self, article: Article, origin: str) -> _Cut:
         s = self.settings.passages
         passages = chunk(article, self.embedder, tokens=s.tokens, overlap=s.overlap)
         limit = min(s.tokens, self.embedder.max_tokens)
         title = short_title(article.title, self.embedder, limit // TITLE_SHARE)
         texts = [embedded_text(title, p.text) for p in passages]
-        self._count(changed=changed)
         return _Cut(article, origin, passages, texts, [key(self.embedder.digest, t) for t in texts])
-
-    def _count(self, *, changed: bool) -> None:
-        if changed:
-            self.tally.changed += 1
-        else:
-            self.tally.added += 1
 
     def _store(self, group: list[_Cut]) -> None:
         if self.target is None:

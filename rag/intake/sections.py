@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import re
 from collections.abc import Sequence
 
@@ -31,6 +32,7 @@ def canonical(heading: str) -> str:
     return usual(name) or name
 
 
+@functools.lru_cache(maxsize=4096)
 def usual(name: str) -> str | None:
     """Return the usual section name that a heading means, or None for a heading of its own."""
     name = _SPACES.sub(" ", name.strip().rstrip(":").strip()).upper()

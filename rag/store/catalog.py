@@ -131,12 +131,14 @@ def fingerprint(db: sqlite3.Connection) -> Fingerprint:
     written = get(db, "format")
     if written != str(FORMAT):
         raise IndexMismatch(
-            f"the index has format {written}, this version reads format {FORMAT}: rebuild it with `rag ingest SOURCE --rebuild`"
+            f"the index has format {written}, this version reads {FORMAT}: rebuild it, `rag ingest SOURCE --rebuild`"
         )
     try:
         return Fingerprint(**json.loads(get(db, "fingerprint")))
     except (TypeError, ValueError) as e:
-        raise IndexDamaged("the catalog's fingerprint cannot be read: rebuild with `rag ingest SOURCE --rebuild`") from e
+        raise IndexDamaged(
+            "the catalog's fingerprint cannot be read: rebuild with `rag ingest SOURCE --rebuild`"
+        ) from e
 
 
 class Connections:
@@ -269,7 +271,8 @@ def insert_article(db: sqlite3.Connection, article: Article, origin: str) -> int
     """Insert an article as the current revision and return its ordinal."""
     db.execute("DELETE FROM articles WHERE id = ? AND revision = ?", (article.id, article.revision))
     cursor = db.execute(
-        "INSERT INTO articles (id, revision, live, title, title_made, authors, published, url, source, origin, sections, text)"
+        "INSERT INTO articles"
+        " (id, revision, live, title, title_made, authors, published, url, source, origin, sections, text)"
         " VALUES (?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             article.id,

@@ -23,6 +23,8 @@ from rag.types import Scored
 from rag.words import analyzer, terms, words
 
 HEAP_BYTES = 64_000_000
+
+
 class Damaged(IndexDamaged):
     """The lexical index cannot be read."""
 
@@ -171,6 +173,6 @@ def _as_damaged(e: BaseException, folder: Path) -> BaseException:
     if isinstance(e, Exception) or type(e).__name__ == "PanicException":
         reason = " ".join(str(e).split())[:160]
         return Damaged(
-            f"lexical index {folder.absolute()} cannot be used ({reason}): rebuild it with `rag ingest SOURCE --rebuild`"
+            f"lexical index {folder.absolute()} cannot be used ({reason}): rebuild it, `rag ingest SOURCE --rebuild`"
         )
     return e

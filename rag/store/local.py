@@ -82,7 +82,9 @@ class LocalStore:
                     return
             # A writer committed in between and may have removed files of the older state.
             time.sleep(0.01)
-        raise IndexDamaged(f"index {self.folder.absolute()} names files that are not there: rebuild it with `rag ingest SOURCE --rebuild`")
+        raise IndexDamaged(
+            f"index {self.folder.absolute()} names missing files: rebuild it with `rag ingest SOURCE --rebuild`"
+        )
 
     def _state_of(self, db: sqlite3.Connection) -> State | None:
         generation = int(catalog.get(db, "generation"))
@@ -91,7 +93,11 @@ class LocalStore:
             return state
         with self._loading:
             state = self._state
-            if state is not None and state.generation == generation and state.lexical_name == catalog.get(db, "lexical"):
+            if (
+                state is not None
+                and state.generation == generation
+                and state.lexical_name == catalog.get(db, "lexical")
+            ):
                 return state
             fresh = load_state(self.folder, db, generation, state)
             if fresh is not None and self._still(generation):
@@ -156,7 +162,9 @@ class LocalTransaction:
 
     def ids(self, origin: str | None = None) -> set[str]:
         """Return the ids of all current articles, or of those that came from one origin."""
-        sql = "SELECT id FROM articles WHERE live" + ("" if origin is None else " AND (origin = ? OR origin LIKE ? ESCAPE '!')")
+        sql = "SELECT id FROM articles WHERE live" + (
+            "" if origin is None else " AND (origin = ? OR origin LIKE ? ESCAPE '!')"
+        )
         like = "" if origin is None else origin.replace("!", "!!").replace("%", "!%").replace("_", "!_") + os.sep + "%"
         with catalog.guarded(self._path):
             return {str(r[0]) for r in self._db.execute(sql, () if origin is None else (origin, like))}
@@ -242,7 +250,8 @@ class LocalTransaction:
         return [
             (first, last, segments.SegmentName(*rest))
             for first, last, *rest in self._db.execute(
-                "SELECT first, last, name, rows, vectors_bytes, vectors_sha256, columns_sha256 FROM segments ORDER BY first"
+                "SELECT first, last, name, rows, vectors_bytes, vectors_sha256, columns_sha256"
+                " FROM segments ORDER BY first"
             )
         ]
 
@@ -271,7 +280,9 @@ class LocalTransaction:
         parts = []
         for first, last, name in old:
             segment = segments.read(self._folder / SEGMENTS, name, self._fingerprint.dim)
-            gone = [r[0] for r in self._db.execute("SELECT row FROM tombstones WHERE row BETWEEN ? AND ?", (first, last))]
+            gone = [
+                r[0] for r in self._db.execute("SELECT row FROM tombstones WHERE row BETWEEN ? AND ?", (first, last))
+            ]
             parts.append((segment, ~np.isin(segment.columns["row"], gone)))
         if with_tail_above is not None:
             rest = tail(self._db, self._vectors, with_tail_above)
@@ -378,7 +389,9 @@ def _locked(folder: Path) -> Iterator[None]:
     try:
         lock.acquire()
     except Timeout as e:
-        raise IndexLocked(f"index {folder.absolute()} is being written by {_holder(folder)}: wait until it is done") from e
+        raise IndexLocked(
+            f"index {folder.absolute()} is being written by {_holder(folder)}: wait until it is done"
+        ) from e
     except (PermissionError, OSError) as e:
         raise IndexReadOnly(f"index {folder.absolute()} cannot be written: make the folder writable") from e
     try:

@@ -67,7 +67,7 @@ class Segment:
         params = None
         if matches < len(mask):
             bits = np.packbits(mask, bitorder="little")
-            params = faiss.SearchParameters(sel=faiss.IDSelectorBitmap(bits))
+            params = faiss.SearchParameters(sel=faiss.IDSelectorBitmap(bits))  # type: ignore[call-arg, arg-type]
         scores, at = self.index.search(vector[None, :], min(k, matches), params=params)
         return at[0].astype(np.int64), scores[0].astype(np.float32)
 

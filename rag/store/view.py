@@ -20,6 +20,7 @@ from rag.types import Article, ArticleHead, Filter, Passage, Scored, Stats, Vect
 from rag.words import words
 
 CATALOG, VECTORS, SEGMENTS = "catalog.sqlite", "vectors.sqlite", "segments"
+"""The files and the folder of an index."""
 
 FEW_WORDS = 2_000
 """At most this many matches are named to the lexical index; more are sifted from a longer list."""
@@ -59,7 +60,9 @@ def load_state(folder: Path, db: sqlite3.Connection, generation: int, before: St
     dim = catalog.fingerprint(db).dim
     named = [
         segments.SegmentName(*r)
-        for r in db.execute("SELECT name, rows, vectors_bytes, vectors_sha256, columns_sha256 FROM segments ORDER BY first")
+        for r in db.execute(
+            "SELECT name, rows, vectors_bytes, vectors_sha256, columns_sha256 FROM segments ORDER BY first"
+        )
     ]
     above = db.execute("SELECT COALESCE(MAX(last), 0) FROM segments").fetchone()[0]
     opened: dict[str, Segment] = {}
@@ -87,7 +90,9 @@ def load_state(folder: Path, db: sqlite3.Connection, generation: int, before: St
 
 def tail(db: sqlite3.Connection, vectors: catalog.VectorFile, above: int) -> Segment:
     """Return the passages above a row, which are in no segment, as one in memory."""
-    found = db.execute("SELECT row, article, section, key FROM passages WHERE row > ? ORDER BY row", (above,)).fetchall()
+    found = db.execute(
+        "SELECT row, article, section, key FROM passages WHERE row > ? ORDER BY row", (above,)
+    ).fetchall()
     columns = np.array([r[:3] for r in found], segments.COLUMNS)
     return segments.in_memory(vectors.get([r[3] for r in found]), columns)
 
@@ -214,7 +219,7 @@ class LocalView:
     def _passing(self, rows: npt.NDArray[np.int64], mask: Mask) -> Mask:
         known = self._state.rows
         at = np.minimum(np.searchsorted(known, rows), len(known) - 1)
-        return (known[at] == rows) & mask[at]
+        return np.asarray((known[at] == rows) & mask[at], bool)
 
     def _mask(self, where: Filter | None) -> Mask:
         """Return which of the state's rows are live and satisfy the filter."""
