@@ -7,7 +7,7 @@ HOST ?= 127.0.0.1
 PORT ?= 7860
 INDEX ?= index
 
-.PHONY: serve test lint clean
+.PHONY: serve test lint wheel clean
 
 serve: $(VENV)/.serve
 	@test -e $(INDEX)/catalog.sqlite || { echo "footnote: making an index of corpus/"; $(BIN)/rag ingest corpus --index $(INDEX); }
@@ -20,6 +20,13 @@ lint: $(VENV)/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# The wheel holds the one package and the page's own files, and nothing else.
+wheel: $(VENV)/.test
+	rm -rf dist && $(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
+	$(BIN)/python -c 'import glob, zipfile; names = zipfile.ZipFile(*glob.glob("dist/*.whl")).namelist(); \
+	  tops = {n.split("/")[0] for n in names}; assert {t for t in tops if not t.endswith(".dist-info")} == {"rag"}, tops; \
+	  assert {"rag/faces/page/style.css", "rag/answer/evidence.json"} <= set(names), names; print("wheel:", len(names), "files")'
 
 # The stamps are remade when what is installed changes.
 $(VENV)/.serve: pyproject.toml constraints.txt

@@ -98,8 +98,9 @@ def test_the_page_of_five_analyses_gives_five_articles() -> None:
     usual = ["BACKGROUND", "IMPLICATIONS", "CONCLUSION"]
     assert [[s.name for s in p.sections] for p in pieces] == [usual, usual, usual, usual, []]
     for piece in pieces:
-        for crumb in ("BIO", "spambots", "Published in", "Photo by", ".jpg", "Visit also", "Newsletter", "flags big"):
+        for crumb in ("BIO", "spambots", "Published in", "Photo by", ".jpg", "Visit also", "Newsletter"):
             assert crumb not in piece.text
+        assert piece.text.endswith(".")
 
 
 _LINES = st.sampled_from(
@@ -168,7 +169,7 @@ def test_no_paragraph_is_lost(page: str) -> None:
 def test_a_megabyte_of_anything_takes_a_moment(page: str) -> None:
     started = time.perf_counter()
     split(page)
-    assert time.perf_counter() - started < 10
+    assert time.perf_counter() - started < (10 if "\n" in page else 2)
 
 
 def test_an_empty_page_gives_no_articles() -> None:

@@ -137,6 +137,9 @@ def _evidence(lines: list[Line], head: Head, habits: _Habits, closers: set[int])
         return score + (3 if lines[closer].kind == "shelved" else 2)
     if head.parts in ({"date"}, {"title"}, set()):
         return 0.0
+    if not head.strong and not head.dated and not lines[head.lo].gap:
+        # Two capitalised words within a block are rarely a byline.
+        return 0.0
     if top is None:
         # Without a head at the top of the page little shows what a head looks like here.
         if not head.strong or not (head.dated or ruled or (head.title is not None and habits.opens_early)):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from typing import Literal
 
 from rag.intake.bylines import Byline, is_affiliation, read_byline, read_names
@@ -157,7 +156,13 @@ def _kind(text: str, common: set[str]) -> tuple[Kind, Byline | None]:
         return "footer", None
     if usual(text):
         return "heading", None
-    if byline and not byline.dated and len(text.split()) <= 6 and not _is_ordinary(byline.authors, common):
+    if (
+        byline
+        and not byline.dated
+        and len(text.split()) <= 6
+        and text[-1] not in ",;:"
+        and not _is_ordinary(byline.authors, common)
+    ):
         return "name", byline
     label = inline_label(text)
     if label and len(text) > len(label) + 12:
@@ -187,7 +192,8 @@ def _without_underlines(lines: list[Line]) -> list[Line]:
 
 def _together(lines: list[Line]) -> list[Line]:
     # "By" on a line of its own, and "and NAME" or "Staff Writer" under a byline, belong to their neighbours.
-    for n, (above, below) in enumerate(pairwise(lines)):
+    for n in range(len(lines) - 1):
+        above, below = lines[n], lines[n + 1]
         if below.byline and not below.byline.strong and below.byline.authors and _ALONE_BY.fullmatch(above.text):
             byline = replace(below.byline, strong=True)
             lines[n] = replace(above, kind="byline", byline=replace(byline, authors=()))
@@ -198,9 +204,7 @@ def _together(lines: list[Line]) -> list[Line]:
                 byline = Byline(names, strong=True, dated=False, published=None, updated=None)
                 lines[n + 1] = replace(below, kind="byline", byline=byline)
         elif (
-            lines[n].kind in ("byline", "name")
-            and below.kind in ("name", "short", "other")
-            and is_affiliation(below.text)
+            above.kind in ("byline", "name") and below.kind in ("name", "short", "other") and is_affiliation(below.text)
         ):
             lines[n + 1] = replace(below, kind="role", byline=None)
     return lines
