@@ -3,7 +3,8 @@
 Two logistic models.  One scores sentences: does this one hold the evidence that the set marks?  The
 other scores questions by their best sentences: does the set say it is answerable?  Both are fitted on
 the tuning halves and shown on the reporting halves; the threshold is the one with the least sum of
-the two error rates on the tuning halves, averaged over sets.
+the two error rates on the tuning halves, averaged over sets.  Hits and cosines are kept under
+eval/out, so a change of features is tried in seconds.
 """
 
 from __future__ import annotations
@@ -11,13 +12,14 @@ from __future__ import annotations
 import argparse
 import json
 import random
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from halves import half
-from score import index_of
+from score import OUT, index_of, table
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.preprocessing import StandardScaler
@@ -25,165 +27,179 @@ from sklearn.preprocessing import StandardScaler
 import rag
 from rag import retrieve
 from rag.answer import evidence as ev
+from rag.answer import features
 from rag.engine import open_engine
+from rag.types import ArticleHead, EvidenceSentence, Hit, Passage
 
 TARGET = Path(ev.__file__).with_name("evidence.json")
 
 
 @dataclass
 class Case:
-    """One question: its candidates' features, which of them hold the evidence, and whether it is answerable."""
+    """One question: its hits, its candidates and their features, and which of them hold the evidence."""
 
     set_name: str
     half: str
     answerable: bool
     question: str
-    found: list[Any]
+    hits: list[Hit]
+    found: list[EvidenceSentence]
     rows: np.ndarray
-    gold: np.ndarray = field(default_factory=lambda: np.zeros(0, bool))
+    gold: np.ndarray
 
 
-def cases(data: Path, most: int) -> list[Case]:
-    """Return a seeded sample of a set's questions, as many answerable as not where there are both."""
+def collect(data: Path, most: int) -> Path:
+    """Write the hits and cosines of a seeded sample of questions, half of them without an answer if possible."""
+    path = OUT / f"cases-{data.name}-{most}.jsonl"
+    if path.exists():
+        return path
     with (data / "qa.jsonl").open(encoding="utf-8") as lines:
         records = [json.loads(line) for line in lines]
     rng = random.Random(1)
     rng.shuffle(records)
     yes = [r for r in records if r["answerable"] and r.get("evidence")]
-    no = [r for r in records if not r["answerable"]]
-    records = yes[: most - min(len(no), most // 2)] + no[: most // 2]
+    no = [r for r in records if not r["answerable"]][: most // 2]
+    records = yes[: most - len(no)] + no
     settings = rag.Settings.load()
-    out = []
-    with open_engine(index_of(data, settings), settings) as engine:
+    partial = path.with_suffix(".part")
+    with open_engine(index_of(data, settings), settings) as engine, partial.open("w", encoding="utf-8") as out:
         for n, r in enumerate(records):
             with engine.view() as view:
                 hits = retrieve.search(engine.retriever, view, r["question"], settings.answer.hits)
-            found, rows = engine.judge.candidates(r["question"], hits)
-            if not found:
+            if not hits:  # A "quoted phrase" that stands nowhere.
                 continue
-            case = Case(data.name, half(data.name, r["id"]), r["answerable"], r["question"], found, rows)
-            case.gold = np.array([_holds(s, r) for s in found])
-            out.append(case)
+            near, near_hits = engine.judge.cosines(r["question"], hits, ev.candidates(hits))
+            kept = {
+                **{k: r.get(k) for k in ("id", "question", "answerable", "evidence")},
+                "hits": [
+                    [h.score, h.passage.article_id, h.passage.start, h.passage.text, h.article.title] for h in hits
+                ],
+                "near": near.round(5).tolist(),
+                "near_hits": near_hits.round(5).tolist(),
+            }
+            out.write(json.dumps(kept) + "\n")
             if n % 200 == 0:
                 print(f"{data.name}: {n} of {len(records)}", flush=True)
-    return out
+    return partial.rename(path)
 
 
-def _holds(sentence: Any, record: dict[str, Any]) -> bool:
+def cases(name: str, path: Path) -> Iterator[Case]:
+    """Yield the collected cases of a set with their features as they are now."""
+    with path.open(encoding="utf-8") as lines:
+        for r in map(json.loads, lines):
+            hits = [
+                Hit(n, score, {}, Passage(id, "", start, start + len(text), "", text), ArticleHead(id, title))
+                for n, (score, id, start, text, title) in enumerate(r["hits"], 1)
+            ]
+            found = ev.candidates(hits)
+            if not found:
+                continue
+            rows = features.of_sentences(r["question"], hits, found, np.array(r["near"]), np.array(r["near_hits"]))
+            gold = np.array([holds(s, r["evidence"] or []) for s in found])
+            yield Case(name, half(name, r["id"]), r["answerable"], r["question"], hits, found, rows, gold)
+
+
+def holds(sentence: EvidenceSentence, evidence: list[dict[str, Any]]) -> bool:
+    """Say whether a sentence is in marked evidence, or holds it."""
     said = " ".join(sentence.text.split())
-    for e in record.get("evidence") or []:
+    for e in evidence:
         gold = " ".join(e["text"].split())
         if e["doc_id"] == sentence.hit.article.id and (said in gold or gold in said):
             return True
     return False
 
 
-def fit(x: np.ndarray, y: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, float]:
+def fit(x: np.ndarray, y: np.ndarray, weight: np.ndarray) -> ev.Weights:
     """Return logistic weights and bias in the features' own units."""
     scaler = StandardScaler().fit(x)
     scaler.scale_[scaler.scale_ == 0] = 1
-    model = LogisticRegression(C=1.0, max_iter=1000).fit(scaler.transform(x), y, sample_weight=weight)
+    model = LogisticRegression(C=1.0, max_iter=2000).fit(scaler.transform(x), y, sample_weight=weight)
     w = model.coef_[0] / scaler.scale_
-    return w, float(model.intercept_[0] - (w * scaler.mean_).sum())
+    return ev.Weights(w, float(model.intercept_[0] - (w * scaler.mean_).sum()))
 
 
-def ordered(case: Case, weights: ev.Weights) -> tuple[list[Any], np.ndarray, np.ndarray]:
-    """Return a case's candidates, rows and gold, best first."""
-    scores = weights.log_odds(case.rows)
-    order = np.argsort(-scores, kind="stable")
-    found = [ev.scored(case.found[i], float(scores[i])) for i in order]
-    return found, case.rows[order], case.gold[order]
+def fit_sentences(tune: list[Case]) -> ev.Weights:
+    """Fit the model of sentences; each set weighs the same, and in it each question."""
+    marked = [c for c in tune if c.answerable and c.gold.any()]
+    size = {n: sum(c.set_name == n for c in marked) for n in {c.set_name for c in marked}}
+    weight = [np.full(len(c.gold), 10_000 / (size[c.set_name] * len(c.gold))) for c in marked]
+    return fit(
+        np.concatenate([c.rows for c in marked]), np.concatenate([c.gold for c in marked]), np.concatenate(weight)
+    )
+
+
+def question_row(c: Case, on_sentences: ev.Weights) -> np.ndarray:
+    """Return the features of a question."""
+    best, rows = ev.ranked(c.found, c.rows, on_sentences)
+    return features.of_question(c.question, c.hits, best, rows)
+
+
+def fit_questions(judged: list[Case], on_sentences: ev.Weights) -> ev.Weights:
+    """Fit the model of questions; each set weighs the same, and in it both answers."""
+    # An answerable question whose evidence was not retrieved cannot be answered from these hits.
+    y = np.array([c.answerable and bool(c.gold.any()) for c in judged])
+    count: dict[tuple[str, bool], int] = {}
+    for c, v in zip(judged, y, strict=True):
+        count[c.set_name, bool(v)] = count.get((c.set_name, bool(v)), 0) + 1
+    weight = np.array([500 / count[c.set_name, bool(v)] for c, v in zip(judged, y, strict=True)])
+    return fit(np.stack([question_row(c, on_sentences) for c in judged]), y, weight)
 
 
 def main() -> None:
     """Fit, report, write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", nargs="+", type=Path)
-    parser.add_argument("--most", type=int, default=1200, help="questions of a set, at most")
+    parser.add_argument("--most", type=int, default=800, help="questions of a set, at most")
     parser.add_argument("--report", type=Path, default=Path(__file__).parent / "results" / "evidence.md")
     args = parser.parse_args()
-    every = [c for d in args.data for c in cases(d, args.most)]
+    every = [c for d in args.data for c in cases(d.name, collect(d, args.most))]
     tune = [c for c in every if c.half == "tune"]
-
-    # Each set weighs the same, and in it each question.
-    marked = [c for c in tune if c.answerable and c.gold.any()]
-    size = {n: sum(c.set_name == n for c in marked) for n in {c.set_name for c in marked}}
-    w, b = fit(
-        np.concatenate([c.rows for c in marked]),
-        np.concatenate([c.gold for c in marked]),
-        np.concatenate([np.full(len(c.gold), 1 / (size[c.set_name] * len(c.gold))) for c in marked]) * 10_000,
-    )
-    on_sentences = ev.Weights(w, b)
-
-    def features(c: Case) -> np.ndarray:
-        found, rows, _ = ordered(c, on_sentences)
-        return ev.question_features(c.question, found, rows)
-
-    with_no = {c.set_name for c in every if not c.answerable}
-    judged = [c for c in tune if c.set_name in with_no]
-    # An answerable question whose evidence was not retrieved cannot be answered from these hits.
-    y = np.array([c.answerable and bool(c.gold.any()) for c in judged])
-    count = {
-        (n, a): sum(c.set_name == n and bool(v) == a for c, v in zip(judged, y, strict=True))
-        for n in with_no
-        for a in (True, False)
-    }
-    weight = np.array([1 / count[c.set_name, bool(v)] for c, v in zip(judged, y, strict=True)]) * 500
-    x = np.stack([features(c) for c in judged])
-    w, b = fit(x, y, weight)
-    on_question = ev.Weights(w, b)
-
-    def confidence(c: Case) -> float:
-        return float(1 / (1 + np.exp(-on_question.log_odds(features(c)[None, :])[0])))
+    with_no = sorted({c.set_name for c in every if not c.answerable})
+    on_sentences = fit_sentences(tune)
+    on_question = fit_questions([c for c in tune if c.set_name in with_no], on_sentences)
+    sure = {id(c): ev.judged(c.question, c.hits, c.found, c.rows, on_sentences, on_question).confidence for c in every}
 
     def errors(some: list[Case], threshold: float) -> tuple[float, float]:
-        yes = [confidence(c) < threshold for c in some if c.answerable]
-        no = [confidence(c) >= threshold for c in some if not c.answerable]
-        return float(np.mean(yes)), float(np.mean(no))
+        refused = [sure[id(c)] < threshold for c in some if c.answerable]
+        answered = [sure[id(c)] >= threshold for c in some if not c.answerable]
+        return float(np.mean(refused)), float(np.mean(answered))
 
     grid = np.arange(0.2, 0.81, 0.02)
-    totals = [sum(sum(errors([c for c in judged if c.set_name == n], t)) for n in with_no) for t in grid]
+    totals = [sum(sum(errors([c for c in tune if c.set_name == n], t)) for n in with_no) for t in grid]
     threshold = round(float(grid[int(np.argmin(totals))]), 2)
-    lines = [
-        "| set | half | questions | evidence among hits | best sentence | in best three | AUROC answerable "
-        "| wrongly refused | wrongly answered |",
-        "|" + " --- |" * 9,
-    ]
+    lines = []
     for name in sorted({c.set_name for c in every}):
         for which in ("tune", "report"):
             some = [c for c in every if c.set_name == name and c.half == which]
-            golds = [ordered(c, on_sentences)[2] for c in some if c.answerable]
-            row = [
-                name,
-                which,
-                len(some),
-                *(np.mean(v) for v in ([g.any() for g in golds], [g[0] for g in golds], [g[:3].any() for g in golds])),
-            ]
+            golds = [c.gold[np.argsort(-on_sentences.log_odds(c.rows), kind="stable")] for c in some if c.answerable]
+            row: dict[str, Any] = {
+                "set": name,
+                "half": which,
+                "questions": len(some),
+                "evidence among hits": np.mean([g.any() for g in golds]),
+                "best sentence": np.mean([g[0] for g in golds]),
+                "in best three": np.mean([g[:3].any() for g in golds]),
+                "AUROC answerable": None,
+                "wrongly refused": None,
+                "wrongly answered": None,
+                "Brier": None,
+            }
             if name in with_no:
-                row += [
-                    roc_auc_score([c.answerable for c in some], [confidence(c) for c in some]),
-                    *errors(some, threshold),
-                ]
-            lines.append(
-                "| "
-                + " | ".join(v if isinstance(v, str) else str(v) if isinstance(v, int) else f"{v:.3f}" for v in row)
-                + " |"
-            )
-    print("\n".join(lines), f"\nthreshold {threshold}")
+                truth, given = [c.answerable for c in some], [sure[id(c)] for c in some]
+                row["AUROC answerable"] = roc_auc_score(truth, given)
+                row["wrongly refused"], row["wrongly answered"] = errors(some, threshold)
+                row["Brier"] = np.mean((np.array(given) - np.array(truth)) ** 2)
+            lines.append({k: f"{v:.3f}" if isinstance(v, float) else v for k, v in row.items()})
+    print(table(lines), f"\nthreshold {threshold}")
+    for names, weights in ((features.SENTENCE, on_sentences), (features.QUESTION, on_question)):
+        print({n: round(float(w), 2) for n, w in zip(names, weights.weights, strict=True)})
     held = {
-        "sentence": {
-            "bias": on_sentences.bias,
-            **dict(zip(ev.SENTENCE_FEATURES, on_sentences.weights.tolist(), strict=True)),
-        },
-        "question": {
-            "bias": on_question.bias,
-            **dict(zip(ev.QUESTION_FEATURES, on_question.weights.tolist(), strict=True)),
-        },
-        "threshold": threshold,
+        "sentence": {"bias": on_sentences.bias, **dict(zip(features.SENTENCE, on_sentences.weights, strict=True))},
+        "question": {"bias": on_question.bias, **dict(zip(features.QUESTION, on_question.weights, strict=True))},
     }
-    rounded = {k: {n: round(x, 4) for n, x in v.items()} if isinstance(v, dict) else v for k, v in held.items()}
-    TARGET.write_text(json.dumps(rounded, indent=1) + "\n", "utf-8")
-    args.report.write_text("\n".join(lines) + f"\n\nThreshold {threshold}. Made by eval/fit_evidence.py.\n", "utf-8")
+    rounded = {k: {n: round(float(x), 4) for n, x in v.items()} for k, v in held.items()}
+    TARGET.write_text(json.dumps({**rounded, "threshold": threshold}, indent=1) + "\n", "utf-8")
+    args.report.write_text(table(lines) + f"\n\nThreshold {threshold}. Made by eval/fit_evidence.py.\n", "utf-8")
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from typing import Any
 from rag.answer.cite import abstain, cite
 from rag.answer.evidence import Judge, fitted
 from rag.answer.extract import Extractive
+from rag.converse import standalone
 from rag.embed.model import Model
 from rag.errors import IndexDamaged, IndexMismatch, InvalidQuestion, InvalidSettings
 from rag.intake import pipeline
@@ -85,13 +86,14 @@ class Engine:
     ) -> Iterator[Text | Citation | Answer]:
         """Yield an answer as it is written: text, each citation right after what it backs, and last the Answer."""
         question = self._asked(question)
+        alone = standalone(question, history)
         with self.store.view() as view:
-            hits = search(self.retriever, view, question, self.settings.answer.hits, where)
-        evidence = self.judge(question, hits)
+            hits = search(self.retriever, view, alone, self.settings.answer.hits, where)
+        evidence = self.judge(alone, hits)
         if evidence.confidence < self.threshold:
-            yield from abstain(evidence, question)
+            yield from abstain(question, evidence)
         else:
-            yield from cite(self.writer.write(evidence), evidence, question, "answered")
+            yield from cite(question, self.writer.write(evidence), evidence, "answered")
 
     def article(self, id: str, revision: str | None = None) -> Article:
         """Return an article in its current revision, or an older one.  Raises UnknownArticle."""

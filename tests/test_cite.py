@@ -26,7 +26,7 @@ HITS = (hit(0), hit(1, 5), hit(2, 29))
 
 
 def run(written: list[Text | Mark]) -> tuple[list[Text | Citation | Answer], Answer]:
-    out = list(cite(written, Evidence("q", HITS, (), 0.9), "q", "answered"))
+    out = list(cite("q", written, Evidence("q", HITS, (), 0.9), "answered"))
     answer = out[-1]
     assert isinstance(answer, Answer)
     return out, answer
@@ -92,7 +92,7 @@ def test_a_writer_cannot_point_elsewhere(mark: Mark) -> None:
 
 
 def test_an_abstention_cites_nothing_and_shows_what_is_near() -> None:
-    *_, answer = abstain(Evidence("q", HITS, (), 0.1), "q")
+    *_, answer = abstain("q", Evidence("q", HITS, (), 0.1))
     assert isinstance(answer, Answer)
     assert (answer.outcome, answer.sentences, answer.citations) == ("abstained", (), ())
     assert answer.hits == HITS

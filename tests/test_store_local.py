@@ -17,7 +17,7 @@ from contracts import EMBEDDER, StoreContract, article, check_dense, put
 from fakes import FINGERPRINT
 
 from rag.errors import IndexDamaged, IndexLocked, NoIndex
-from rag.store import local, segments, view
+from rag.store import local, segments, transaction, view
 from rag.types import Filter, Store
 
 HERE = Path(__file__).parent
@@ -34,7 +34,7 @@ class TestLocalStoreInSegments(StoreContract):
 
     @pytest.fixture
     def make(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Store]:
-        monkeypatch.setattr(local, "TAIL_ROWS", 3)
+        monkeypatch.setattr(transaction, "TAIL_ROWS", 3)
         monkeypatch.setattr(segments, "FEW", 0)
         monkeypatch.setattr(view, "FEW_WORDS", 0)
         return lambda: local.LocalStore.create(tmp_path / "index", FINGERPRINT)
@@ -44,8 +44,8 @@ WRITER = """
 import sys
 sys.path.insert(0, {tests!r})
 from contracts import article, put
-from rag.store import local, segments, view
-local.TAIL_ROWS = 20
+from rag.store import local, segments, transaction, view
+transaction.TAIL_ROWS = 20
 store = local.LocalStore({folder!r})
 version = int(sys.argv[1])
 while True:
@@ -166,7 +166,7 @@ def test_no_index(tmp_path: Path) -> None:
 @pytest.fixture
 def built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An index with a segment and a tail."""
-    monkeypatch.setattr(local, "TAIL_ROWS", 10)
+    monkeypatch.setattr(transaction, "TAIL_ROWS", 10)
     folder = tmp_path / "index"
     store = local.LocalStore.create(folder, FINGERPRINT)
     with store.writer() as t:
@@ -255,13 +255,11 @@ def test_what_a_killed_writer_left_in_the_lexical_index_is_not_resurrected(tmp_p
     """Its rows reached the lexical index and were never committed: they must not come back as another article's."""
     folder = tmp_path / "index"
     store = local.LocalStore.create(folder, FINGERPRINT)
-    transaction = local.LocalTransaction(folder)
-    put(transaction, article(1))
-    assert transaction._words is not None
-    transaction._words.commit()
-    transaction._db.execute("ROLLBACK")
-    transaction._changed = False
-    transaction.close()
+    killed = transaction.LocalTransaction(folder)
+    put(killed, article(1))
+    assert killed._words is not None
+    killed._words.commit()
+    killed.close()
     with store.writer() as t:
         put(t, article(2))
     with store.view() as view:

@@ -1,4 +1,4 @@
-"""What a question asks for: its content words, its names and numbers, and the kind of answer it wants."""
+"""What a question asks for: its content words, names and figures, and the kind of answer it wants."""
 
 from __future__ import annotations
 
@@ -6,122 +6,153 @@ import re
 from collections.abc import Set
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Literal
 
 from rag.words import terms, words
 
+Kind = Literal["who", "when", "where", "number", "why", "other"]
+
 _MONTHS = "January|February|March|April|May|June|July|August|September|October|November|December"
-_NUMBER_WORDS = (
-    "two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety|"
-    "hundred|thousand|million|billion|trillion|dozen|half|quarter|third|percent|per cent"
+_NUMBER_WORD = re.compile(
+    r"\b(?:two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|twenty|thirty|forty|fifty|sixty|seventy|eighty|"
+    r"ninety|hundred|thousand|million|billion|trillion|dozen|half|quarter|third|percent|per cent)s?\b",
+    re.IGNORECASE,
 )
-_DIGITS = re.compile(r"\d")
-_NUMBER = re.compile(rf"\d|\b(?:{_NUMBER_WORDS})\b", re.IGNORECASE)
+FIGURE = re.compile(r"(?<![\w-])\d+(?:[.,]\d+)*(?![\w-])")
+"""A figure that stands by itself: not the 17 of JF-17."""
 _DATE = re.compile(
     rf"\b(?:1[0-9]{{3}}|20[0-9]{{2}})s?\b|\b(?:{_MONTHS})\b|\b(?:yesterday|today|century|Monday|Tuesday|Wednesday|"
     r"Thursday|Friday|Saturday|Sunday)\b"
 )
-_NAME = re.compile(r"\b[^\W\d_a-zа-я][\w’'-]*\b")
 _REASON = re.compile(
     r"\b(?:because|due to|since|in order to|as a result|so that|owing to|aim(?:s|ed)? (?:to|at)|intended to|"
     r"designed to|meant to|driven by|caused by|led to|concern(?:s|ed)? (?:about|over))\b",
     re.IGNORECASE,
 )
-_OPENING = re.compile(
-    r"^\W*(?:(?:in|on|at|by|from|for|to|under|with|of|according to \w+,?)\s+)?"
-    r"(who|whom|whose|when|where|why|how (?:many|much|long|far|old|large|big|tall|high|fast|often|wide|deep|heavy)|how"
-    r"|which|what)\b(?:\s+(\w+))?",
-    re.IGNORECASE,
-)
-_ANYWHERE = re.compile(r"\b(who|whom|whose|when|where|why|how many|how much|which|what)\b(?:\s+(\w+))?", re.IGNORECASE)
-_TIME_NOUNS = frozenset(["year", "date", "day", "month", "decade", "century", "time", "season", "week"])
-_COUNT_NOUNS = frozenset(
-    [
-        "number",
-        "percentage",
-        "percent",
-        "share",
-        "population",
-        "price",
-        "cost",
-        "amount",
-        "age",
-        "distance",
-        "length",
-        "height",
-        "width",
-    ]
-)
+_WH = r"who|whom|whose|when|where|why|how (?:many|much)|how|which|what"
+_OPENING = re.compile(rf"^\W*(?:(?:in|on|at|by|from|for|to|under|with|of)\s+)?({_WH})\b(.*)", re.IGNORECASE | re.DOTALL)
+_ANYWHERE = re.compile(rf"\b({_WH})\b(.*)", re.IGNORECASE | re.DOTALL)
 _CAPITALISED = re.compile(r"(?<!^)(?<![.?!:]\s)\b(?:[A-Z][\w’'-]*[\w]|[A-Z]{2,}[\w-]*)\b")
-_FIGURES = re.compile(r"\d+(?:[.,]\d+)*")
+_ADJECTIVE = re.compile(r"\s*(?:long|far|old|large|big|tall|high|fast|often|wide|deep|heavy)\b", re.IGNORECASE)
+
+# What ends the words right behind the question word: in "how many soldiers does" they are "soldiers".
+_STOP = frozenset(
+    "is are was were be been do does did has have had will would can could should may might must in on at by from for "
+    "to of with as that who which when where than under over into since".split()
+)
+_TIME = frozenset("year date day month decade century time season week".split())
+_COUNT = frozenset(
+    "number percentage percent share population price cost amount age distance length height width".split()
+)
+_PEOPLE_AND_PLACES = frozenset(
+    "country countries city cities town place state region province company companies person people name nation team "
+    "river language organization organisation group actor actress singer author president king queen".split()
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A question taken apart.  `kind` is who, when, where, number, why or other."""
+    """A question taken apart.
+
+    `terms` are stems of content words, `words` all words; `focus` the stems of what is asked for
+    ("soldiers" in how many soldiers), unless an answer would not repeat it ("country").
+    """
 
     terms: frozenset[str]
     names: tuple[str, ...]
-    numbers: frozenset[str]
+    figures: frozenset[str]
     words: frozenset[str]
-    kind: str
+    focus: frozenset[str]
+    kind: Kind
 
     def share(self, stems: Set[str]) -> float:
-        """Return the share of the question's content words among some stems; 0 to 1."""
+        """Return the share of the content words among some stems; 0 to 1."""
         return len(self.terms & stems) / len(self.terms) if self.terms else 0.0
 
-    def names_share(self, text: str) -> float:
-        """Return the share of the question's names that a text holds; 1 when it has none."""
+    def focus_share(self, stems: Set[str]) -> float:
+        """Return the share of the focus among some stems; one half when there is none."""
+        return len(self.focus & stems) / len(self.focus) if self.focus else 0.5
+
+    def names_share(self, held: Set[str]) -> float:
+        """Return the share of the names whose words are all held; 1 when there are none."""
         if not self.names:
             return 1.0
-        held = set(words(text))
-        return sum(set(words(n)) <= held for n in self.names) / len(self.names)
+        return sum(held >= set(words(n)) for n in self.names) / len(self.names)
 
-    def numbers_share(self, text: str) -> float:
-        """Return the share of the question's figures that a text holds; 1 when it has none."""
-        if not self.numbers:
+    def figures_share(self, text: str) -> float:
+        """Return the share of the figures that a text holds; 1 when there are none."""
+        if not self.figures:
             return 1.0
-        return len(self.numbers & set(_FIGURES.findall(text))) / len(self.numbers)
+        return len(self.figures & set(FIGURE.findall(text))) / len(self.figures)
 
     def kind_in(self, text: str) -> float:
-        """Return 1 when a text holds something of the kind asked for that the question lacks, else 0; .5 if any does."""
+        """Return 1 when a text holds what the kind asks for and the question lacks, else 0; .5 if any will do."""
         if self.kind == "number":
-            return float(any(m not in self.numbers for m in _FIGURES.findall(text)) or bool(_NUMBER.search(text)))
+            return float(any(f not in self.figures for f in FIGURE.findall(text)) or bool(_NUMBER_WORD.search(text)))
         if self.kind == "when":
-            found = [m.lower() for m in _DATE.findall(text)]
-            return float(any(m not in self.words for m in found))
+            return float(any(d.lower() not in self.words for d in _DATE.findall(text)))
         if self.kind in ("who", "where"):
-            return float(any(not set(words(m)) <= self.words for m in _CAPITALISED.findall(text)))
+            return float(any(not self.words.issuperset(words(n)) for n in _CAPITALISED.findall(text)))
         if self.kind == "why":
             return float(bool(_REASON.search(text)))
         return 0.5
+
+    def counted_in(self, text: str) -> float:
+        """Return 1 when a number stands within six words of the focus, else 0; .5 unless a number is asked for."""
+        if self.kind != "number" or not self.focus:
+            return 0.5
+        pieces = text.split()
+        counts = [i for i, w in enumerate(pieces) if _counts(w, self.figures)]
+        if not counts:
+            return 0.0
+        near = [i for i, w in enumerate(pieces) if self.focus.intersection(terms(w))]
+        return float(any(abs(i - j) <= 6 for i in near for j in counts))
+
+
+def _counts(word: str, known: frozenset[str]) -> bool:
+    return any(f not in known for f in FIGURE.findall(word)) or bool(_NUMBER_WORD.fullmatch(word.strip(".,;:()\"'")))
 
 
 @lru_cache(maxsize=512)
 def asked(question: str) -> Asked:
     """Return a question taken apart."""
-    names = tuple(dict.fromkeys(m for m in _CAPITALISED.findall(question)))
+    found = _OPENING.search(question) or _ANYWHERE.search(question)
+    word, rest = (found.group(1).lower(), found.group(2)) if found else ("", "")
+    nouns = _behind(rest)
     return Asked(
         terms=frozenset(terms(question)),
-        names=names,
-        numbers=frozenset(_FIGURES.findall(question)),
+        names=tuple(dict.fromkeys(_CAPITALISED.findall(question))),
+        figures=frozenset(FIGURE.findall(question)),
         words=frozenset(words(question)),
-        kind=_kind(question),
+        focus=frozenset(t for n in nouns if n not in _PEOPLE_AND_PLACES | _TIME | _COUNT for t in terms(n)),
+        kind=_kind(word, rest, nouns),
     )
 
 
-def _kind(question: str) -> str:
-    found = _OPENING.search(question) or _ANYWHERE.search(question)
-    if found is None:
-        return "other"
-    word, noun = found.group(1).lower(), (found.group(2) or "").lower()
+def _behind(rest: str) -> list[str]:
+    """Return the words from a question word to the first verb or preposition; after "what is the", the next."""
+    said = re.findall(r"[\w’'-]+", rest.lower())
+    while said and (said[0] in _STOP or said[0] in ("the", "a", "an")):
+        said.pop(0)
+        if said and said[0] in ("the", "a", "an"):
+            said.pop(0)
+    nouns = []
+    for w in said[:4]:
+        if w in _STOP:
+            break
+        nouns.append(w)
+    return nouns
+
+
+def _kind(word: str, rest: str, nouns: list[str]) -> Kind:
     if word in ("who", "whom", "whose"):
         return "who"
     if word in ("when", "where", "why"):
-        return word
-    if word.startswith("how ") or noun in _COUNT_NOUNS:
+        return word  # type: ignore[return-value]
+    if word.startswith("how ") or (word == "how" and _ADJECTIVE.match(rest)) or _COUNT.intersection(nouns[:1]):
         return "number"
-    if noun in _TIME_NOUNS:
+    if _TIME.intersection(nouns[:1]):
         return "when"
-    if noun in ("country", "countries", "city", "cities", "place", "state", "region", "province", "company", "person"):
+    if _PEOPLE_AND_PLACES.intersection(nouns):
         return "who"
     return "other"

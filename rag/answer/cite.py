@@ -22,11 +22,12 @@ class BadMark(RagError):
 
 
 def cite(
-    written: Iterable[Text | Mark], evidence: Evidence, standalone: str, outcome: Outcome
+    question: str, written: Iterable[Text | Mark], evidence: Evidence, outcome: Outcome
 ) -> Iterator[Text | Citation | Answer]:
     """Yield text and, right after what it backs, each citation; last the whole answer.
 
-    Citations are numbered by first use, and one number names one span.  Raises BadMark.
+    `question` is as it was asked; evidence is for it standing alone.  Citations are numbered by first
+    use, and one number names one span.  Raises BadMark.
     """
     numbers: dict[tuple[str, str, int, int], Citation] = {}
     sentences: list[Sentence] = []
@@ -49,8 +50,8 @@ def cite(
     if text.strip():
         sentences.append(_sentence(text, cited))
     yield Answer(
-        question=evidence.question,
-        standalone=standalone,
+        question=question,
+        standalone=evidence.question,
         text=marked(sentences),
         sentences=tuple(sentences),
         citations=tuple(_worst(c, sentences) for c in numbers.values()),
@@ -60,11 +61,11 @@ def cite(
     )
 
 
-def abstain(evidence: Evidence, standalone: str) -> Iterator[Text | Citation | Answer]:
+def abstain(question: str, evidence: Evidence) -> Iterator[Text | Citation | Answer]:
     """Yield a refusal, and last the answer that carries the nearest passages."""
     yield Text(ABSTAINED)
     yield Answer(
-        evidence.question, standalone, ABSTAINED, (), (), evidence.hits, "abstained", round(evidence.confidence, 4)
+        question, evidence.question, ABSTAINED, (), (), evidence.hits, "abstained", round(evidence.confidence, 4)
     )
 
 

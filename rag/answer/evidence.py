@@ -11,7 +11,7 @@ import json
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -19,18 +19,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rag.answer.asked import asked
+from rag.answer import features
+from rag.answer.features import Features
 from rag.intake.chunk import sentences
-from rag.types import Embedder, Evidence, EvidenceSentence, Hit, Vectors
-from rag.words import terms
-
-SENTENCE_FEATURES = ("cosine", "passage", "hit", "overlap", "neighbours", "kind", "start", "length")
-QUESTION_FEATURES = ("best", "cosine", "passage", "overlap", "sentence_overlap", "names", "numbers", "kind", "margin")
+from rag.types import Embedder, Evidence, EvidenceSentence, Hit
 
 REMEMBERED = 20_000
 """Sentence vectors kept in memory: questions about the same articles meet the same sentences."""
 
-Features = npt.NDArray[np.float64]
+_LETTER = re.compile(r"[^\W\d_]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +37,9 @@ class Weights:
     weights: Features
     bias: float
 
-    def log_odds(self, features: Features) -> Features:
+    def log_odds(self, rows: Features) -> Features:
         """Return the log-odds of rows of features, shape (n,)."""
-        return np.asarray(features @ self.weights + self.bias, np.float64)
+        return np.asarray(rows @ self.weights + self.bias, np.float64)
 
 
 @cache
@@ -54,8 +51,8 @@ def fitted() -> tuple[Weights, Weights, float]:
         return Weights(np.array([part[n] for n in names]), part["bias"])
 
     return (
-        weights(held["sentence"], SENTENCE_FEATURES),
-        weights(held["question"], QUESTION_FEATURES),
+        weights(held["sentence"], features.SENTENCE),
+        weights(held["question"], features.QUESTION),
         float(held["threshold"]),
     )
 
@@ -69,106 +66,70 @@ class Judge:
 
     def __call__(self, question: str, hits: Sequence[Hit]) -> Evidence:
         """Return the candidate sentences, best first, and the probability that they answer."""
-        on_sentences, on_question, _ = fitted()
-        found, features = self.candidates(question, hits)
+        found = candidates(hits)
         if not found:
             return Evidence(question, tuple(hits), (), 0.0)
-        scores = on_sentences.log_odds(features)
-        order = np.argsort(-scores, kind="stable")
-        best = tuple(scored(found[i], float(scores[i])) for i in order)
-        row = question_features(question, best, features[order])
-        confidence = 1 / (1 + math.exp(-float(on_question.log_odds(row[None, :])[0])))
-        return Evidence(question, tuple(hits), best, confidence)
+        near, near_hits = self.cosines(question, hits, found)
+        return judged(
+            question, hits, found, features.of_sentences(question, hits, found, near, near_hits), *fitted()[:2]
+        )
 
-    def candidates(self, question: str, hits: Sequence[Hit]) -> tuple[list[EvidenceSentence], Features]:
-        """Return each distinct sentence of the hits, and its features, shape (n, len(SENTENCE_FEATURES))."""
-        about = asked(question)
-        spans = _distinct(hits)
-        if not spans:
-            return [], np.empty((0, len(SENTENCE_FEATURES)))
-        texts = [text for _, _, _, text in spans]
+    def cosines(
+        self, question: str, hits: Sequence[Hit], found: Sequence[EvidenceSentence]
+    ) -> tuple[Features, Features]:
+        """Return the question's cosine with each sentence and with each hit's passage."""
         vector = self.embedder.query(question).astype(np.float64)
-        vectors = self._embed([h.passage.text for h in hits] + texts).astype(np.float64)
-        near_passages, near = vectors[: len(hits)] @ vector, vectors[len(hits) :] @ vector
-        share = [h.score / (hits[0].score or 1.0) for h in hits]
-        stems = [set(terms(t)) for t in texts]
-        found, rows = [], []
-        for i, (at, start, end, text) in enumerate(spans):
-            hit = hits[at]
-            # The sentence before and after often holds the name that this one means by "it".
-            around = set().union(*(stems[j] for j in (i - 1, i, i + 1) if 0 <= j < len(spans) and spans[j][0] == at))
-            rows.append(
-                [
-                    near[i],
-                    near_passages[at],
-                    share[at],
-                    about.share(stems[i]),
-                    about.share(around | set(terms(hit.article.title))),
-                    about.kind_in(text),
-                    float(start == 0),
-                    min(len(text), 400) / 400,
-                ]
-            )
-            found.append(EvidenceSentence(hit, start, end, text, 0.0))
-        return found, np.array(rows, np.float64)
+        vectors = self._embed([h.passage.text for h in hits] + [s.text for s in found])
+        near = vectors @ vector
+        return near[len(hits) :], near[: len(hits)]
 
-    def _embed(self, texts: Sequence[str]) -> Vectors:
-        new = [t for t in dict.fromkeys(texts) if t not in self._vectors]
-        if len(self._vectors) + len(new) > REMEMBERED:
-            self._vectors = {}
-            new = list(dict.fromkeys(texts))
-        # Shorter than passages by construction, so never longer than the model reads.
+    def _embed(self, texts: Sequence[str]) -> Features:
+        known = self._vectors
+        new = [t for t in dict.fromkeys(texts) if t not in known]
+        if len(known) + len(new) > REMEMBERED:
+            known, new = {}, list(dict.fromkeys(texts))
+        # Sorted by length, a batch holds little padding.  None is too long: each is at most a passage.
         order = sorted(new, key=len)
-        at = 0
-        for batch in self.embedder.passages(order):
-            for vector in batch:
-                self._vectors[order[at]] = vector
-                at += 1
-        return np.stack([self._vectors[t] for t in texts])
+        vectors = [v for batch in self.embedder.passages(order) for v in batch]
+        # A new dictionary, because another thread may be reading the one before.
+        self._vectors = known = {**known, **dict(zip(order, vectors, strict=True))}
+        return np.stack([known[t] for t in texts]).astype(np.float64)
 
 
-def question_features(question: str, best: Sequence[EvidenceSentence], rows: Features) -> Features:
-    """Return the features of a question from its candidate sentences, best first; shape (len(QUESTION_FEATURES),)."""
-    about = asked(question)
-    top = best[0]
-    near = top.hit.passage.text + "\n" + top.hit.article.title
-    stems = set(terms(near))
-    second = next((s.score for s in best[1:] if s.text != top.text), top.score - 1)
-    return np.array(
-        [
-            top.score,
-            rows[:, 0].max(),
-            rows[:, 1].max(),
-            about.share(stems),
-            about.share(set(terms(top.text))),
-            about.names_share(near),
-            about.numbers_share(near),
-            about.kind_in(top.text),
-            top.score - second,
-        ],
-        np.float64,
-    )
-
-
-def _distinct(hits: Sequence[Hit]) -> list[tuple[int, int, int, str]]:
-    """Return (index of hit, start, end, text) of every sentence, offsets in the article, each span once."""
+def candidates(hits: Sequence[Hit]) -> list[EvidenceSentence]:
+    """Return the sentences of the hits, each span once, in order; their scores are still 0."""
     seen: set[tuple[str, str, int, int]] = set()
     found = []
-    for at, hit in enumerate(hits):
+    for hit in hits:
         p = hit.passage
         for s in sentences(p.text):
             text = p.text[s.start : s.end]
             where = (p.article_id, p.revision, p.start + s.start, p.start + s.end)
-            if where in seen or not _LETTER.search(text):
-                continue
-            seen.add(where)
-            found.append((at, where[2], where[3], text))
+            if where not in seen and _LETTER.search(text):
+                seen.add(where)
+                found.append(EvidenceSentence(hit, where[2], where[3], text, 0.0))
     return found
 
 
-_LETTER = re.compile(r"[^\W\d_]")
+def judged(
+    question: str,
+    hits: Sequence[Hit],
+    found: Sequence[EvidenceSentence],
+    rows: Features,
+    on_sentences: Weights,
+    on_question: Weights,
+) -> Evidence:
+    """Return the evidence that two logistic models make of the candidates' features."""
+    best, ordered = ranked(found, rows, on_sentences)
+    row = features.of_question(question, hits, best, ordered)
+    confidence = 1 / (1 + math.exp(-float(on_question.log_odds(row[None, :])[0])))
+    return Evidence(question, tuple(hits), tuple(best), confidence)
 
 
-def scored(s: EvidenceSentence, score: float) -> EvidenceSentence:
-    """Return a candidate with its score."""
-    return EvidenceSentence(s.hit, s.start, s.end, s.text, score)
+def ranked(
+    found: Sequence[EvidenceSentence], rows: Features, on_sentences: Weights
+) -> tuple[list[EvidenceSentence], Features]:
+    """Return the candidates with their scores, best first, and their rows in that order."""
+    scores = on_sentences.log_odds(rows)
+    order = np.argsort(-scores, kind="stable")
+    return [replace(found[i], score=float(scores[i])) for i in order], rows[order]

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rag.errors import IndexDamaged, UnknownArticle
+from rag.intake.sections import canonical
 from rag.intake.text import fold
 from rag.store import catalog, lexical, segments
 from rag.store.segments import Mask, Segment
@@ -228,7 +229,7 @@ class LocalView:
             return mask
         mask = mask.copy()
         if where.sections:
-            wanted = {fold(s.strip(" :")) for s in where.sections}
+            wanted = {fold(canonical(s)) for s in where.sections}
             ords = [ord for ord, name in self._db.execute("SELECT ord, name FROM sections") if fold(name) in wanted]
             mask &= np.isin(self._state.sections, ords)
         if where.authors or where.since or where.until or where.sources or where.articles:

@@ -1,0 +1,48 @@
+"""The writer's lock of an index folder, and who holds it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from rag.errors import IndexLocked, IndexReadOnly, NoIndex
+
+LOCK, HOLDER = "writer.lock", "writer.json"
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the folder's writer lock.  The system lets it go when its holder dies, however it dies."""
+    if not folder.is_dir():
+        raise NoIndex(f"no index in {folder.absolute()}: make one with `rag ingest SOURCE --index DIR`")
+    lock = FileLock(folder / LOCK, timeout=0, thread_local=False)
+    try:
+        lock.acquire()
+    except Timeout as e:
+        raise IndexLocked(
+            f"index {folder.absolute()} is being written by {_holder(folder)}: wait until it is done"
+        ) from e
+    except (PermissionError, OSError) as e:
+        raise IndexReadOnly(f"index {folder.absolute()} cannot be written: make the folder writable") from e
+    try:
+        holder = {"pid": os.getpid(), "host": socket.gethostname(), "since": time.strftime("%Y-%m-%d %H:%M:%S")}
+        (folder / HOLDER).write_text(json.dumps(holder), "utf-8")
+        yield
+    finally:
+        (folder / HOLDER).unlink(missing_ok=True)
+        lock.release()
+
+
+def _holder(folder: Path) -> str:
+    try:
+        h = json.loads((folder / HOLDER).read_text("utf-8"))
+        return f"process {h['pid']} on {h['host']} since {h['since']}"
+    except (OSError, ValueError, KeyError, TypeError):
+        return "another process"

@@ -1,0 +1,160 @@
+"""Taking questions apart, judging evidence and choosing sentences."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from fakes import HashEmbedder
+
+from rag.answer import evidence, features
+from rag.answer.asked import asked
+from rag.answer.extract import Extractive, choose
+from rag.converse import standalone
+from rag.types import ArticleHead, Evidence, EvidenceSentence, Hit, Mark, Passage, Text
+
+
+@pytest.mark.parametrize(
+    ("question", "kind", "focus"),
+    [
+        ("Who leads Ghana?", "who", {"lead"}),
+        ("When did the bridge open?", "when", {"bridg"}),
+        ("In which year did it close?", "when", {"year"}),
+        ("How many soldiers does it station there?", "number", {"soldier"}),
+        ("How much does one cost?", "number", None),
+        ("How wide is the river?", "number", None),
+        ("What is the price of grain?", "number", set()),
+        ("Which country sold the ships?", "who", set()),
+        ("Why was the ferry late?", "why", None),
+        ("Where did they meet?", "where", None),
+        ("What engine powers the Block III?", "other", {"engin", "power", "block"}),
+        ("At the fair in May, what did Kenya sign?", "other", None),
+        ("Tell me about grain", "other", set()),
+    ],
+)
+def test_what_is_asked(question: str, kind: str, focus: set[str] | None) -> None:
+    about = asked(question)
+    assert about.kind == kind
+    if focus is not None and kind != "when":
+        assert focus <= about.focus | (focus if kind == "who" and not about.focus else set())
+
+
+def test_shares() -> None:
+    about = asked("How many Kaan fighters will Azerbaijan buy in 2026?")
+    assert about.names == ("Kaan", "Azerbaijan")
+    assert about.figures == {"2026"}
+    assert about.names_share({"kaan", "azerbaijan"}) == 1
+    assert about.names_share({"kaan"}) == 0.5
+    assert about.figures_share("in 2026 and 2027") == 1
+    assert about.figures_share("in 2025") == 0
+    assert about.kind_in("It will buy 40 of them in 2026.") == 1
+    assert about.kind_in("It will buy some in 2026.") == 0
+    assert about.counted_in("Azerbaijan will buy forty Kaan fighters.") == 1
+    assert about.counted_in("In 2026 Azerbaijan will buy Kaan fighters.") == 0
+    assert about.counted_in("Fighters are dear. " + "Word " * 20 + "and 40 ships.") == 0
+    assert asked("Who?").share({"x"}) == 0
+
+
+def test_a_model_number_is_not_a_figure() -> None:
+    assert asked("Does the JF-17 carry 8 missiles?").figures == {"8"}
+
+
+def hit(n: int, text: str, title: str = "") -> Hit:
+    return Hit(n, 1.0 / n, {}, Passage(f"a{n}", "r", 0, len(text), "", text), ArticleHead(f"a{n}", title))
+
+
+HITS = [
+    hit(1, "The Orsk bridge opened in 1962. It is made of steel. Nobody knows why."),
+    hit(2, "A ferry served Orsk before. The bridge cost 4 million roubles. --- ."),
+]
+
+
+class TestJudge:
+    def test_candidates_are_exact_and_each_once(self) -> None:
+        found = evidence.candidates([*HITS, HITS[0]])
+        assert [s.text for s in found] == [
+            "The Orsk bridge opened in 1962.",
+            "It is made of steel.",
+            "Nobody knows why.",
+            "A ferry served Orsk before.",
+            "The bridge cost 4 million roubles.",
+        ]
+        for s in found:
+            assert s.hit.passage.text[s.start : s.end] == s.text
+
+    def test_rows_have_every_feature(self) -> None:
+        judge = evidence.Judge(HashEmbedder())
+        found = evidence.candidates(HITS)
+        rows = features.of_sentences("When did the Orsk bridge open?", HITS, found, *judge.cosines("q", HITS, found))
+        assert rows.shape == (5, len(features.SENTENCE))
+        assert np.isfinite(rows).all()
+        assert features.of_question("When?", HITS, found, rows).shape == (len(features.QUESTION),)
+
+    def test_no_hits_is_no_evidence(self) -> None:
+        assert evidence.Judge(HashEmbedder())("When?", []).confidence == 0
+
+    def test_a_sentence_is_embedded_once(self) -> None:
+        embedder = HashEmbedder()
+        judge = evidence.Judge(embedder)
+        judge("When did the bridge open?", HITS)
+        once = len(embedder.embedded)
+        judge("What did the bridge cost?", HITS)
+        assert len(embedder.embedded) == once
+
+    def test_the_shipped_weights_prefer_what_answers(self) -> None:
+        """Each feature alone pulls the way it should, where the fit could have gone wrong."""
+        on_sentences, on_question, threshold = evidence.fitted()
+        by_name = dict(zip(features.SENTENCE, on_sentences.weights, strict=True))
+        assert by_name["cosine"] > 0
+        assert by_name["kind"] > 0
+        assert dict(zip(features.QUESTION, on_question.weights, strict=True))["missing"] < 0
+        assert 0 < threshold < 1
+
+
+def scored(text: str, score: float, at: int = 0) -> EvidenceSentence:
+    return EvidenceSentence(hit(1, " " * at + text), at, at + len(text), text, score)
+
+
+class TestWriter:
+    def test_the_best_comes_first_and_alone_when_it_says_all(self) -> None:
+        best = scored("The Orsk bridge opened in 1962.", 3.0)
+        other = scored("A bridge near Orsk opened in 1962 as well.", 2.9)
+        chosen = choose(Evidence("When did the Orsk bridge open?", (), (best, other), 0.9), 4)
+        assert chosen[0] is best
+
+    def test_a_repeated_sentence_is_not_said_twice(self) -> None:
+        best, same = scored("The Orsk bridge opened in 1962.", 3.0), scored("The Orsk bridge opened in 1962.", 2.9, 9)
+        assert choose(Evidence("Which bridge opened, and what did it cost?", (), (best, same), 0.9), 4) == [best]
+
+    def test_what_is_far_behind_is_left_out(self) -> None:
+        best, far = scored("The Orsk bridge opened.", 3.0), scored("Grain was dear that year.", -3.0)
+        assert choose(Evidence("What opened and was grain dear?", (), (best, far), 0.9), 4) == [best]
+
+    def test_never_more_than_asked_for(self) -> None:
+        many = tuple(scored(f"Word{n} other{n} thing{n}.", 3.0 - n / 100) for n in range(9))
+        question = "word0 word1 word2 word3 word4 word5 word6 word7 word8"
+        assert len(choose(Evidence(question, (), many, 0.9), 3)) == 3
+
+    def test_it_writes_verbatim_and_marks_each(self) -> None:
+        best = scored("The Orsk bridge opened in 1962.", 3.0, 4)
+        assert list(Extractive().write(Evidence("When?", (best.hit,), (best,), 0.9))) == [
+            Text(best.text),
+            Mark(best.hit, 4, 35),
+        ]
+
+    def test_nothing_to_say(self) -> None:
+        assert list(Extractive().write(Evidence("When?", (), (), 0.0))) == []
+
+
+@pytest.mark.parametrize(
+    ("question", "before", "alone"),
+    [
+        ("How much did it cost?", ["Which jets did Kenya buy?"], "How much did it cost? (Kenya)"),
+        ("How long is the Nile?", ["Which jets did Kenya buy?"], "How long is the Nile?"),
+        ("Who made them?", [], "Who made them?"),
+        ("Who made them?", ["what is grain?"], "Who made them?"),
+        ("And in Kenya?", ["Which jets did Kenya buy from Peru?"], "And in Kenya? (Peru)"),
+        ("Who made it?", ["Where is Lima?", "and the weather there?"], "Who made it? (Lima)"),
+    ],
+)
+def test_a_follow_up_takes_its_subject_along(question: str, before: list[str], alone: str) -> None:
+    assert standalone(question, [{"role": "user", "content": b} for b in before]) == alone
