@@ -412,6 +412,11 @@ class View(Protocol):
 class Transaction(Protocol):
     """Changes to a store that become visible together, or not at all."""
 
+    @property
+    def whole(self) -> bool:
+        """False once a change was broken off half way; such a transaction cannot be committed any more."""
+        ...
+
     def known(self, id: str) -> str | None:
         """Return the current revision of an article, or None."""
         ...
@@ -444,7 +449,7 @@ class Transaction(Protocol):
         ...
 
     def commit(self) -> None:
-        """Make everything so far durable and visible, and go on."""
+        """Make everything so far durable and visible, and go on.  Raises StoreError when it is not `whole`."""
         ...
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -14,7 +15,7 @@ import numpy as np
 import pytest
 from fakes import HashEmbedder, key
 
-from rag.errors import UnknownArticle
+from rag.errors import StoreError, UnknownArticle
 from rag.types import Article, Filter, NewPassage, Section, Store
 
 EMBEDDER = HashEmbedder()
@@ -184,6 +185,29 @@ class StoreContract:
         with store.view() as view:
             assert len(view.lexical("word2", 10).rows) == 0
             assert len(view.lexical("word1", 10).rows) == 1
+
+    def test_a_change_broken_off_half_way_is_never_committed(
+        self, make: Callable[[], Store], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        store = make()
+
+        # A section that is no text fails after the article before has been retired.
+        first, *rest = passages(article(1, version=1))
+        broken = [replace(first, section=["no text"]), *rest]  # type: ignore[arg-type]
+
+        def break_off() -> None:
+            with store.writer() as t:
+                put(t, article(1))
+                t.remember([p.key for p in broken], np.zeros((2, EMBEDDER.dim), np.float32))
+                with pytest.raises(TypeError):
+                    t.add(article(1, version=1), broken)
+                assert not t.whole
+
+        with store.writer() as t:
+            put(t, article(2))
+        with pytest.raises(StoreError, match="half way"):
+            break_off()
+        check_dense(store, {"a00002": article(2)}, "word1", 10, Filter())
 
     def test_a_view_does_not_change_while_a_writer_commits(self, make: Callable[[], Store]) -> None:
         store, other = make(), make()

@@ -87,8 +87,8 @@ def ingest(
         run.take(items)
         if prune:
             run.prune(items)
-    except BaseException:
-        if transaction and not all_or_nothing:
+    except KeyboardInterrupt:
+        if transaction and transaction.whole and not all_or_nothing:
             transaction.commit()
         raise
     if transaction:

@@ -7,16 +7,17 @@ state or the new, and the next writer finishes or undoes the rest.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 
-from rag.errors import RagError, UnknownArticle
+from rag.errors import RagError, StoreError, UnknownArticle
 from rag.store import catalog, lexical, segments
 from rag.store.view import CATALOG, SEGMENTS, VECTORS, tail
 from rag.types import Article, Fingerprint, NewPassage, Vectors
@@ -40,6 +41,7 @@ class LocalTransaction:
         self._vectors = catalog.VectorFile(folder / VECTORS, self._fingerprint.dim, write=True)
         self._words: lexical.WordsWriter | None = None
         self._changed = False
+        self._spoiled = False
         if restart:
             self._restart(restart)
         else:
@@ -75,13 +77,25 @@ class LocalTransaction:
     def remember(self, keys: Sequence[bytes], vectors: Vectors) -> None:
         self._vectors.put(keys, vectors)
 
-    def add(self, article: Article, passages: Sequence[NewPassage], origin: str = "") -> None:
+    @property
+    def whole(self) -> bool:
+        return not self._spoiled
+
+    @contextlib.contextmanager
+    def _change(self) -> Iterator[None]:
+        """Run a change of several steps; one that is broken off makes the transaction unfit to be committed."""
         self._begin()
+        self._spoiled = True
+        with catalog.guarded(self._path):
+            yield
+        self._spoiled = False
+
+    def add(self, article: Article, passages: Sequence[NewPassage], origin: str = "") -> None:
         keys = [p.key for p in passages]
         missing = set(keys) - self.cached(keys)
         if missing:
             raise KeyError(f"{len(missing)} passages of {article.id} have no vector")
-        with catalog.guarded(self._path):
+        with self._change():
             self._retire(article.id)
             ord = catalog.insert_article(self._db, article, origin)
             names = catalog.section_ordinals(self._db, [p.section for p in passages])
@@ -95,12 +109,12 @@ class LocalTransaction:
             self._db.executemany("INSERT OR IGNORE INTO used VALUES (?, ?)", [(article.id, k) for k in keys])
             # A text may come back in the transaction that removed it.
             self._db.executemany("DELETE FROM forget WHERE key = ?", [(k,) for k in keys])
-        self._lexical().add(rows, article.title, [article.text[p.start : p.end] for p in passages])
+            self._lexical().add(rows, article.title, [article.text[p.start : p.end] for p in passages])
 
     def remove(self, id: str) -> None:
-        self._begin()
-        with catalog.guarded(self._path):
+        with self._change():
             if self._db.execute("SELECT 1 FROM articles WHERE id = ?", (id,)).fetchone() is None:
+                self._spoiled = False
                 raise UnknownArticle(f"no article {id!r} in the index: `rag articles list` names them")
             self._retire(id)
             self._db.execute("DELETE FROM articles WHERE id = ?", (id,))
@@ -126,6 +140,8 @@ class LocalTransaction:
     def commit(self) -> None:
         if not self._changed:
             return
+        if self._spoiled:
+            raise StoreError("a change was broken off half way: nothing since the last commit is kept, run it again")
         with catalog.guarded(self._path):
             if self._words:
                 self._words.commit()
