@@ -5,6 +5,10 @@ other scores questions by their best sentences: does the set say it is answerabl
 the tuning halves and shown on the reporting halves; the threshold is the one with the least sum of
 the two error rates on the tuning halves, averaged over sets.  Hits and cosines are kept under
 eval/out, so a change of features is tried in seconds.
+
+The unanswerable questions of these sets were written to look answerable.  Users also ask what is
+simply not there, about subjects that are: for each answerable question a second case is made, with the
+passages of its gold articles withheld.
 """
 
 from __future__ import annotations
@@ -41,6 +45,7 @@ class Case:
     set_name: str
     half: str
     answerable: bool
+    withheld: bool
     question: str
     hits: list[Hit]
     found: list[EvidenceSentence]
@@ -65,19 +70,25 @@ def collect(data: Path, most: int) -> Path:
     with open_engine(index_of(data, settings), settings) as engine, partial.open("w", encoding="utf-8") as out:
         for n, r in enumerate(records):
             with engine.view() as view:
-                hits = retrieve.search(engine.retriever, view, r["question"], settings.answer.hits)
-            if not hits:  # A "quoted phrase" that stands nowhere.
-                continue
-            near, near_hits = engine.judge.cosines(r["question"], hits, ev.candidates(hits))
-            kept = {
-                **{k: r.get(k) for k in ("id", "question", "answerable", "evidence")},
-                "hits": [
-                    [h.score, h.passage.article_id, h.passage.start, h.passage.text, h.article.title] for h in hits
-                ],
-                "near": near.round(5).tolist(),
-                "near_hits": near_hits.round(5).tolist(),
-            }
-            out.write(json.dumps(kept) + "\n")
+                wide = retrieve.search(engine.retriever, view, r["question"], 3 * settings.answer.hits)
+            gold = {e["doc_id"] for e in r.get("evidence") or []} if r["answerable"] else set()
+            rest = [h for h in wide if h.article.id not in gold]
+            for withheld in (False, True) if gold else (False,):
+                hits = (rest if withheld else wide)[: settings.answer.hits]
+                if not hits:  # A "quoted phrase" that stands nowhere.
+                    continue
+                near, near_hits = engine.judge.cosines(r["question"], hits, ev.candidates(hits))
+                kept = {
+                    **{k: r.get(k) for k in ("id", "question", "evidence")},
+                    "answerable": r["answerable"] and not withheld,
+                    "withheld": withheld,
+                    "hits": [
+                        [h.score, h.passage.article_id, h.passage.start, h.passage.text, h.article.title] for h in hits
+                    ],
+                    "near": near.round(5).tolist(),
+                    "near_hits": near_hits.round(5).tolist(),
+                }
+                out.write(json.dumps(kept) + "\n")
             if n % 200 == 0:
                 print(f"{data.name}: {n} of {len(records)}", flush=True)
     return partial.rename(path)
@@ -96,7 +107,8 @@ def cases(name: str, path: Path) -> Iterator[Case]:
                 continue
             rows = features.of_sentences(r["question"], hits, found, np.array(r["near"]), np.array(r["near_hits"]))
             gold = np.array([holds(s, r["evidence"] or []) for s in found])
-            yield Case(name, half(name, r["id"]), r["answerable"], r["question"], hits, found, rows, gold)
+            which = half(name, r["id"])
+            yield Case(name, which, r["answerable"], r["withheld"], r["question"], hits, found, rows, gold)
 
 
 def holds(sentence: EvidenceSentence, evidence: list[dict[str, Any]]) -> bool:
@@ -134,15 +146,22 @@ def question_row(c: Case, on_sentences: ev.Weights) -> np.ndarray:
     return features.of_question(c.question, c.hits, best, rows)
 
 
-def fit_questions(judged: list[Case], on_sentences: ev.Weights) -> ev.Weights:
-    """Fit the model of questions; each set weighs the same, and in it both answers."""
-    # An answerable question whose evidence was not retrieved cannot be answered from these hits.
-    y = np.array([c.answerable and bool(c.gold.any()) for c in judged])
-    count: dict[tuple[str, bool], int] = {}
-    for c, v in zip(judged, y, strict=True):
-        count[c.set_name, bool(v)] = count.get((c.set_name, bool(v)), 0) + 1
-    weight = np.array([500 / count[c.set_name, bool(v)] for c, v in zip(judged, y, strict=True)])
-    return fit(np.stack([question_row(c, on_sentences) for c in judged]), y, weight)
+def kind(c: Case) -> str:
+    """Return what a case is an example of."""
+    return "answerable" if c.answerable else "withheld" if c.withheld else "unanswerable"
+
+
+def fit_questions(tune: list[Case], on_sentences: ev.Weights) -> ev.Weights:
+    """Fit the model of questions; each set weighs the same, in it both answers, and in these each kind."""
+    # Where the evidence was not retrieved nothing is to be learnt from an answerable question.
+    used = [c for c in tune if not c.answerable or c.gold.any()]
+    count: dict[tuple[str, str], int] = {}
+    for c in used:
+        count[c.set_name, kind(c)] = count.get((c.set_name, kind(c)), 0) + 1
+    kinds = {n: sum(s == n and k != "answerable" for s, k in count) for n in {s for s, _ in count}}
+    weight = [500 / count[c.set_name, kind(c)] / (1 if c.answerable else kinds[c.set_name]) for c in used]
+    x = np.stack([question_row(c, on_sentences) for c in used])
+    return fit(x, np.array([c.answerable for c in used]), np.array(weight))
 
 
 def main() -> None:
@@ -154,41 +173,51 @@ def main() -> None:
     args = parser.parse_args()
     every = [c for d in args.data for c in cases(d.name, collect(d, args.most))]
     tune = [c for c in every if c.half == "tune"]
-    with_no = sorted({c.set_name for c in every if not c.answerable})
     on_sentences = fit_sentences(tune)
-    on_question = fit_questions([c for c in tune if c.set_name in with_no], on_sentences)
+    on_question = fit_questions(tune, on_sentences)
     sure = {id(c): ev.judged(c.question, c.hits, c.found, c.rows, on_sentences, on_question).confidence for c in every}
 
-    def errors(some: list[Case], threshold: float) -> tuple[float, float]:
-        refused = [sure[id(c)] < threshold for c in some if c.answerable]
-        answered = [sure[id(c)] >= threshold for c in some if not c.answerable]
-        return float(np.mean(refused)), float(np.mean(answered))
+    def share(some: list[Case], what: str, threshold: float) -> float:
+        """Return the share of one kind of case that is answered."""
+        return float(np.mean([sure[id(c)] >= threshold for c in some if kind(c) == what] or [np.nan]))
 
-    grid = np.arange(0.2, 0.81, 0.02)
-    totals = [sum(sum(errors([c for c in tune if c.set_name == n], t)) for n in with_no) for t in grid]
-    threshold = round(float(grid[int(np.argmin(totals))]), 2)
+    names = sorted({c.set_name for c in every})
+    grid = np.arange(0.2, 0.81, 0.01)
+
+    def loss(threshold: float) -> float:
+        """Return both error rates, each kind of wrong answer weighing half where there are two, averaged over sets."""
+        total = 0.0
+        for n in names:
+            some = [c for c in tune if c.set_name == n]
+            wrong = [share(some, k, threshold) for k in ("withheld", "unanswerable")]
+            total += 1 - share(some, "answerable", threshold) + float(np.nanmean(wrong))
+        return total / len(names)
+
+    threshold = round(float(min(grid, key=loss)), 2)
     lines = []
-    for name in sorted({c.set_name for c in every}):
+    for name in names:
         for which in ("tune", "report"):
             some = [c for c in every if c.set_name == name and c.half == which]
-            golds = [c.gold[np.argsort(-on_sentences.log_odds(c.rows), kind="stable")] for c in some if c.answerable]
+            found = [c for c in some if c.answerable]
+            golds = [c.gold[np.argsort(-on_sentences.log_odds(c.rows), kind="stable")] for c in found]
+            truth, given = np.array([c.answerable for c in some]), np.array([sure[id(c)] for c in some])
             row: dict[str, Any] = {
                 "set": name,
                 "half": which,
-                "questions": len(some),
+                "answerable": len(found),
                 "evidence among hits": np.mean([g.any() for g in golds]),
                 "best sentence": np.mean([g[0] for g in golds]),
                 "in best three": np.mean([g[:3].any() for g in golds]),
-                "AUROC answerable": None,
-                "wrongly refused": None,
-                "wrongly answered": None,
-                "Brier": None,
             }
-            if name in with_no:
-                truth, given = [c.answerable for c in some], [sure[id(c)] for c in some]
-                row["AUROC answerable"] = roc_auc_score(truth, given)
-                row["wrongly refused"], row["wrongly answered"] = errors(some, threshold)
-                row["Brier"] = np.mean((np.array(given) - np.array(truth)) ** 2)
+            for k in ("unanswerable", "withheld"):
+                one = np.array([kind(c) in ("answerable", k) for c in some])
+                both = len(set(truth[one])) == 2
+                row[f"AUROC {k}"] = float(roc_auc_score(truth[one], given[one])) if both else None
+            row["wrongly refused"] = 1 - share(some, "answerable", threshold)
+            for k in ("unanswerable", "withheld"):
+                value = share(some, k, threshold)
+                row[f"{k} answered"] = None if np.isnan(value) else value
+            row["Brier"] = float(np.mean((given - truth) ** 2))
             lines.append({k: f"{v:.3f}" if isinstance(v, float) else v for k, v in row.items()})
     print(table(lines), f"\nthreshold {threshold}")
     for names, weights in ((features.SENTENCE, on_sentences), (features.QUESTION, on_question)):

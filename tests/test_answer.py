@@ -131,8 +131,17 @@ class TestWriter:
 
     def test_never_more_than_asked_for(self) -> None:
         many = tuple(scored(f"Word{n} other{n} thing{n}.", 3.0 - n / 100) for n in range(9))
-        question = "word0 word1 word2 word3 word4 word5 word6 word7 word8"
+        question = "What of Word0, Word1, Word2, Word3, Word4, Word5, Word6, Word7 and Word8?"
         assert len(choose(Evidence(question, (), many, 0.9), 3)) == 3
+
+    def test_a_name_that_is_still_missing_brings_its_sentence_in(self) -> None:
+        best, far = (
+            scored("The Orsk bridge cost 4 million.", 3.0),
+            scored("The Lena bridge cost 9 million roubles.", 1.0),
+        )
+        noise = scored("Grain was dear that year.", 2.0)
+        question = "What did the Orsk bridge and the Lena bridge cost?"
+        assert choose(Evidence(question, (), (best, noise, far), 0.9), 4) == [best, far]
 
     def test_it_writes_verbatim_and_marks_each(self) -> None:
         best = scored("The Orsk bridge opened in 1962.", 3.0, 4)

@@ -42,6 +42,8 @@ def test_a_page_gives_the_articles_it_holds(name: str) -> None:
             assert piece.text.endswith(wanted["last"])
         for paragraph in wanted.get("must", ()):
             assert paragraph in piece.text
+        for crumb in wanted.get("gone", ()):
+            assert crumb not in piece.text
         if "sections" in wanted:
             assert [s.name for s in piece.sections] == wanted["sections"]
 

@@ -6,10 +6,13 @@ from collections.abc import Iterator
 
 from rag.answer.asked import asked
 from rag.types import Evidence, EvidenceSentence, Mark, Text
-from rag.words import terms
+from rag.words import terms, words
 
-FURTHER = 0.9
-"""A further sentence may be this many log-odds below the first.  See eval/results."""
+FURTHER = 0.6
+"""A second sentence may be this many log-odds below the first: nearly as likely to be the one that answers."""
+
+FURTHER_WITH_NAME = 3.0
+"""And this many if it holds a name of the question that is still missing, as when two things are asked for."""
 
 SAME = 0.6
 """Two sentences that share this much of their words say the same."""
@@ -28,23 +31,29 @@ class Extractive:
 
 
 def choose(evidence: Evidence, most: int) -> list[EvidenceSentence]:
-    """Return the sentences to quote: the best, then those nearly as good that add something."""
+    """Return the sentences to quote: the best, then those that may answer as well or name what is still missing."""
     if not evidence.sentences:
         return []
-    about = asked(evidence.question).terms
+    about = asked(evidence.question)
     first = evidence.sentences[0]
     chosen, held = [first], [set(terms(first.text))]
+    missing = _without(set(about.names), first)
     for s in evidence.sentences[1:]:
-        if len(chosen) == most:
-            break
-        if s.score < first.score - FURTHER:
+        behind = first.score - s.score
+        if len(chosen) == most or behind > FURTHER_WITH_NAME:
             break
         stems = set(terms(s.text))
-        covered = set().union(*held)
-        repeats = any(len(stems & h) > SAME * max(min(len(stems), len(h)), 1) for h in held)
-        # Once every word of the question is met, more sentences of the kind only make the answer longer.
-        adds = bool((about & stems) - covered) or len(chosen) < 2
-        if not repeats and adds:
+        if any(len(stems & h) > SAME * max(min(len(stems), len(h)), 1) for h in held):
+            continue
+        left = _without(missing, s)
+        if left != missing or (behind <= FURTHER and len(chosen) < 2):
             chosen.append(s)
             held.append(stems)
+            missing = left
     return chosen
+
+
+def _without(names: set[str], sentence: EvidenceSentence) -> set[str]:
+    """Return the names that neither the sentence nor its article's title holds."""
+    held = set(words(f"{sentence.text} {sentence.hit.article.title}"))
+    return {n for n in names if not held.issuperset(words(n))}

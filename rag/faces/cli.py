@@ -170,11 +170,13 @@ def serve(host: str, port: int, index: str) -> None:
 
 
 @main.group(invoke_without_command=True)
+@index_option
+@json_option
 @click.pass_context
-def articles(ctx: click.Context) -> None:
+def articles(ctx: click.Context, index: str, as_json: bool) -> None:
     """List, show and remove articles."""
     if ctx.invoked_subcommand is None:
-        ctx.invoke(list_articles, index="index", as_json=False)
+        ctx.invoke(list_articles, index=index, as_json=as_json)
 
 
 @articles.command("list")

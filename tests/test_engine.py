@@ -1,0 +1,123 @@
+"""The engine over the sample articles, with the real model."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import rag
+from rag.engine import Engine
+from rag.errors import InvalidQuestion, UnknownArticle
+from rag.types import Answer, Citation, Text
+
+pytestmark = pytest.mark.model
+
+QUESTIONS = [
+    "How long is the Wakhan Corridor?",
+    "When did the Kaan make its first flight?",
+    "Which guns did France sell to Armenia?",
+    "Who signed the Shusha Declaration?",
+    "What did the moon cost?",
+]
+
+
+@pytest.fixture(scope="module")
+def engine(corpus_index: Path) -> Iterator[Engine]:
+    with rag.open(corpus_index) as engine:
+        yield engine
+
+
+def test_many_questions_at_once_give_what_each_gives_alone(engine: Engine) -> None:
+    together = engine.search_many(QUESTIONS, k=5, group="article")
+    assert together == [engine.search(q, k=5, group="article") for q in QUESTIONS]
+
+
+def test_the_functions_give_what_the_engine_gives(engine: Engine, corpus_index: Path) -> None:
+    where = rag.Filter(sections=["background"])
+    assert rag.search(QUESTIONS[0], k=3, where=where, index=corpus_index) == engine.search(
+        QUESTIONS[0], k=3, where=where
+    )
+    assert rag.ask(QUESTIONS[1], index=corpus_index) == engine.ask(QUESTIONS[1])
+
+
+def test_threads_share_it(engine: Engine) -> None:
+    alone = {q: engine.ask(q) for q in QUESTIONS}
+    asked = random.Random(5).choices(QUESTIONS, k=40)
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(engine.ask, asked)) == [alone[q] for q in asked]
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_a_stream_ends_in_the_answer_it_was(engine: Engine, question: str) -> None:
+    pieces = list(engine.stream(question))
+    answer = pieces[-1]
+    assert isinstance(answer, Answer)
+    assert answer == engine.ask(question)
+    assert sum(isinstance(p, Answer) for p in pieces) == 1
+    if answer.outcome == "abstained":
+        assert [type(p) for p in pieces] == [Text, Answer]
+    else:
+        said = "".join(p.text for p in pieces if isinstance(p, Text))
+        assert said == " ".join(s.text for s in answer.sentences)
+        assert {p.number for p in pieces if isinstance(p, Citation)} == {c.number for c in answer.citations}
+    assert 0 <= answer.confidence <= 1
+    for c in answer.citations:
+        assert engine.article(c.article_id, c.revision).text[c.start : c.end] == c.quote
+        assert any(h.passage.article_id == c.article_id for h in answer.hits)
+
+
+def test_a_follow_up_is_understood(engine: Engine) -> None:
+    history = [
+        {"role": "user", "content": "Who builds the Kaan fighter?"},
+        {"role": "assistant", "content": "TAI. [1]"},
+    ]
+    answer = engine.ask("When did it make its first flight?", history=history)
+    assert answer.question == "When did it make its first flight?"
+    assert answer.standalone == "When did it make its first flight? (Kaan)"
+    assert "21 February 2024" in answer.text
+
+
+@pytest.mark.parametrize("k", [0, -1, 10**9])
+def test_a_bad_k(engine: Engine, k: int) -> None:
+    with pytest.raises(InvalidQuestion, match=f"k is {k}"):
+        engine.search("x", k=k)
+
+
+def test_bad_arguments_are_named(engine: Engine) -> None:
+    group: Any = "author"
+    with pytest.raises(InvalidQuestion, match="author"):
+        engine.search("x", group=group)
+    with pytest.raises(UnknownArticle, match="nothing"):
+        engine.article("nothing")
+    with pytest.raises(UnknownArticle, match="0000"):
+        engine.article("wakhan-corridor", "0000")
+
+
+def test_articles_that_are_handed_over(tmp_path: Path) -> None:
+    articles = [rag.Article(id=f"n{n}", title=f"Note {n}", text=f"The buoy {n} is painted red.") for n in range(3)]
+    report = rag.ingest(articles, index=tmp_path / "index")
+    assert (report.added, report.articles) == (3, 3)
+    assert rag.ingest(articles, index=tmp_path / "index").unchanged == 3
+    (hit,) = rag.search("Which colour is the buoy?", k=1, index=tmp_path / "index")
+    assert hit.article.id.startswith("n")
+    unclean = rag.Article(id="x", title="", text="e\u0301 is two code points", sections=(rag.Section("A", 0, 2),))
+    assert rag.ingest([unclean], index=tmp_path / "index").failed[0].source == "x"
+    with pytest.raises(rag.InvalidArticle, match="white space"):
+        rag.Article(id="a b", title="", text="")
+    with pytest.raises(rag.InvalidArticle, match="YYYY-MM-DD"):
+        rag.Article(id="a", title="", text="", published="yesterday")  # type: ignore[arg-type]
+    with pytest.raises(rag.BadSource):
+        rag.ingest([], index=tmp_path / "index")
+
+
+def test_a_running_reader_sees_what_is_ingested(tmp_path: Path) -> None:
+    rag.ingest([rag.Article(id="a", title="A", text="The buoy is painted red.")], index=tmp_path / "index")
+    with rag.open(tmp_path / "index") as engine:
+        assert "red" in engine.search("colour of the buoy", k=1)[0].passage.text
+        rag.ingest([rag.Article(id="a", title="A", text="The buoy is painted green.")], index=tmp_path / "index")
+        assert "green" in engine.search("colour of the buoy", k=1)[0].passage.text
