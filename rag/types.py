@@ -260,12 +260,11 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a long piece of work has come: `done` of `total` (0 when not known) in a named stage."""
+    """How far an ingest has come: pages stored of all there are, texts embedded so far, seconds since it began."""
 
-    stage: str
     done: int
     total: int
-    unit: str
+    embedded: int
     seconds: float
 
 

@@ -121,3 +121,15 @@ def test_a_running_reader_sees_what_is_ingested(tmp_path: Path) -> None:
         assert "red" in engine.search("colour of the buoy", k=1)[0].passage.text
         rag.ingest([rag.Article(id="a", title="A", text="The buoy is painted green.")], index=tmp_path / "index")
         assert "green" in engine.search("colour of the buoy", k=1)[0].passage.text
+
+
+def test_progress_grows_to_its_total(tmp_path: Path) -> None:
+    lines = [f'{{"_id": "d{n}", "title": "", "text": "Entry {n} of the log."}}' for n in range(300)]
+    (tmp_path / "log.jsonl").write_text("\n".join(lines) + "\n", "utf-8")
+    (tmp_path / "note.txt").write_text("The ferry sails at nine. It takes five hours to Aland.\n", "utf-8")
+    seen: list[rag.Progress] = []
+    rag.ingest(tmp_path, index=tmp_path / "index", on_progress=seen.append)
+    assert [p.done for p in seen] == sorted(p.done for p in seen)
+    assert {p.total for p in seen} == {301}
+    assert (seen[-1].done, seen[-1].embedded) == (301, 301)
+    assert any(0 < p.done < 301 for p in seen)

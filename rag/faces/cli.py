@@ -95,7 +95,12 @@ def ingest(source: tuple[str, ...], index: str, rebuild: bool, prune: bool, dry_
     from rag import engine
     from rag.settings import Settings
 
-    with show.progress() as on_progress, _stop_between_steps(on_progress) as step:
+    with _stop_between_steps() as stop_if_asked, show.progress() as on_progress:
+
+        def step(progress: rag.Progress) -> None:
+            on_progress(progress)
+            stop_if_asked()
+
         report = engine.ingest(
             source, index, Settings.load(), prune=prune, rebuild=rebuild, dry_run=dry_run, on_progress=step
         )
@@ -269,7 +274,7 @@ def _print_json(value: object) -> None:
 
 
 @contextmanager
-def _stop_between_steps(on_progress: Callable[[rag.Progress], None]) -> Iterator[Callable[[rag.Progress], None]]:
+def _stop_between_steps() -> Iterator[Callable[[], None]]:
     """Make Ctrl-C take effect between two steps, when nothing that was computed is lost; a second one at once."""
     wanted = False
 
@@ -280,14 +285,13 @@ def _stop_between_steps(on_progress: Callable[[rag.Progress], None]) -> Iterator
         wanted = True
         click.echo("\nstopping: keeping what is done (Ctrl-C again to stop at once)", err=True)
 
-    def step(progress: rag.Progress) -> None:
-        on_progress(progress)
+    def stop_if_asked() -> None:
         if wanted:
             raise KeyboardInterrupt
 
     before = signal.signal(signal.SIGINT, ask_to_stop)
     try:
-        yield step
+        yield stop_if_asked
     except KeyboardInterrupt:
         click.echo("stopped; run the same command again to go on from here", err=True)
         sys.exit(INTERRUPTED)

@@ -39,10 +39,13 @@ def progress() -> Iterator[Callable[[Progress], None]]:
 
 
 def _told(p: Progress) -> str:
-    share = f" of {p.total:,}" if p.total else ""
     rate = p.done / p.seconds if p.seconds else 0.0
-    left = f", {_time((p.total - p.done) / rate)} left" if p.total and rate else ""
-    return f"{p.stage}: {p.done:,}{share} {p.unit} in {_time(p.seconds)} ({rate:,.0f} a second{left})"
+    left = f", {_time((p.total - p.done) / rate)} left" if rate else ""
+    return f"{p.done:,} of {p.total:,} pages, {_embedded(p)}, {_time(p.seconds)} so far{left}"
+
+
+def _embedded(p: Progress) -> str:
+    return f"{p.embedded:,} passages embedded ({p.embedded / p.seconds if p.seconds else 0:,.0f} a second)"
 
 
 def _time(seconds: float) -> str:
@@ -69,10 +72,7 @@ def _bar() -> Iterator[Callable[[Progress], None]]:
         task: TaskID = bars.add_task("ingest", total=None, note="")
 
         def on_progress(p: Progress) -> None:
-            if p.stage == "embedding":
-                bars.update(task, note=f"{p.done:,} passages, {p.done / p.seconds if p.seconds else 0:,.0f}/s")
-            else:
-                bars.update(task, completed=p.done, total=p.total or None)
+            bars.update(task, completed=p.done, total=p.total, note=_embedded(p))
 
         yield on_progress
 

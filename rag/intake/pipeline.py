@@ -162,13 +162,14 @@ class _Run:
         self.tally = _Tally()
         self.seen: dict[str, str] = {}
         self.began = self.committed = time.monotonic()
+        # Pages: all there are, those read, and those of them whose articles are stored.
+        self.total = self.read = self.stored = 0
 
     def take(self, items: Sequence[Item]) -> None:
         """Read everything and store it, a group of articles at a time."""
         group: list[_Cut] = []
         waiting = 0
-        total = sum(_records(item.value) for item in items)
-        done = 0
+        self.total = sum(_records(item.value) for item in items)
         for item in items:
             one_each = isinstance(item.value, Page) and item.value.kind == "jsonl"
             for article in self._articles(item):
@@ -176,14 +177,17 @@ class _Run:
                 if cut:
                     group.append(cut)
                     waiting += len(cut.texts)
+                self.read += one_each
                 if waiting >= GROUP_TEXTS:
                     self._store(group)
                     group, waiting = [], 0
-                done += one_each
-                self._report("articles", done, total, "pages")
-            done += not one_each
+                if not group:
+                    self.stored = self.read
+                self._report()
+            self.read += not one_each
         self._store(group)
-        self._report("articles", total, total, "pages")
+        self.stored = self.total
+        self._report()
 
     def prune(self, items: Sequence[Item]) -> None:
         """Remove articles that came from one of these sources and are no longer there."""
@@ -273,11 +277,13 @@ class _Run:
             self.target.remember(keys[done : done + len(vectors)], vectors)
             done += len(vectors)
             self.tally.embedded += len(vectors)
-            self._report("embedding", self.tally.embedded, 0, "passages")
+            self._report(done / len(keys))
 
-    def _report(self, stage: str, done: int, total: int, unit: str) -> None:
+    def _report(self, share: float = 0.0) -> None:
+        """Report the pages stored, and of those read since then the share that is embedded."""
         if self.on_progress:
-            self.on_progress(Progress(stage, done, total, unit, time.monotonic() - self.began))
+            done = self.stored + int((self.read - self.stored) * share)
+            self.on_progress(Progress(done, self.total, self.tally.embedded, time.monotonic() - self.began))
 
 
 def _records(value: Page | Article | Failure) -> int:
