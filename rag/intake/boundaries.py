@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass, replace
 
+from rag.intake.bylines import Byline, read_names
 from rag.intake.heads import (
     Head,
     find_closers,
@@ -32,6 +33,13 @@ _SALUTATION = re.compile(
     re.IGNORECASE,
 )
 
+_BOOKS = re.compile(
+    r"(?:(?:further|suggested|recommended|additional|background)\s+reading|(?:selected?\s+)?bibliography|(?:selected?\s+)?references"
+    r"|works\s+(?:cited|consulted|mentioned)|sources|literature|(?:the\s+)?books(?:\s+(?:reviewed|discussed|mentioned|cited|in\s+this\s+review))?"
+    r"|(?:books\s+)?(?:under\s+review|reviewed))\s*[:.]?",
+    re.IGNORECASE,
+)
+
 ACCEPTED = 3.0
 """The evidence from which a head starts an article of its own."""
 
@@ -46,6 +54,7 @@ def find_heads(lines: list[Line]) -> list[Head]:
     closers = find_closers(lines, first_body)
     clusters = find_clusters(lines)
     heads = with_titles(lines, clusters, closers | find_repeated(lines, clusters, first_body))
+    listed = _in_lists_of_books(lines, heads, first_body)
     heads = [h for h in heads if has_body(lines, h.hi)]
     heads = with_bare_titles(lines, heads, closers)
     top = next((h for h in heads if h.lo <= first_body), None)
@@ -55,12 +64,62 @@ def find_heads(lines: list[Line]) -> list[Head]:
             return signed
     rest = [h for h in heads if h is not top and h.lo > first_body]
     habits = _habits(lines, top, rest)
-    accepted = [h for h in rest if _evidence(lines, h, habits, closers) >= ACCEPTED]
+    accepted = [h for h in rest if h.lo not in listed and _evidence(lines, h, habits, closers) >= ACCEPTED]
     if _is_chronicle(top, accepted):
         accepted = []
     if top is None and len(accepted) == 1 and not accepted[0].strong:
         accepted = []
-    return ([top] if top else []) + accepted
+    return _one_word_names(lines, ([top] if top else []) + accepted)
+
+
+def _in_lists_of_books(lines: list[Line], heads: list[Head], first_body: int) -> set[int]:
+    # Titles with their authors but without text of their own, one under another or under such a heading as
+    # "Further reading": the last of them has a paragraph below it, which is not its own either.
+    listed: set[int] = set()
+    above: Head | None = None
+    for head in heads:
+        if head.lo <= first_body:
+            continue
+        near = lines[head.lo - (2 if may_be_title(lines[head.lo - 1]) else 1) : head.lo + 1]
+        bylines = [n for n in range(head.lo + 1, head.hi) if lines[n].kind == "byline"]
+        if any(_BOOKS.fullmatch(line.text) for line in near) or sum(may_be_title(lines[n - 1]) for n in bylines) >= 3:
+            listed.add(head.lo)
+        elif (
+            above
+            and lines[head.lo - 1].kind not in ("rule", "pressed", "shelved")
+            and not any(line.is_body for line in lines[above.hi : head.lo])
+        ):
+            alike = above.parts == head.parts and {"title", "author"} <= above.parts
+            if alike or above.lo in listed:
+                listed.add(head.lo)
+        above = head
+    return listed
+
+
+def _one_word_names(lines: list[Line], heads: list[Head]) -> list[Head]:
+    # A single word is no name by itself; where most heads are names and nothing else, it is.
+    bare = sum(h.parts == {"author"} and not h.strong for h in heads)
+    if bare < 2 or 2 * bare < len(heads):
+        return heads
+    opening = [Head(0, 1, 0)] if heads[0].lo > 1 and may_be_title(lines[0]) and lines[1].is_body else []
+    named: list[Head] = []
+    common = {word for line in lines for word in line.text.split() if word[0].islower()}
+    for head in opening + heads:
+        names = _one_word_name(lines, head, common)
+        if names:
+            byline = Byline(names, strong=False, dated=False, published=None, updated=None)
+            lines[head.lo] = replace(lines[head.lo], kind="name", byline=byline)
+            head = replace(head, title=None, authors=names)
+        if names or head not in opening:
+            named.append(head)
+    return named
+
+
+def _one_word_name(lines: list[Line], head: Head, common: set[str]) -> tuple[str, ...]:
+    word = lines[head.lo].text if head.lo < len(lines) else " "
+    if head.parts != {"title"} or " " in word or word.lower() in common:
+        return ()
+    return read_names(word)
 
 
 def _signed_below(lines: list[Line], clusters: list[tuple[int, int]], first_body: int) -> list[Head]:

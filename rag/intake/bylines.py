@@ -31,7 +31,8 @@ _TITLE_WORDS = _words(
     " introduction conclusion background summary analysis contents comments photo image share read posted"
     " published monday tuesday wednesday thursday friday saturday sunday january february march april june july"
     " august september october november december university institute department press journal magazine times"
-    " street road city river north south east west northern southern eastern western world"
+    " street road city river north south east west northern southern eastern western world bibliography references"
+    " further reading related"
 )
 _ROLES = _words(
     "staff writer reporter correspondent editor columnist analyst associate senior contributor contributing editorial"
@@ -50,8 +51,15 @@ _LETTER = r"[^\W\d_]"
 _TOKEN = re.compile(rf"(?:{_LETTER}\.?)+(?:[-‐‑’'ʼ`]{_LETTER}+\.?)*,?")
 _BY = re.compile(
     r"(?:(?:posted|published|written|reported|reviewed|words|text|story|article|edited|contributed|compiled|created"
-    r"|submitted|added|translated)\s*(?:and\s+\w+\s+)?by|by|von|par|por|di)\s*:?\s+"
+    r"|submitted|added|translated|(?:guest\s+)?(?:post|column|essay|opinion|analysis|commentary|comment|feature|interview|dispatch))"
+    r"\s*(?:and\s+\w+\s+)?by|by|(?:text\s+)?von|par|por|di)\s*:?\s+"
     r"|(?:author|authors|writer|byline|words|text|reporter|correspondent)\s*:\s*",
+    re.IGNORECASE,
+)
+_REPORTS = re.compile(r"(?P<names>.{3,60}?)\s+reports?(?:\s+(?:from|in|for)\s+[A-Z].{1,40})?", re.DOTALL)
+_BRACKETED = re.compile(r"\s*\([^()\d]{2,40}\)?$")
+_NAMELESS = re.compile(
+    r"(?:our|the)\s+(?:[a-z]+\s+){0,2}(?:correspondents?|reporters?|editors?|editorial\s+(?:board|team)|staff|desk)",
     re.IGNORECASE,
 )
 _DATE_LABEL = re.compile(
@@ -110,7 +118,7 @@ def read_byline(line: str) -> Byline | None:
             updated = updated or date_.day
         elif published is None:
             published = date_.day
-        pieces.append(before[: label.start()] if label else re.sub(r"(?:^|\s)on\s*$", " ", before, flags=re.I))
+        pieces.append(before[: label.start()] if label else re.sub(r"(?:^|\s)(?:on|at)\s*$", " ", before, flags=re.I))
         at = date_.end
     pieces.append(line[at:])
     rest = " | ".join(p.strip(_EDGES) for p in pieces if p.strip(_EDGES))
@@ -163,13 +171,19 @@ def _authors(rest: str, *, dated: bool) -> tuple[tuple[str, ...], bool, bool]:
     inner = re.search(r"\s(?:written |posted )?by\s+(?=\S)", rest, re.IGNORECASE)
     if inner and dated and _CRUMB.fullmatch(rest[: inner.start()].strip(_EDGES) or "share"):
         return *_named(rest[inner.end() :]), True
-    names = read_names(parts[0])
+    reports = _REPORTS.fullmatch(rest.rstrip("."))
+    names = read_names(reports["names"]) if reports else ()
+    if names and all(" " in n for n in names):
+        return names, True, True
+    names = read_names(_BRACKETED.sub("", parts[0]))
     if not names or any(" " not in n for n in names) or len(parts) > 4:
         return (), False, False
     return names, False, all(_CRUMB.fullmatch(p) for p in parts[1:])
 
 
 def _named(text: str) -> tuple[tuple[str, ...], bool]:
+    if _NAMELESS.fullmatch(text):
+        return (" ".join(text.split()),), True
     if text.rstrip().endswith((".", ":", "?", "!")) and not re.search(r"(?:\b[A-Z]|\bJr|\bSr|\bD)\.$", text.rstrip()):
         sentence = text.rstrip().rstrip(".:")
         if not read_names(sentence) or len(sentence.split()) > 6:
@@ -213,7 +227,7 @@ def _is_name(text: str) -> bool:
                 continue
             if not (re.match(r"(?:al|el|ul|bin|d|l|o|de|ad|an|as|ash|ur)[-’'‐‑]", token) and _TOKEN.fullmatch(token)):
                 return False
-        if plain in _TITLE_WORDS:
+        if plain in _TITLE_WORDS and not re.fullmatch(r"[A-Z]\.", token):
             return False
         capitals += 1
     return 1 <= capitals <= 5

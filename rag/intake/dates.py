@@ -10,26 +10,31 @@ _MONTHS = {
     name: number
     for number, names in enumerate(
         (
-            "jan january",
-            "feb february",
-            "mar march",
-            "apr april",
-            "may",
-            "jun june",
-            "jul july",
-            "aug august",
-            "sep sept september",
-            "oct october",
-            "nov november",
-            "dec december",
+            "jan january januar jänner janvier enero",
+            "feb february februar février febrero",
+            "mar march märz mars marzo",
+            "apr april avril abril",
+            "may mai mayo",
+            "jun june juni juin junio",
+            "jul july juli juillet julio",
+            "aug august août agosto",
+            "sep sept september septembre septiembre",
+            "oct october okt oktober octobre octubre",
+            "nov november novembre noviembre",
+            "dec december dez dezember décembre diciembre",
         ),
         start=1,
     )
     for name in names.split()
 }
 _MONTH = r"(?P<month>" + "|".join(sorted(_MONTHS, key=len, reverse=True)) + r")\.?"
+# Mars 2020 is no March: a month that stands before its day or without one is read in English only.
+_ENGLISH = (
+    r"(?P<month>jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?"
+    r"|nov(?:ember)?|dec(?:ember)?)\.?"
+)
 _WEEKDAY = r"(?:(?:mon|tue|tues|wed|wednes|thu|thur|thurs|fri|sat|satur|sun)(?:day)?\.?,?\s+)?"
-_DAY = r"(?P<day>\d{1,2})(?:st|nd|rd|th)?"
+_DAY = r"(?P<day>\d{1,2})(?:st|nd|rd|th|er|º|\.)?"
 _YEAR = r"(?P<year>[12]\d{3})(?!\d)"
 _TIME = (
     r"(?:,?\s*(?:[-–—|•·@]|at)?\s*\d{1,2}[:.h]\d{2}(?::\d{2})?(?:\.\d+)?\s*(?:[ap]\.?m\b\.?)?"
@@ -40,12 +45,12 @@ _CLOCK_FIRST = r"(?:\d{1,2}[:.]\d{2}\s*(?:[ap]\.?m\.?)?\s*(?:[A-Z]{2,4}\b)?,?\s+
 _FORMS = tuple(
     re.compile(r"(?<![\w/.-])" + form + rf"(?:{_TIME})?(?![\w])", re.IGNORECASE)
     for form in (
-        rf"{_CLOCK_FIRST}{_WEEKDAY}{_DAY}(?:\s+(?:of\s+)?|[-–])?{_MONTH}(?:,?\s+|[-–]){_YEAR}",
-        rf"{_CLOCK_FIRST}{_WEEKDAY}{_MONTH}\s*{_DAY}(?:,\s*|\s+){_YEAR}",
+        rf"{_CLOCK_FIRST}{_WEEKDAY}(?:the\s+)?{_DAY}(?:\s+(?:of\s+|de\s+)?|[-–])?{_MONTH}(?:,?\s+(?:de\s+)?|[-–]){_YEAR}",
+        rf"{_CLOCK_FIRST}{_WEEKDAY}{_ENGLISH}\s*{_DAY}(?:,\s*|\s+){_YEAR}",
         r"(?P<year>[12]\d{3})(?P<mark>[-/.])(?P<month>\d{1,2})(?P=mark)(?P<day>\d{1,2})(?:T\d{2}:?\d{2}(?::?\d{2}(?:\.\d+)?)?(?:Z|[+-]\d{2}:?\d{2})?)?",
         rf"{_WEEKDAY}(?P<day>\d{{1,2}})\.\s?(?P<month>\d{{1,2}})\.\s?{_YEAR}",
         rf"{_WEEKDAY}(?P<first>\d{{1,2}})(?P<mark>[/-])(?P<second>\d{{1,2}})(?P=mark){_YEAR}",
-        rf"{_MONTH},?\s+{_YEAR}",
+        rf"{_ENGLISH},?\s+{_YEAR}",
     )
 )
 _DIGIT = re.compile(r"\d{4}")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Literal
 
+from rag.intake.crumbs import is_caption, is_pointer, is_sharing
+
 _FILE = re.compile(
     r"(?:(?:file|image|img|photo)\s*:\s*)?[^\s/\\?*<>|:]{1,80}(?: [^\s/\\?*<>|:]{1,40}){0,12}"
     r"\.(?:jpe?g|png|gif|webp|svg|tiff?|bmp|heic|avif)(?:\s*[-–—|(].{0,60})?",
@@ -26,13 +28,15 @@ _SHELVED = re.compile(
 _PRESSED = re.compile(
     r"(?:read\s+(?:more|on|the\s+(?:rest|full\s+(?:story|article)))|continue\s+reading|more|full\s+(?:story|article)"
     r"|share\s*(?:this(?:\s+(?:article|post|story))?|on\b.{0,40})?|permalink|print(?:\s+this)?|e-?mail\s+this"
-    r"|(?:leave|post|add)\s+a\s+(?:comment|reply)|\d{1,6}\s+(?:comments?|replies|likes|shares)|no\s+comments?(?:\s+yet)?"
+    r"|(?:leave|post|add)\s+a\s+(?:comment|reply)|\d{1,6}\s+(?:comments?|replies|likes|shares|views|claps)|no\s+comments?(?:\s+yet)?"
+    r"|(?:section|department|desk|rubrik|ressort|series)\s*:\s*[^\W\d_][^.:!?]{1,40}"
     r"|comments?(?:\s+(?:off|closed|are\s+closed|\(\d+\)))?|back\s+to\s+top|top|the\s+end|end|\[?…\]?|###?|-30-|30)",
     re.IGNORECASE,
 )
 _PRESSED_TAIL = re.compile(r"[\s:.…»→>|·•\-\])]+$")
 _FOOTER = re.compile(
-    r"(?:visit\s+also|see\s+also|newsletters?|sign\s+up\b.{0,80}|subscribe\b.{0,80}|follow\s+us\b.{0,40}"
+    r"(?:visit\s+also|see\s+also|newsletters?|sign\s+up\b.{0,80}|subscribe\b.{0,80}"
+    r"|follow\s+(?:us\b.{0,40}|.{2,40}\s+on\s+(?:twitter|x|facebook|instagram|mastodon|bluesky|linkedin))"
     r"|related\s+(?:articles?|posts?|stories|links?|reading)|more\s+(?:from|in|on)\s.{1,40}|you\s+(?:may|might)\s+also\s+like"
     r"|about\s+us|contact(?:\s+us)?|privacy(?:\s+policy)?|terms\s+(?:of|and)\s.{0,30}|(?:copyright|©|\(c\)).{0,100}"
     r"|.{0,60}all\s+rights\s+reserved.?|older\s+(?:posts|entries|articles)|newer\s+(?:posts|entries|articles)"
@@ -49,6 +53,9 @@ _BIOGRAPHY = re.compile(
 _ROLE_AFTER_NAME = re.compile(
     r",?\s+(?:is|was|are|has\s+been|works|writes|teaches|lives|serves|holds|studies|reports|covers|blogs|edits)\b"
 )
+_DOES = re.compile(
+    r"(?:,[^.]{2,80},)?\s+(?:[a-z]+ly\s+)?(?!(?:says|asks|adds|thinks|knows|argues|believes|explains|replies|tells|remembers)\b)[a-z]{2,}s\b"
+)
 _SPAMBOTS = re.compile(
     r"\s*This e-?mail address is being protected from spam\s?bots\.?(?:\s*You need JavaScript enabled to view it\.?)?",
     re.IGNORECASE,
@@ -61,17 +68,21 @@ Closing = Literal["shelved", "pressed"]
 
 
 def is_picture(line: str) -> bool:
-    """Return whether a line is a picture's file name or its credit."""
-    return len(line) <= 160 and bool(_FILE.fullmatch(line) or (len(line.split()) <= 14 and _CREDIT.fullmatch(line)))
+    """Return whether a line is a picture's file name, its credit, or a caption that ends with one."""
+    if len(line) <= 160 and (_FILE.fullmatch(line) or (len(line.split()) <= 14 and _CREDIT.fullmatch(line))):
+        return True
+    return is_caption(line)
 
 
 def closing(line: str) -> Closing | None:
     """Return how a line closes an article: by naming its shelf ("Published in X") or as a button ("Read more")."""
-    if len(line) > 140:
+    if len(line) > 150:
         return None
     if _SHELVED.fullmatch(line) and not (line.endswith(".") and len(line.split()) > 6):
         return "shelved"
-    return "pressed" if _PRESSED.fullmatch(_PRESSED_TAIL.sub("", line)) else None
+    if _PRESSED.fullmatch(_PRESSED_TAIL.sub("", line)) or is_sharing(line) or is_pointer(line):
+        return "pressed"
+    return None
 
 
 def opens_footer(line: str) -> bool:
@@ -80,13 +91,20 @@ def opens_footer(line: str) -> bool:
 
 
 def is_biography(line: str, authors: tuple[str, ...]) -> bool:
-    """Return whether a paragraph tells of the author: by its label, or by opening with the author's name."""
+    """Return whether a paragraph tells of the authors: by its label, or by opening with an author's name.
+
+    `authors` is empty where the paragraph stands too high in its article for its opening to mean that.
+    """
     if _BIOGRAPHY.match(line[:80]):
         return True
     plain = re.sub(r"^(?:Dr|Prof|Professor|Mr|Mrs|Ms)\.?\s+", "", line[:300].lstrip("*_ —–-"))
-    return len(line) <= 700 and any(
-        " " in name and plain.startswith(name) and _ROLE_AFTER_NAME.match(plain[len(name) :]) for name in authors
-    )
+    name = next((n for n in authors if " " in n and plain.startswith(n)), None)
+    if name is None or len(line) > 700:
+        return False
+    if _ROLE_AFTER_NAME.match(plain[len(name) :]):
+        return True
+    # What the authors do besides ("drives trains") may be anything, so that then the paragraph has to name them all.
+    return len(line) <= 400 and all(n in line for n in authors) and bool(_DOES.match(plain[len(name) :]))
 
 
 def is_label_of_biography(line: str) -> bool:

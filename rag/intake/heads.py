@@ -7,8 +7,11 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import date
 
-from rag.intake.lines import Line
+from rag.intake.lines import Line, bulleted
 
+_FURNITURE = ("pressed", "shelved", "picture", "rule")
+# No more furniture than this stands between a title and its byline, or between a text and what closes it.
+_NEAR = 16
 _NUMBERS = re.compile(r"\d+")
 
 
@@ -39,10 +42,26 @@ def find_closers(lines: list[Line], first_body: int) -> set[int]:
     """Return the numbers of the lines that close articles because their like closes several."""
     shelved = [n for n, line in enumerate(lines) if line.kind == "shelved" and n > first_body]
     pressed = [n for n, line in enumerate(lines) if line.kind == "pressed" and n > first_body]
+    # Buttons that mostly stand under a title or a byline close nothing.
+    below_text = Counter(_key(lines[n]) for n in pressed if _is_under_text(lines, n))
+    pressed = [n for n in pressed if below_text[_key(lines[n])] > 0]
     alike = Counter(_key(lines[n]) for n in pressed)
+    pressed = [n for n in pressed if 2 * below_text[_key(lines[n])] >= alike[_key(lines[n])]]
     opening = {n for n, line in enumerate(lines[:first_body]) if line.kind == "shelved"}
     closers = set() if opening or len(shelved) < 2 else set(shelved)
     return closers | {n for n in pressed if alike[_key(lines[n])] >= 2}
+
+
+def _is_under_text(lines: list[Line], n: int) -> bool:
+    above = below = n
+    while above > max(0, n - _NEAR) and lines[above].kind in _FURNITURE:
+        above -= 1
+    while below + 1 < min(len(lines), n + _NEAR) and lines[below].kind in _FURNITURE:
+        below += 1
+    if lines[above].kind in ("byline", "date", "role"):
+        return False
+    # A short line may be a title, where a byline follows, or the last words of an article.
+    return lines[above].is_body or not lines[below].is_anchor
 
 
 def _key(line: Line) -> str:
@@ -52,6 +71,9 @@ def _key(line: Line) -> str:
 def find_clusters(lines: list[Line]) -> list[tuple[int, int]]:
     # Runs of author and date lines, a single short line or picture between two of them included.
     clusters: list[tuple[int, int]] = []
+    first_body = next((n for n, line in enumerate(lines) if line.is_body), len(lines))
+    # Where the page opens with a date, the dates of the other articles stand above their titles too.
+    dates_first = next((line.kind == "date" for line in lines[:first_body] if line.is_anchor), False)
     n = 0
     while n < len(lines):
         if not lines[n].is_anchor or lines[n].apart:
@@ -61,7 +83,9 @@ def find_clusters(lines: list[Line]) -> list[tuple[int, int]]:
         while end < len(lines) and end - n < 8:
             if (lines[end].is_anchor or lines[end].kind == "role") and not lines[end].apart:
                 end += 1
-            elif end + 1 < len(lines) and lines[end + 1].kind in ("byline", "date") and _may_stand_between(lines[end]):
+            elif _goes_on(lines, end) or (
+                dates_first and lines[end - 1].kind == "date" and _is_title_and_name(lines, end)
+            ):
                 end += 2
             elif _ends_block(lines, end):
                 end += 1 + (lines[end].kind == "short")
@@ -70,6 +94,16 @@ def find_clusters(lines: list[Line]) -> list[tuple[int, int]]:
         clusters.append((n, end))
         n = end
     return clusters
+
+
+def _goes_on(lines: list[Line], n: int) -> bool:
+    return n + 1 < len(lines) and lines[n + 1].kind in ("byline", "date") and _may_stand_between(lines[n])
+
+
+def _is_title_and_name(lines: list[Line], n: int) -> bool:
+    if n + 2 >= len(lines) or not may_be_title(lines[n]) or lines[n + 1].kind != "name" or lines[n + 1].apart:
+        return False
+    return lines[n + 2].is_body or lines[n + 2].kind in ("date", "role", "picture")
 
 
 def _ends_block(lines: list[Line], n: int) -> bool:
@@ -96,15 +130,19 @@ def find_repeated(lines: list[Line], clusters: list[tuple[int, int]], first_body
 
 def with_titles(lines: list[Line], clusters: list[tuple[int, int]], closers: set[int]) -> list[Head]:
     # Whether titles stand above or below the bylines is a habit of the page, so the page votes.
+    gapless = not any(line.gap for line in lines[1:])
+
     def above(lo: int) -> bool:
-        return lo > 0 and may_be_title(lines[lo - 1]) and lo - 1 not in closers
+        at = _title_above(lines, lo, closers, gapless)
+        return lo > 0 and _is_marked_or_title(lines[at], lines[lo]) and at not in closers
 
     def below(hi: int) -> bool:
         return hi + 1 < len(lines) and may_be_title(lines[hi]) and lines[hi + 1].kind == "prose"
 
     firm = [(lo, hi) for lo, hi in clusters if any(lines[n].kind in ("byline", "date") for n in range(lo, hi))]
     votes_below = sum(below(hi) for _, hi in firm)
-    prefers_below = votes_below > sum(above(lo) for lo, _ in firm)
+    votes_above = sum(above(lo) for lo, _ in firm)
+    prefers_below = votes_below > votes_above
     first = firm[0][0] if firm else 0
     standfirst = _under_standfirst(lines, first) and not any(line.is_body for line in lines[: first - 1])
     heads: list[Head] = []
@@ -112,10 +150,10 @@ def with_titles(lines: list[Line], clusters: list[tuple[int, int]], closers: set
     for lo, hi in clusters:
         head = read_head(lines, lo, hi)
         if head.title is None:
-            if prefers_below and below(hi):
+            if (prefers_below or (0 < votes_below == votes_above and not above(lo))) and below(hi):
                 head = replace(head, title=hi, hi=hi + 1)
-            elif not prefers_below and above(lo) and lo - 1 > used:
-                at = _first_of_block(lines, lo, closers)
+            elif not prefers_below and above(lo) and _title_above(lines, lo, closers, gapless) > used:
+                at = _first_of_block(lines, _title_above(lines, lo, closers, gapless) + 1, closers, gapless)
                 head = replace(head, title=at, lo=at)
             elif standfirst and _under_standfirst(lines, lo) and lo - 2 > used:
                 head = replace(head, title=lo - 2, lo=lo - 2)
@@ -124,18 +162,40 @@ def with_titles(lines: list[Line], clusters: list[tuple[int, int]], closers: set
     return heads
 
 
-def _first_of_block(lines: list[Line], lo: int, closers: set[int]) -> int:
+def _title_above(lines: list[Line], lo: int, closers: set[int], gapless: bool) -> int:
+    # Between title and byline may stand a picture, a shelf or buttons; below an article's text they end that article.
+    at = lo - 1
+    while at > max(0, lo - _NEAR) and at not in closers and lines[at].kind in ("shelved", "picture", "pressed"):
+        at -= 1
+    own = at == lo - 1 or (
+        lines[at].kind == "short" and (at == 0 or not lines[at - 1].is_body or lines[at].gap or gapless)
+    )
+    return at if own else lo - 1
+
+
+def _is_marked_or_title(line: Line, byline: Line) -> bool:
+    # "* Low tide" over a byline is a title; where the line below has a mark of its own, both are items of a list.
+    marked = line.kind == "other" and not line.apart and bulleted(line.text) is not None
+    return may_be_title(line) or (marked and bulleted(byline.text) is None)
+
+
+def _first_of_block(lines: list[Line], lo: int, closers: set[int], gapless: bool) -> int:
     # Title and subtitle stand together, with a blank line above and none between: the upper one is the title.
     above = lo - 1
+    longer = above > 0 and len(lines[above].text) > len(lines[above - 1].text) and not _is_kicker(lines[above - 1])
     subtitled = (
         above > 0
-        and not lines[lo].gap
+        and (longer or not lines[lo].gap)
         and not lines[above].gap
         and may_be_title(lines[above - 1])
         and above - 1 not in closers
-        and (above == 1 or lines[above - 1].gap)
+        and (above == 1 or lines[above - 1].gap or (gapless and longer))
     )
     return above - 1 if subtitled else above
+
+
+def _is_kicker(line: Line) -> bool:
+    return len(line.text.split()) == 1 or (line.text.isupper() and len(line.text.split()) <= 3)
 
 
 def _under_standfirst(lines: list[Line], lo: int) -> bool:
@@ -184,10 +244,13 @@ def with_bare_titles(lines: list[Line], heads: list[Head], closers: set[int]) ->
     # After a closing line an article may start with its title alone, or with nothing at all.
     taken = {n for h in heads for n in range(h.lo, h.hi)}
     found = list(heads)
-    for n in closers:
-        at = n + 1
-        while at < len(lines) and (at in closers or lines[at].kind in ("rule", "picture", "pressed")):
-            at += 1
+    # Where the furniture that starts at each line ends, found once: a page may be nothing but closing lines.
+    beyond = list(range(len(lines) + 1)) if closers else []
+    for n in range(len(beyond) - 2, -1, -1):
+        if n in closers or lines[n].kind in ("rule", "picture", "pressed"):
+            beyond[n] = beyond[n + 1]
+    for n in sorted(closers):
+        at = beyond[n]
         if at >= len(lines) or at in taken:
             continue
         if may_be_title(lines[at]) and at + 1 < len(lines) and lines[at + 1].is_body:

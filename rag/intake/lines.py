@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from rag.intake.bylines import Byline, is_affiliation, read_byline, read_names
+from rag.intake.crumbs import is_network, is_notice
 from rag.intake.furniture import closing, is_picture, opens_footer
 from rag.intake.sections import inline_label, marked_heading, usual
 
@@ -29,9 +30,20 @@ _SENTENCE_END = re.compile(r"[.!?…][\"'”’»)\]*_]{0,3}$")
 _MID_SENTENCE = re.compile(r"[:;,.]$")
 _ABBREVIATED = re.compile(r"(?:\b[A-Z]\.|\b(?:Jr|Sr|Inc|Ltd|Co|St|etc|vs|al))\.?$|\.\.\.$")
 _OPENS_TITLE = re.compile(r"[\"'“‘«¿¡(\[]*[^\W_]")
+_BULLET = re.compile(r"[*•▪■●◆►▸‣+-]\s+(?P<title>\S.*)")
 _WORD = re.compile(r"(?<![\w'’-])[a-z]{3,24}(?![\w])")
-_ALONE_BY = re.compile(r"(?:(?:written|posted|words|text|published|reported)\s+)?by\s*:?|authors?\s*:?", re.IGNORECASE)
+_ALONE_BY = re.compile(
+    r"(?:(?:written|posted|words|text|published|reported|story)\s+)?by\s*:?|authors?\s*:?|(?:words|text|writer)\s*:",
+    re.IGNORECASE,
+)
+_ALONE_DATE = re.compile(
+    r"(?:(?:first|last|originally)\s+)?(?P<label>posted|published|updated|modified|date|dated|created|filed|released|issued)(?:\s+(?:on|at))?\s*:?",
+    re.IGNORECASE,
+)
 _AND_NAMES = re.compile(r"(?:and|&|with)\s+(?P<names>.+)", re.IGNORECASE)
+
+
+_UNDATED = Byline((), strong=False, dated=True, published=None, updated=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +78,7 @@ def read_lines(page: str) -> list[Line]:
     raw = _joined(page, _spans(page))
     common = set(_WORD.findall(page))
     lines = [_line(page, start, end, gap, indent, common) for start, end, gap, indent in raw]
-    return _together(_without_underlines(lines))
+    return _with_updates_at_the_foot(_together(_without_notices(_without_underlines(lines))))
 
 
 def looks_like_title(text: str) -> bool:
@@ -77,6 +89,12 @@ def looks_like_title(text: str) -> bool:
         return False
     first = next(c for c in text if c.isalnum())
     return (first.isupper() or first.isdigit() or not first.islower()) and sum(c.isalpha() for c in text) >= 2
+
+
+def bulleted(text: str) -> str | None:
+    """Return the title behind a list's mark (`* Low tide`), or None."""
+    match = _BULLET.fullmatch(text) if len(text) <= TITLE else None
+    return match["title"] if match and looks_like_title(match["title"]) else None
 
 
 def ends_sentence(text: str) -> bool:
@@ -190,11 +208,63 @@ def _without_underlines(lines: list[Line]) -> list[Line]:
     return kept
 
 
+def _without_notices(lines: list[Line]) -> list[Line]:
+    # Reading times and the like are left out at once, so that the lines on either side of them are neighbours.
+    kept: list[Line] = []
+    at_top, gap = True, False
+    for line in lines:
+        at_top = at_top and not line.is_body
+        # A line within a paragraph that was wrapped at a width of its own is no notice, whatever it looks like.
+        inside = bool(kept) and not line.gap and kept[-1].is_body and not ends_sentence(kept[-1].text)
+        if not inside and is_notice(line.text, at_top=at_top):
+            gap = gap or line.gap
+            continue
+        kept.append(replace(line, gap=True) if gap else line)
+        gap = False
+    return kept or lines
+
+
+def _with_updates_at_the_foot(lines: list[Line]) -> list[Line]:
+    # "Last updated" below an article's text is a notice, unless the page writes its heads so.
+    def is_update(line: Line) -> bool:
+        return (
+            line.kind == "date"
+            and line.byline is not None
+            and line.byline.published is None
+            and line.byline.updated is not None
+        )
+
+    first = next((line for line in lines if line.is_anchor or line.is_body), None)
+    if first is None or is_update(first):
+        return lines
+    above = first
+    for n, line in enumerate(lines):
+        below = lines[n + 1] if n + 1 < len(lines) else None
+        if above.is_body and is_update(line) and (below is None or not below.is_body):
+            lines[n] = replace(line, kind="pressed", byline=None)
+        if lines[n].kind not in ("pressed", "shelved", "picture", "rule"):
+            above = line
+    return lines
+
+
 def _together(lines: list[Line]) -> list[Line]:
-    # "By" on a line of its own, and "and NAME" or "Staff Writer" under a byline, belong to their neighbours.
+    # "By" or "Published on" on a line of its own, and "and NAME" or "Staff Writer" under a byline, belong to
+    # their neighbours.  So do the names of several buttons.
     for n in range(len(lines) - 1):
         above, below = lines[n], lines[n + 1]
-        if below.byline and not below.byline.strong and below.byline.authors and _ALONE_BY.fullmatch(above.text):
+        if is_network(below.text) and (is_network(above.text) or above.kind == "pressed"):
+            lines[n : n + 2] = [replace(line, kind="pressed", byline=None) for line in (above, below)]
+        elif below.kind == "date" and below.byline and (label := _ALONE_DATE.fullmatch(above.text)):
+            lines[n] = replace(above, kind="date", byline=_UNDATED)
+            if label["label"].lower() in ("updated", "modified"):
+                day = below.byline.published or below.byline.updated
+                lines[n + 1] = replace(below, byline=replace(below.byline, published=None, updated=day))
+        elif below.kind == "short" and _ALONE_BY.fullmatch(above.text) and (names := read_names(below.text)):
+            # After such a label one word is a name too.
+            byline = Byline(names, strong=True, dated=False, published=None, updated=None)
+            lines[n] = replace(above, kind="byline", byline=replace(byline, authors=()))
+            lines[n + 1] = replace(below, kind="byline", byline=byline)
+        elif below.byline and not below.byline.strong and below.byline.authors and _ALONE_BY.fullmatch(above.text):
             byline = replace(below.byline, strong=True)
             lines[n] = replace(above, kind="byline", byline=replace(byline, authors=()))
             lines[n + 1] = replace(below, kind="byline", byline=byline)

@@ -6,12 +6,14 @@ import re
 from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import date
+from itertools import pairwise
 
 from rag.intake.boundaries import find_heads
+from rag.intake.crumbs import is_invitation, is_link
 from rag.intake.furniture import is_biography, is_label_of_biography, without_notices
 from rag.intake.heads import Head, find_closers
-from rag.intake.lines import Line, ends_sentence, read_lines
-from rag.intake.sections import inline_label, label_end, make_sections, usual
+from rag.intake.lines import Line, bulleted, ends_sentence, read_lines
+from rag.intake.sections import heading_number, inline_label, label_end, make_sections, marked_heading, usual
 from rag.types import Section
 
 TITLE_LENGTH = 80
@@ -127,7 +129,8 @@ def _piece(
         text, sections = _assemble(page, lines)
     if not text:
         return None
-    title = lines[head.title].text.lstrip("#").strip() if head.title is not None else ""
+    title = lines[head.title].text if head.title is not None else ""
+    title = marked_heading(title) or bulleted(title) or title.lstrip("#").strip()
     return Piece(title or made_title(text), not title, head.authors, head.published, text, sections)
 
 
@@ -146,7 +149,7 @@ def _without_furniture(body: list[Line], authors: tuple[str, ...], *, several: b
             if line.is_body and len(line.text) <= 900:
                 continue
         near_end = n >= total - 4 or n >= 0.6 * total
-        if line.kind == "picture":
+        if line.kind == "picture" or (line.kind == "pressed" and (is_link(line.text) or is_invitation(line.text))):
             continue
         if line.kind == "footer" and prose and below[n] <= (_FOOTER if several else _FOOTER_ALONE):
             break
@@ -199,6 +202,7 @@ def _assemble(page: str, body: list[Line]) -> tuple[str, tuple[Section, ...]]:
     headings: list[tuple[str, int, int]] = []
     labels = _labels(body)
     repeated = Counter(line.text for line in body)
+    numbered, deeper = _numbered(body)
     at = 0
     for n, line in enumerate(body):
         raw = without_notices("\n".join(row.rstrip() for row in page[line.start : line.end].split("\n"))).rstrip()
@@ -211,12 +215,31 @@ def _assemble(page: str, body: list[Line]) -> tuple[str, tuple[Section, ...]]:
         label = inline_label(line.text)
         if label and label in labels:
             headings.append((label, at, at + label_end(raw)))
-        elif repeated[line.text] == 1 and _is_heading(body, n):
+        elif n in numbered or (n not in deeper and repeated[line.text] == 1 and _is_heading(body, n)):
             headings.append((line.text, at, at + len(raw)))
         parts.append(raw)
         at += len(raw)
     text = "".join(parts)
     return text, make_sections(text, headings)
+
+
+def _numbered(body: list[Line]) -> tuple[set[int], set[int]]:
+    # Headings that count 1, 2, 3 with text below each, and those that count within them (3.1), which make no
+    # sections: a passage would else be cited by its smallest part.
+    found = {
+        n: number
+        for n, line in enumerate(body)
+        if line.kind in ("short", "name", "heading", "other")
+        and not (line.apart or ends_sentence(line.text))
+        and len(line.text.split()) <= 14
+        and (number := heading_number(marked_heading(line.text) or line.text))
+    }
+    tops = [n for n, number in found.items() if len(number) == 1]
+    if len(tops) < 2 or [found[n] for n in tops] != [(k,) for k in range(1, len(tops) + 1)]:
+        return set(), set()
+    if not all(any(line.is_body for line in body[a:b]) for a, b in pairwise([*tops, len(body)])):
+        return set(), set()
+    return set(tops), {n for n, number in found.items() if len(number) > 1}
 
 
 def _labels(body: list[Line]) -> set[str]:
