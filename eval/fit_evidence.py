@@ -36,7 +36,7 @@ from rag.types import ArticleHead, EvidenceSentence, Hit, Passage
 
 AGAINST = {"missing"}
 """Features that speak against an answer."""
-EITHER = {"length"}
+EITHER = {"length", "near"}
 """Features that may speak either way."""
 
 NOT_WITHHELD = {"news-2022"}

@@ -52,6 +52,12 @@ class AnswerSettings(_Group):
     )
 
 
+class PageSettings(_Group):
+    """The chat page."""
+
+    examples: tuple[str, ...] = Field((), description="questions to start from, shown on the empty page")
+
+
 class LimitSettings(_Group):
     """Sizes beyond which input is refused, never cut."""
 
@@ -76,6 +82,7 @@ class Settings(BaseSettings):
     passages: PassageSettings = PassageSettings()
     search: SearchSettings = SearchSettings()
     answer: AnswerSettings = AnswerSettings()
+    page: PageSettings = PageSettings()
     limits: LimitSettings = LimitSettings()
 
     @classmethod

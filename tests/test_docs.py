@@ -40,13 +40,7 @@ def settings_table() -> str:
     for group, field in Settings.model_fields.items():
         model: Any = field.annotation
         for name, value in model.model_fields.items():
-            default = (
-                "unset"
-                if value.default is None
-                else f"{value.default:,}".replace(",", "")
-                if isinstance(value.default, int)
-                else value.default
-            )
+            default = {None: "unset", (): "none"}.get(value.default, value.default)
             assert value.description, f"{group}.{name} has no description"
             rows.append(f"| `{group}.{name}` | {default} | {value.description} |")
     return "\n".join(rows)

@@ -14,12 +14,33 @@ from rag.words import terms, words
 Features = npt.NDArray[np.float64]
 
 SENTENCE = (
-    "cosine", "passage", "hit", "overlap", "around", "kind", "counted", "focus", "names", "names_around", "length",
-)  # fmt: skip
+    "cosine",  # of the question with the sentence
+    "near",  # of the question with its passage
+    "hit",  # the passage's score in the search, as a share of the best hit's
+    "overlap",  # share of the question's content words in the sentence
+    "around",  # the same in the sentence, its neighbours and the article's title
+    "kind",  # whether it holds the kind of thing asked for: a date, a number, a name
+    "counted",  # whether a number stands near what is to be counted
+    "focus",  # share of what is asked for ("soldiers" in how many soldiers) in the sentence
+    "names",  # share of the question's names in the sentence
+    "names_around",  # the same in the sentence, its neighbours and the title
+    "length",  # in characters, 1 at 400
+)
 QUESTION = (
-    "best", "cosine", "passage", "overlap", "around", "missing", "names_around", "figures", "kind", "counted", "focus",
-    "focus_anywhere", "margin",
-)  # fmt: skip
+    "best",  # log-odds of the best sentence
+    "cosine",  # largest of any sentence
+    "passage",  # largest cosine of any passage
+    "overlap",  # of the best sentence, as above; so are the others that bear the same names
+    "around",
+    "missing",  # number of the question's content words that occur in no hit
+    "names_around",
+    "figures",  # share of the question's figures in the best sentence's passage and title
+    "kind",
+    "counted",
+    "focus",
+    "focus_anywhere",  # share of what is asked for in all hits together
+    "margin",  # log-odds by which the best sentence leads the next
+)
 
 
 def of_sentences(

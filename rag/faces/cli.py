@@ -171,7 +171,7 @@ def serve(host: str, port: int, index: str) -> None:
         click.echo("footnote: starting the page", err=True)
         from rag.faces import app
 
-        app.serve(engine, host=host, port=port, examples=show.EXAMPLES)
+        app.serve(engine, host=host, port=port, examples=engine.settings.page.examples)
 
 
 @main.group(invoke_without_command=True)

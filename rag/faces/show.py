@@ -9,16 +9,6 @@ from typing import Any
 
 from rag.types import Answer, Article, ArticleHead, Citation, Hit, Progress, Report, Text
 
-EXAMPLES = (
-    "Which missiles were developed by TÜBİTAK SAGE for Turkish fighters?",
-    "When did the Kaan make its first flight?",
-    "How long is the Wakhan Corridor?",
-    "Who signed the Shusha Declaration?",
-    "Which weapons did Armenia buy from India and from France?",
-    "How many Chinese engineers were killed at Dasu in July 2021?",
-)
-"""Questions to start from, about the articles in corpus/."""
-
 
 @contextmanager
 def progress() -> Iterator[Callable[[Progress], None]]:
