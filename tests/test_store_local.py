@@ -158,6 +158,14 @@ def test_a_second_writer_is_told_who_holds_the_lock(tmp_path: Path) -> None:
         put(t, article(1))
 
 
+def test_an_index_killed_while_it_was_made_is_made(tmp_path: Path) -> None:
+    (tmp_path / "catalog.sqlite").touch()
+    store = local.LocalStore.create(tmp_path, FINGERPRINT)
+    with store.writer() as t:
+        put(t, article(1))
+    check_dense(store, {"a00001": article(1)}, "word1", 10, Filter())
+
+
 def test_no_index(tmp_path: Path) -> None:
     with pytest.raises(NoIndex, match=str(tmp_path)):
         local.LocalStore(tmp_path)

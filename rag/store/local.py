@@ -41,8 +41,8 @@ class LocalStore:
         path = Path(folder) / CATALOG
         with catalog.guarded(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            if not path.exists():
-                catalog.create(path, fingerprint)
+            # Whether or not the file is there: a process killed while making it may have left it empty.
+            catalog.create(path, fingerprint)
         return cls(folder)
 
     @staticmethod
