@@ -54,6 +54,19 @@ def test_shares() -> None:
     assert asked("Who?").share({"x"}) == 0
 
 
+@pytest.mark.parametrize(
+    ("question", "yes", "no"),
+    [
+        ("How much did the road cost?", "It cost $3 million.", "It is 50 kilometres long."),
+        ("How wide is the strait?", "It is 3 kilometres wide.", "It took 3 years."),
+        ("How long did it last?", "It lasted 44 days.", "It cost 44 dollars."),
+        ("What share of imports came by sea?", "By sea came 94 percent.", "By sea came 94 ships."),
+    ],
+)
+def test_a_figure_must_stand_with_its_unit(question: str, yes: str, no: str) -> None:
+    assert asked(question).kind_in(yes) > asked(question).kind_in(no) == 0
+
+
 def test_a_model_number_is_not_a_figure() -> None:
     assert asked("Does the JF-17 carry 8 missiles?").figures == {"8"}
 

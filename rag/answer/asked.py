@@ -37,6 +37,31 @@ _SENTENCE_END = re.compile(r"[.?!:]\s*$")
 _NO_NAME = re.compile(rf"(?:{_MONTHS}|Monday|Tuesday|Wednesday|Thursday|Friday|Saturday|Sunday|I|The|A|An)$")
 _ADJECTIVE = re.compile(r"\s*(?:long|far|old|large|big|tall|high|fast|often|wide|deep|heavy)\b", re.IGNORECASE)
 
+# What a figure must stand with, by what is asked: the first pattern is looked for in the question, the other in a text.
+_UNITS = [
+    (re.compile(question, re.IGNORECASE), re.compile(unit, re.IGNORECASE))
+    for question, unit in (
+        (
+            r"how much\b.*\b(?:cost|worth|pay|paid|spen[dt]|invest\w*|lend|lent|loan\w*|compensation|budget|sold)\b"
+            r"|\bprice\b|what (?:is|was) the (?:cost|value|budget)",
+            r"[$€£¥₹₺]|\b(?:dollar|euro|pound|rupee|lira|yuan|yen|manat|rouble|ruble|franc|crore|USD|EUR|GBP)s?\b",
+        ),
+        (r"\b(?:share|percentage|per ?cent|proportion)\b", r"%|\bper ?cent\b"),
+        (
+            r"\bhow (?:wide|tall|high|deep|far)\b",
+            r"\b(?:kilomet|met|centimet)(?:re|er)s?\b|\b(?:km|cm|m|miles?|feet|foot|ft|inch(?:es)?)\b",
+        ),
+        (
+            r"\bhow long\b",
+            r"\b(?:kilomet|met|centimet)(?:re|er)s?\b|\b(?:km|cm|m|miles?|feet|foot|ft|inch(?:es)?)\b"
+            r"|\b(?:second|minute|hour|day|week|month|year|decade|centur(?:y|ie))s?\b",
+        ),
+        (r"\bhow fast\b", r"\b(?:km/h|kph|mph|knots?|Mach)\b|\b(?:kilomet(?:re|er)|mile)s? (?:an|per) hour\b"),
+        (r"\bhow heavy\b|\bweigh", r"\b(?:kilogram(?:me)?|tonne|ton|gram|pound)s?\b|\b(?:kg|lb|lbs)\b"),
+        (r"\bhow old\b", r"\byears?\b|\baged?\b|\bborn\b"),
+    )
+]
+
 # What ends the words right behind the question word: in "how many soldiers does" they are "soldiers".
 _STOP = frozenset(
     "is are was were be been do does did has have had will would can could should may might must in on at by from for "
@@ -57,7 +82,8 @@ class Asked:
     """A question taken apart.
 
     `terms` are stems of content words, `words` all words; `focus` the stems of what is asked for
-    ("soldiers" in how many soldiers), unless an answer would not repeat it ("country").
+    ("soldiers" in how many soldiers), unless an answer would not repeat it ("country"); `unit` is what
+    a figure must stand with, if the question tells.
     """
 
     terms: frozenset[str]
@@ -66,6 +92,7 @@ class Asked:
     words: frozenset[str]
     focus: frozenset[str]
     kind: Kind
+    unit: re.Pattern[str] | None
 
     def share(self, stems: Set[str]) -> float:
         """Return the share of the content words among some stems; 0 to 1."""
@@ -89,6 +116,8 @@ class Asked:
 
     def kind_in(self, text: str) -> float:
         """Return 1 when a text holds what the kind asks for and the question lacks, else 0; .5 if any will do."""
+        if self.unit and not self.unit.search(text):
+            return 0.0
         if self.kind == "number":
             return float(any(f not in self.figures for f in FIGURE.findall(text)) or bool(_NUMBER_WORD.search(text)))
         if self.kind == "when":
@@ -155,6 +184,7 @@ def asked(question: str) -> Asked:
         words=frozenset(words(question)),
         focus=frozenset(t for n in nouns if n not in _PEOPLE_AND_PLACES | _TIME | _COUNT for t in terms(n)),
         kind=_kind(word, rest, nouns),
+        unit=next((unit for asks, unit in _UNITS if asks.search(question)), None),
     )
 
 

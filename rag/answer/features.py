@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from rag.answer.asked import Asked, asked
+from rag.answer.asked import asked
+from rag.intake.chunk import sentences
 from rag.types import EvidenceSentence, Hit
 from rag.words import terms, words
 
@@ -18,27 +19,19 @@ SENTENCE = (
     "near",  # of the question with its passage
     "hit",  # the passage's score in the search, as a share of the best hit's
     "overlap",  # share of the question's content words in the sentence
-    "around",  # the same in the sentence, its neighbours and the article's title
-    "kind",  # whether it holds the kind of thing asked for: a date, a number, a name
+    "kind",  # whether it holds the kind of thing asked for: a date, a number with its unit, a name
     "counted",  # whether a number stands near what is to be counted
     "focus",  # share of what is asked for ("soldiers" in how many soldiers) in the sentence
-    "names",  # share of the question's names in the sentence
-    "names_around",  # the same in the sentence, its neighbours and the title
     "length",  # in characters, 1 at 400
 )
 QUESTION = (
-    "best",  # log-odds of the best sentence
     "cosine",  # largest of any sentence
     "passage",  # largest cosine of any passage
-    "overlap",  # of the best sentence, as above; so are the others that bear the same names
-    "around",
+    "around",  # share of the question's content words in the best sentence, those beside it and the title
     "missing",  # number of the question's content words that occur in no hit
-    "names_around",
+    "names",  # share of the question's names in the best sentence, those beside it and the title
     "figures",  # share of the question's figures in the best sentence's passage and title
-    "kind",
-    "counted",
-    "focus",
-    "focus_anywhere",  # share of what is asked for in all hits together
+    "kind",  # of the best sentence, as above
     "margin",  # log-odds by which the best sentence leads the next
 )
 
@@ -53,26 +46,18 @@ def of_sentences(
     about = asked(question)
     at = {id(h): i for i, h in enumerate(hits)}
     best = hits[0].score or 1.0
-    stems, plain = [set(terms(s.text)) for s in found], [set(words(s.text)) for s in found]
-    titles = {h.article.title: (set(terms(h.article.title)), set(words(h.article.title))) for h in hits}
     rows = []
-    for i, s in enumerate(found):
-        hit = at[id(s.hit)]
-        # The sentences beside it, and the title, often hold the name that this one means by "it".
-        beside = [j for j in (i - 1, i, i + 1) if 0 <= j < len(found) and found[j].hit is s.hit]
-        title_stems, title_words = titles[s.hit.article.title]
+    for s, cosine in zip(found, near, strict=True):
+        hit, stems = at[id(s.hit)], set(terms(s.text))
         rows.append(
             [
-                near[i],
+                cosine,
                 near_hits[hit],
                 hits[hit].score / best,
-                about.share(stems[i]),
-                about.share(title_stems.union(*(stems[j] for j in beside))),
+                about.share(stems),
                 about.kind_in(s.text),
                 about.counted_in(s.text),
-                about.focus_share(stems[i]),
-                about.names_share(plain[i]),
-                about.names_share(title_words.union(*(plain[j] for j in beside))),
+                about.focus_share(stems),
                 min(len(s.text), 400) / 400,
             ]
         )
@@ -81,30 +66,28 @@ def of_sentences(
 
 def of_question(question: str, hits: Sequence[Hit], best: Sequence[EvidenceSentence], rows: Features) -> Features:
     """Return the features of a question from its candidates and their rows, best first; shape (len(QUESTION),)."""
-    about = asked(question)
-    top = dict(zip(SENTENCE, rows[0].tolist(), strict=True))
+    about, top = asked(question), best[0]
     everywhere = set().union(*(terms(h.passage.text) + terms(h.article.title) for h in hits))
-    second = best[1].score if len(best) > 1 else best[0].score - 1
+    around = f"{top.hit.article.title} {_around(top)}"
+    second = best[1].score if len(best) > 1 else top.score - 1
     return np.array(
         [
-            best[0].score,
-            rows[:, 0].max(),
-            rows[:, 1].max(),
-            top["overlap"],
-            top["around"],
-            _missing(about, everywhere),
-            top["names_around"],
-            about.figures_share(best[0].hit.passage.text + " " + best[0].hit.article.title),
-            top["kind"],
-            top["counted"],
-            top["focus"],
-            about.focus_share(everywhere),
-            best[0].score - second,
+            rows[:, SENTENCE.index("cosine")].max(),
+            rows[:, SENTENCE.index("near")].max(),
+            about.share(set(terms(around))),
+            len(about.terms - everywhere),
+            about.names_share(set(words(around))),
+            about.figures_share(f"{top.hit.article.title} {top.hit.passage.text}"),
+            rows[0, SENTENCE.index("kind")],
+            top.score - second,
         ],
         np.float64,
     )
 
 
-def _missing(about: Asked, stems: set[str]) -> float:
-    """Return how many content words of the question occur in no hit at all."""
-    return float(len(about.terms - stems))
+def _around(sentence: EvidenceSentence) -> str:
+    """Return the sentence with the one before and after, which often hold the name that it means by "it"."""
+    p = sentence.hit.passage
+    spans = sentences(p.text)
+    here = next((i for i, s in enumerate(spans) if p.start + s.start == sentence.start), 0)
+    return p.text[spans[max(here - 1, 0)].start : spans[min(here + 1, len(spans) - 1)].end]
