@@ -1,4 +1,4 @@
-"""Score retrieval on BEIR folders: `python eval/score.py DATA... [--half tune] [--weights .5 .6 .7]`.
+"""Score retrieval on BEIR folders: `python eval/score.py DATA... [--weights .5 .6 .7]`.
 
 Uses the search that everyone gets, grouped by article, over an index built on first use under
 eval/out.  Writes a table (Markdown and JSON) with one row a set and configuration.
@@ -10,7 +10,7 @@ import argparse
 import csv
 import json
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -46,9 +46,9 @@ def index_of(data: Path, settings: rag.Settings, tag: str = "") -> Path:
     return index
 
 
-def score(data: Path, settings: rag.Settings, wanted: str, index: Path) -> dict[str, Any]:
-    """Return one row: measures and times of a configuration on a half of a set, or on all of it."""
-    judged = [j for j in judgments(data) if wanted in ("all", half(data.name, j.query_id))]
+def score(data: Path, settings: rag.Settings, index: Path) -> Iterator[dict[str, Any]]:
+    """Yield a row for each half of a set and one for all of it: measures and time of one configuration."""
+    judged = judgments(data)
     ids = sorted({j.query_id for j in judged if j.relevance > 0})
     texts = queries(data)
     run: list[ir_measures.ScoredDoc] = []
@@ -59,17 +59,21 @@ def score(data: Path, settings: rag.Settings, wanted: str, index: Path) -> dict[
             hits = engine.search(texts[id], k=100, group="article")
             run += [ir_measures.ScoredDoc(id, h.article.id, -h.rank) for h in hits]
         seconds = time.perf_counter() - began
-    values = ir_measures.calc_aggregate(MEASURES, [j for j in judged if j.query_id in set(ids)], run)
-    return {
-        "set": data.name,
-        "half": wanted,
-        "queries": len(ids),
-        "retriever": settings.search.retriever,
-        "dense_weight": settings.search.dense_weight if settings.search.retriever == "fused" else None,
-        "passage_tokens": settings.passages.tokens,
-        **{str(m): round(v, 4) for m, v in values.items()},
-        "ms_a_query": round(1000 * seconds / len(ids), 1),
-    }
+    for part in ("tune", "report", "all"):
+        some = {i for i in ids if part in ("all", half(data.name, i))}
+        values = ir_measures.calc_aggregate(
+            MEASURES, [j for j in judged if j.query_id in some], [r for r in run if r.query_id in some]
+        )
+        yield {
+            "set": data.name,
+            "half": part,
+            "queries": len(some),
+            "retriever": settings.search.retriever,
+            "dense_weight": settings.search.dense_weight if settings.search.retriever == "fused" else None,
+            "passage_tokens": settings.passages.tokens,
+            **{str(m): round(values[m], 4) for m in MEASURES},
+            "ms_a_query": round(1000 * seconds / len(ids), 1),
+        }
 
 
 def table(rows: Iterable[dict[str, Any]]) -> str:
@@ -85,20 +89,20 @@ def main() -> None:
     """Score every configuration on every set."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", nargs="+", type=Path)
-    parser.add_argument("--half", choices=["tune", "report", "all"], default="all")
     parser.add_argument("--retrievers", nargs="+", default=["dense", "lexical", "fused"])
     parser.add_argument("--weights", nargs="+", type=float, default=None)
     parser.add_argument("--out", type=Path, help="file to write, without its ending")
     args = parser.parse_args()
-    rows = []
+    rows: list[dict[str, Any]] = []
     for data in args.data:
         default = rag.Settings.load()
         index = index_of(data, default)
         for retriever in args.retrievers:
             for weight in args.weights if retriever == "fused" and args.weights else [default.search.dense_weight]:
                 settings = rag.Settings.load(search={"retriever": retriever, "dense_weight": weight})
-                rows.append(score(data, settings, args.half, index))
+                rows += score(data, settings, index)
                 print(json.dumps(rows[-1]), flush=True)
+    rows.sort(key=lambda r: (r["set"], ("tune", "report", "all").index(r["half"])))
     print(table(rows))
     if args.out:
         args.out.with_suffix(".json").write_text(json.dumps(rows, indent=1) + "\n", "utf-8")

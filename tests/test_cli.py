@@ -167,6 +167,27 @@ class TestLifecycle:
         result = rag_command("ingest", tmp_path / "b", "--index", tmp_path / "index")
         one_line(result, 3, str(tmp_path / "a"), str(tmp_path / "b"), "same")
 
+    def test_another_way_to_write_a_path_is_not_another_source(self, tmp_path: Path) -> None:
+        (tmp_path / "in").mkdir()
+        (tmp_path / "in" / "x.md").write_text("---\nid: same\n---\nThe ferry sails at nine.\n", "utf-8")
+        for way in (tmp_path / "in", tmp_path / "in" / ".." / "in", tmp_path / "in" / "x.md"):
+            report = json.loads(rag_command("ingest", way, "--index", tmp_path / "index", "--json").stdout)
+            assert (report["articles"], report["failed"]) == (1, [])
+
+    def test_an_unreadable_page_is_not_pruned(self, tmp_path: Path) -> None:
+        source = tmp_path / "in"
+        source.mkdir()
+        for name in ("a", "b"):
+            (source / f"{name}.md").write_text(f"---\nid: {name}\n---\nThe ferry {name} sails at nine.\n", "utf-8")
+        rag_command("ingest", source, "--index", tmp_path / "index")
+        (source / "a.md").write_text("---\nid: [broken\n---\nText.\n", "utf-8")
+        (source / "b.md").rename(source / "c.md.gone")
+        result = rag_command("ingest", source, "--index", tmp_path / "index", "--prune", "--json")
+        assert result.exit_code == 3
+        assert json.loads(result.stdout)["removed"] == 1
+        listed = json.loads(rag_command("articles", "--index", tmp_path / "index", "--json").stdout)
+        assert [a["id"] for a in listed] == ["a"]
+
     def test_ctrl_c_keeps_what_is_done(self, tmp_path: Path) -> None:
         """Interrupted half way and run again: it goes on, and no text goes through the model twice."""
         source, index = tmp_path / "in.jsonl", tmp_path / "index"

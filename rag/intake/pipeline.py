@@ -116,7 +116,7 @@ class Item:
     @property
     def origin(self) -> str:
         """The file it is in; empty for an article that was handed over."""
-        return str(self.value.path) if isinstance(self.value, Page) else ""
+        return str(self.value.path.resolve()) if isinstance(self.value, Page) else ""
 
 
 def find(sources: Iterable[str | Path | Article]) -> list[Item]:
@@ -126,7 +126,8 @@ def find(sources: Iterable[str | Path | Article]) -> list[Item]:
         if isinstance(source, Article):
             items.append(Item(_cleaned(source), ""))
         elif isinstance(source, (str, Path)):
-            root = str(Path(source).expanduser().absolute())
+            # Resolved, so that another way to write a path is not another source.
+            root = str(Path(source).expanduser().resolve())
             items += [Item(page, root) for page in pages(source)]
         else:
             raise BadSource(f"{type(source).__name__} is not a source: give a path or rag.Article values")
@@ -194,7 +195,8 @@ class _Run:
         if self.known is None:
             return
         # A page that cannot be read today has not vanished; a line of one is named PAGE:LINE.
-        unread = {f.source for f in self.tally.failed} | {f.source.rpartition(":")[0] for f in self.tally.failed}
+        named = {f.source for f in self.tally.failed} | {f.source.rpartition(":")[0] for f in self.tally.failed}
+        unread = {str(Path(n).resolve()) for n in named if n}
         for root in sorted({i.root for i in items if i.root}):
             for id in sorted(self.known.ids(root) - self.seen.keys()):
                 if self.known.origin(id) in unread:
