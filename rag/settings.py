@@ -38,7 +38,7 @@ class SearchSettings(_Group):
     """How passages are found."""
 
     retriever: str = Field("fused", description="dense, lexical or fused")
-    dense_weight: float = Field(0.7, ge=0, le=1, description="weight of the dense score in the fused one")
+    dense_weight: float = Field(0.65, ge=0, le=1, description="weight of the dense score in the fused one")
     depth: int = Field(100, ge=10, le=10_000, description="candidates taken from each member before fusing")
 
 
