@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -64,7 +64,7 @@ class Engine:
         question = self._asked(question, k)
         if group not in ("passage", "article"):
             raise InvalidQuestion(f"group {group!r} is unknown: give 'passage' or 'article'")
-        with self.store.view() as view:
+        with self.view() as view:
             return search(self.retriever, view, question, k, where, group)
 
     def search_many(
@@ -72,7 +72,7 @@ class Engine:
     ) -> list[list[Hit]]:
         """Return the hits of each question, all from one state of the index."""
         asked = [self._asked(q, k) for q in questions]
-        with self.store.view() as view:
+        with self.view() as view:
             return [search(self.retriever, view, q, k, where, group) for q in asked]
 
     def ask(self, question: str, *, history: Sequence[Mapping[str, str]] = (), where: Filter | None = None) -> Answer:
@@ -87,7 +87,7 @@ class Engine:
         """Yield an answer as it is written: text, each citation right after what it backs, and last the Answer."""
         question = self._asked(question)
         alone = standalone(question, history)
-        with self.store.view() as view:
+        with self.view() as view:
             hits = search(self.retriever, view, alone, self.settings.answer.hits, where)
         evidence = self.judge(alone, hits)
         if evidence.confidence < self.threshold:
@@ -110,9 +110,20 @@ class Engine:
         with self.store.view() as view:
             return view.stats()
 
-    def view(self) -> AbstractContextManager[View]:
-        """Return the index's newest state, for use in a `with` block.  See `rag.types.Store.view`."""
-        return self.store.view()
+    @contextmanager
+    def view(self) -> Iterator[View]:
+        """Give the index's newest state, for use in one `with` block.
+
+        Raises IndexMismatch when the index has been rebuilt with another model since it was opened.
+        """
+        with self.store.view() as view:
+            built = view.fingerprint
+            if built.model_digest != self.embedder.digest:
+                raise IndexMismatch(
+                    f"the index has been rebuilt with model {built.model!r} of digest {built.model_digest}, "
+                    f"this engine embeds with {self.embedder.name!r}: open the index again"
+                )
+            yield view
 
     def close(self) -> None:
         """Release the index's files."""

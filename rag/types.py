@@ -381,6 +381,8 @@ class View(Protocol):
 
     @property
     def generation(self) -> int: ...
+    @property
+    def fingerprint(self) -> Fingerprint: ...
     def dense(self, vector: Vector, k: int, where: Filter | None = None) -> Scored:
         """Return min(k, matches) rows by inner product."""
         ...
@@ -456,7 +458,10 @@ class Store(Protocol):
     """Articles, their passages and vectors: one writer, any number of readers in any process."""
 
     @property
-    def fingerprint(self) -> Fingerprint: ...
+    def fingerprint(self) -> Fingerprint:
+        """What the index was built with when the store was opened; a view tells its own."""
+        ...
+
     def view(self) -> AbstractContextManager[View]:
         """Return the newest state, for use in one `with` block on one thread."""
         ...

@@ -94,8 +94,12 @@ def test_any_other_model_by_its_folder(tiny: Path, tmp_path: Path, monkeypatch: 
     # Ingesting with the default model is refused, and names both.
     with pytest.raises(IndexMismatch, match="all-MiniLM-L6-v2"):
         rag.ingest(tmp_path / "a.txt", index=index)
-    rebuilt = rag.ingest(tmp_path / "a.txt", index=index, rebuild=True)
-    assert (rebuilt.added, rebuilt.embedded) == (1, 1)
+    with rag.open(index) as old:
+        rebuilt = rag.ingest(tmp_path / "a.txt", index=index, rebuild=True)
+        assert (rebuilt.added, rebuilt.embedded) == (1, 1)
+        # An engine that embeds with the old model must not search vectors of the new one.
+        with pytest.raises(IndexMismatch, match="open the index again"):
+            old.search("ferry")
     with rag.open(index) as engine:
         assert engine.embedder.dim == 384
         assert engine.search("ferry")[0].article.id == "a.txt"

@@ -83,7 +83,6 @@ class LocalStore:
                 return state
             fresh = load_state(self.folder, db, generation, state)
             if fresh is not None and self._still(generation):
-                self._fingerprint = catalog.fingerprint(db)
                 self._state = fresh
                 return fresh
         return None

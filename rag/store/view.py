@@ -17,7 +17,7 @@ from rag.intake.sections import canonical
 from rag.intake.text import fold
 from rag.store import catalog, lexical, segments
 from rag.store.segments import Mask, Segment
-from rag.types import Article, ArticleHead, Filter, Passage, Scored, Stats, Vector
+from rag.types import Article, ArticleHead, Filter, Fingerprint, Passage, Scored, Stats, Vector
 from rag.words import words
 
 CATALOG, VECTORS, SEGMENTS = "catalog.sqlite", "vectors.sqlite", "segments"
@@ -32,6 +32,7 @@ class State:
     """The in-memory part of one generation, shared by all views of it.  `rows` ascend."""
 
     generation: int
+    fingerprint: Fingerprint
     lexical_name: str
     parts: list[Segment]
     opened: dict[str, Segment]
@@ -58,7 +59,8 @@ def load_state(folder: Path, db: sqlite3.Connection, generation: int, before: St
 
     What the state `before` has open is used again.
     """
-    dim = catalog.fingerprint(db).dim
+    fingerprint = catalog.fingerprint(db)
+    dim = fingerprint.dim
     named = [
         segments.SegmentName(*r)
         for r in db.execute(
@@ -86,7 +88,9 @@ def load_state(folder: Path, db: sqlite3.Connection, generation: int, before: St
             where = folder / lexical_name
             index = lexical.open_index(where) if catalog.is_writable(where / "meta.json") else lexical.open_copy(where)
         words = lexical.Words(index, folder / lexical_name)
-    return State(generation, lexical_name, parts, opened, words, index, len(gone), rows, ~np.isin(rows, gone))
+    return State(
+        generation, fingerprint, lexical_name, parts, opened, words, index, len(gone), rows, ~np.isin(rows, gone)
+    )
 
 
 def tail(db: sqlite3.Connection, vectors: catalog.VectorFile, above: int) -> Segment:
@@ -119,6 +123,10 @@ class LocalView:
     @property
     def generation(self) -> int:
         return self._state.generation
+
+    @property
+    def fingerprint(self) -> Fingerprint:
+        return self._state.fingerprint
 
     def dense(self, vector: Vector, k: int, where: Filter | None = None) -> Scored:
         mask = self._mask(where)
@@ -214,7 +222,7 @@ class LocalView:
             tombstones=self._state.tombstones,
             generation=self._state.generation,
             bytes=sum(p.stat().st_size for p in self._folder.rglob("*") if p.is_file()),
-            fingerprint=catalog.fingerprint(self._db),
+            fingerprint=self._state.fingerprint,
         )
 
     def _passing(self, rows: npt.NDArray[np.int64], mask: Mask) -> Mask:
