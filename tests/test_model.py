@@ -105,6 +105,17 @@ def test_any_other_model_by_its_folder(tiny: Path, tmp_path: Path, monkeypatch: 
         assert engine.search("ferry")[0].article.id == "a.txt"
 
 
+def test_weights_that_would_be_unpickled_are_refused(tiny: Path, tmp_path: Path) -> None:
+    import torch
+    from transformers import BertModel
+
+    copy = shutil.copytree(tiny, tmp_path / "model")
+    torch.save(BertModel.from_pretrained(tiny).state_dict(), copy / "pytorch_model.bin")
+    (copy / "model.safetensors").unlink()
+    with pytest.raises(ModelError, match="safetensors"):
+        Model(str(copy)).query("x")
+
+
 def test_other_weights_under_the_same_name_are_noticed(tiny: Path, tmp_path: Path) -> None:
     copy = shutil.copytree(tiny, tmp_path / "model")
     (tmp_path / "a.txt").write_text("The ferry sails at nine.\n", "utf-8")

