@@ -7,31 +7,17 @@ from collections import Counter
 from dataclasses import dataclass, replace
 
 from rag.intake.bylines import Byline, read_names
+from rag.intake.closers import closer_above, find_closers, find_repeated, is_credited_above
+from rag.intake.feet import boxed_titles, is_quoted, signed_below, signed_sections
 from rag.intake.heads import (
     Head,
-    find_closers,
     find_clusters,
-    find_repeated,
     has_body,
     may_be_title,
-    read_head,
     with_bare_titles,
     with_titles,
 )
 from rag.intake.lines import Line
-
-_VALEDICTION = re.compile(
-    r"(?:yours|sincerely|faithfully|truly|respectfully|cordially|warmly|affectionately|love|regards|best|kind(?:est)?"
-    r"|warm(?:est)?|with\s+(?:love|thanks|gratitude|best|kind|warm|respect|sympathy|every)|your\s+(?:loving|obedient|friend|humble"
-    r"|devoted|affectionate|ever|most|faithful|son|daughter|brother|sister|father|mother|old)|ever|as\s+ever|signed|thank\s+you|thanks|cheers|in\s+haste"
-    r"|i\s+(?:am|remain)|god\s+bless|farewell|adieu|until\s+then|very\s+truly|most\s+sincerely)\b.{0,40}",
-    re.IGNORECASE,
-)
-_SALUTATION = re.compile(
-    r"[“\"'‘>\s]*(?:(?:my\s+)?dear(?:est)?\b|to\s+the\s+editor|to\s+whom|sirs?\b|madam|gentlemen)"
-    r".{0,60}[,:;.—!-]",
-    re.IGNORECASE,
-)
 
 _BOOKS = re.compile(
     r"(?:(?:further|suggested|recommended|additional|background)\s+reading|(?:selected?\s+)?bibliography|(?:selected?\s+)?references"
@@ -59,16 +45,21 @@ def find_heads(lines: list[Line]) -> list[Head]:
     heads = with_bare_titles(lines, heads, closers)
     top = next((h for h in heads if h.lo <= first_body), None)
     if top is None or not (top.authors or top.dated):
-        signed = _signed_below(lines, clusters, first_body)
+        signed = signed_below(lines, clusters, first_body)
+        signed = signed or signed_sections(lines, first_body)
         if signed:
             return signed
     rest = [h for h in heads if h is not top and h.lo > first_body]
     habits = _habits(lines, top, rest)
     accepted = [h for h in rest if h.lo not in listed and _evidence(lines, h, habits, closers) >= ACCEPTED]
-    if _is_chronicle(top, accepted):
+    if _is_chronicle(top, accepted) and not all(is_credited_above(lines, h.lo) for h in accepted):
         accepted = []
     if top is None and len(accepted) == 1 and not accepted[0].strong:
         accepted = []
+    if not accepted and (top is None or top.parts == {"title"}):
+        boxed = boxed_titles(lines, first_body)
+        if boxed:
+            return boxed
     return _one_word_names(lines, ([top] if top else []) + accepted)
 
 
@@ -122,45 +113,6 @@ def _one_word_name(lines: list[Line], head: Head, common: set[str]) -> tuple[str
     return read_names(word)
 
 
-def _signed_below(lines: list[Line], clusters: list[tuple[int, int]], first_body: int) -> list[Head]:
-    # Some pages put the byline under the article: each stands between text and the next title, the last at the end.
-    feet = [
-        head
-        for lo, hi in clusters
-        if (head := read_head(lines, lo, hi)).authors
-        and lo > first_body
-        and lines[lo - 1].is_body
-        and (head.strong or head.dated)
-        and not _is_quoted(lines, head)
-    ]
-    if not feet or any(line.is_body for line in lines[feet[-1].hi :]):
-        return []
-    if len(feet) == 1:
-        if not feet[0].strong:
-            return []
-        title = 0 if may_be_title(lines[0]) and first_body > 0 else None
-        return [replace(feet[0], lo=0, hi=0 if title is None else 1, title=title, end=feet[0].lo)]
-    heads: list[Head] = []
-    at = 0
-    for foot in feet:
-        while at < foot.lo and lines[at].kind in ("rule", "pressed", "shelved", "picture"):
-            at += 1
-        if not may_be_title(lines[at]) or at + 1 >= foot.lo:
-            return []
-        heads.append(replace(foot, lo=at, hi=at + 1, title=at, end=foot.lo))
-        at = foot.hi
-    return heads
-
-
-def _closer_above(lines: list[Line], head: Head, closers: set[int]) -> int | None:
-    at = head.lo - 1
-    while at >= 0 and (at in closers or lines[at].kind in ("rule", "pressed", "picture", "shelved")):
-        if at in closers:
-            return at
-        at -= 1
-    return None
-
-
 @dataclass(frozen=True, slots=True)
 class _Habits:
     """What the heads of a page have in common: the first one, and whether a `mixed` lot of bylines follows it."""
@@ -172,7 +124,7 @@ class _Habits:
 
 
 def _habits(lines: list[Line], top: Head | None, rest: list[Head]) -> _Habits:
-    bylines = [h for h in rest if h.strong and not _is_quoted(lines, h)]
+    bylines = [h for h in rest if h.strong and not is_quoted(lines, h)]
     # A page may open with a few words about itself; an article that opens with its own text is longer.
     opening = [line for line in lines[: rest[0].lo] if line.is_body] if rest else []
     return _Habits(
@@ -186,7 +138,7 @@ def _habits(lines: list[Line], top: Head | None, rest: list[Head]) -> _Habits:
 
 def _evidence(lines: list[Line], head: Head, habits: _Habits, closers: set[int]) -> float:
     top = habits.top
-    closer = _closer_above(lines, head, closers)
+    closer = closer_above(lines, head.lo, closers)
     ruled = head.lo > 0 and lines[head.lo - 1].kind == "rule"
     score = (2.5 if head.strong else 1.0) * bool(head.authors) + head.dated + (head.title is not None)
     score += bool(head.authors) * ruled
@@ -210,30 +162,7 @@ def _evidence(lines: list[Line], head: Head, habits: _Habits, closers: set[int])
         score -= not head.strong and "title" in missing
         score -= not head.authors and not alike
     score += 2 * (habits.mixed and head.strong)
-    return score - 4 * _is_quoted(lines, head)
-
-
-def _is_quoted(lines: list[Line], head: Head) -> bool:
-    # A letter's signature, or a title page shown within an article, is no head.
-    above = [line for line in lines[max(0, head.lo - 2) : head.lo] if line.kind != "rule"]
-    if above and above[-1].text.endswith(":"):
-        return True
-    if above and above[-1].text.startswith(("“", '"', "«")) and len(above[-1].text) < 60:
-        return True
-    first = lines[head.lo]
-    near = [*above, first]
-    if any(len(line.text.split()) <= 6 and _VALEDICTION.fullmatch(line.text) for line in near):
-        return True
-    if above and above[-1].text.endswith(",") and len(above[-1].text) <= 60:
-        return True
-    if head.strong and head.title is not None:
-        return False
-    for n in range(head.lo - 1, max(-1, head.lo - 12), -1):
-        if len(lines[n].text) <= 90 and _SALUTATION.fullmatch(lines[n].text):
-            return True
-        if len(lines[n].text) > 90 and _SALUTATION.match(lines[n].text[:40]):
-            return True
-    return False
+    return score - 4 * is_quoted(lines, head)
 
 
 def _is_chronicle(top: Head | None, heads: list[Head]) -> bool:

@@ -46,7 +46,11 @@ _AFFILIATED = re.compile(
     r"(?:,?\s+(?:at|of|for|in|with)?\s*(?:the\s+)?[A-Z].*)?",
     re.IGNORECASE,
 )
-_TAKEN_OFF = re.compile(r"(?:(?:dr|prof|professor|mr|mrs|ms)\b\.?\s+)+(?=\S)", re.IGNORECASE)
+_TAKEN_OFF = re.compile(
+    r"(?:(?:dr|prof|professor|mr|mrs|ms)\b\.?\s+)+(?=\S)"
+    r"|(?:(?:fr|revd?|reverend|hon|commissioner|ambassador|senator|governor)\b\.?\s+)+(?=\S+\s+\S)",
+    re.IGNORECASE,
+)
 _LETTER = r"[^\W\d_]"
 _TOKEN = re.compile(rf"(?:{_LETTER}\.?)+(?:[-‐‑’'ʼ`]{_LETTER}+\.?)*,?")
 _BY = re.compile(
@@ -62,6 +66,11 @@ _NAMELESS = re.compile(
     r"(?:our|the)\s+(?:[a-z]+\s+){0,2}(?:correspondents?|reporters?|editors?|editorial\s+(?:board|team)|staff|desk)",
     re.IGNORECASE,
 )
+_ACCOUNT = re.compile(
+    r"(?:site\s*|web\s*|blog\s*)?(?:admin(?:istrator)?|master|editor|moderator|user)s?|(?:the\s+)?(?:editors?|staff|newsroom)"
+    r"|staff\s+(?:writer|reporter|correspondent)s?|(?:news|web|online|digital|city)\s*desk|guest(?:\s+(?:author|contributor|writer))?|contributor|anonymous|unknown|root|superuser",
+    re.IGNORECASE,
+)
 _DATE_LABEL = re.compile(
     r"(?:(?:first|last|originally)\s+)?(?:posted|published|updated|modified|created|added|written|submitted"
     r"|date|dated|filed|release[d]?|issued|edited|reviewed)(?:\s+(?:on|at))?\s*:?\s*$",
@@ -69,15 +78,15 @@ _DATE_LABEL = re.compile(
 )
 _UPDATED = re.compile(r"(?:updated|modified|edited|reviewed)(?:\s+on)?\s*:?\s*$", re.IGNORECASE)
 _JOINT = re.compile(r"\s*(?:,\s*and\b|\band\b|&|;|,|/|\bwith\b)\s*", re.IGNORECASE)
-_AFFILIATION = re.compile(r"\s*(?:[|•·–—]|\s-\s|,|\(|\s(?:in|for|at|of|from|under|via)\s).*$", re.IGNORECASE)
-_CUTS = re.compile(r"\s*(?:[|•·–—]|\s-\s|\s/\s|\t|\s{3,})\s*")
+_AFFILIATION = re.compile(r"\s*(?:[|•·∙–—]|\s-\s|,|\(|\s(?:in|for|at|of|from|under|via)\s).*$", re.IGNORECASE)
+_CUTS = re.compile(r"\s*(?:[|•·∙–—]|\s-\s|\s/\s|\t|\s{3,})\s*")
 _CRUMB = re.compile(
     r"(?:\d+\s*[-–]?\s*(?:min(?:ute)?s?|words?)(?:\s+read)?|\d+\s+comments?|no comments?|comments?( off)?"
     r"|leave a (?:comment|reply)|share|print|(?:filed |posted )(?:under|in)\s*:?\s.{1,60}|edit|permalink"
     r"|(?-i:[A-Z][^\W\d_]*(?: (?:&|and|[A-Z][^\W\d_]*)){0,2}))[.:»]?",
     re.IGNORECASE,
 )
-_EDGES = " \t\u00a0\u200b|•·–—-,;:/()[]*_#~"
+_EDGES = " \t\u00a0\u200b|•·∙–—-,;:/()[]*_#~"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +103,7 @@ class Byline:
     updated: date | None
 
 
-def read_byline(line: str) -> Byline | None:
+def read_byline(line: str, *, day_first: bool | None = None) -> Byline | None:
     """Return what a byline or date line says; None for a line that is neither.
 
     A bare name comes back with `strong` off: many a line of two capitalised words is no name.
@@ -107,7 +116,7 @@ def read_byline(line: str) -> Byline | None:
     if not 2 < len(line) <= LONGEST:
         return None
     line = line.strip(_EDGES)
-    found = find_dates(line)
+    found = find_dates(line, day_first=day_first)
     published = updated = None
     pieces: list[str] = []
     at = 0
@@ -125,7 +134,7 @@ def read_byline(line: str) -> Byline | None:
     if not rest:
         return Byline((), False, True, published, updated) if found else None
     authors, strong, left = _authors(rest, dated=bool(found))
-    if authors and left:
+    if (authors or strong) and left:
         return Byline(authors, strong, bool(found), published, updated)
     if found and not authors and all(_CRUMB.fullmatch(part) for part in _CUTS.split(rest)) and len(rest) <= 40:
         return Byline((), False, True, published, updated)
@@ -182,6 +191,9 @@ def _authors(rest: str, *, dated: bool) -> tuple[tuple[str, ...], bool, bool]:
 
 
 def _named(text: str) -> tuple[tuple[str, ...], bool]:
+    if _ACCOUNT.fullmatch(_CUTS.split(text)[0]):
+        # The name of an account says that the line is a byline, and not who wrote.
+        return (), True
     if _NAMELESS.fullmatch(text):
         return (" ".join(text.split()),), True
     if text.rstrip().endswith((".", ":", "?", "!")) and not re.search(r"(?:\b[A-Z]|\bJr|\bSr|\bD)\.$", text.rstrip()):

@@ -41,7 +41,8 @@ _SHARE = re.compile(
     rf"|share\s+(?:this|the)\s+(?:article|post|story|page|entry|piece)(?:\s+(?:with|on)\s.{{3,30}})?",
     re.IGNORECASE,
 )
-_NETWORKS = re.compile(rf"{_NETWORK}(?:{_APART}{_NETWORK}){{2,11}}", re.IGNORECASE)
+_PRESS = rf"(?:{_NETWORK}|share|pin|save)"
+_NETWORKS = re.compile(rf"{_PRESS}(?:{_APART}{_PRESS}){{2,11}}", re.IGNORECASE)
 _NETWORK_ALONE = re.compile(_NETWORK, re.IGNORECASE)
 _BUTTON = re.compile(
     rf"{_NETWORK}|share(?:\s+this)?|edit(?:\s+this(?:\s+page)?)?|save(?:\s+for\s+later)?|reply|like|listen|bookmark|gift|cite|download(?:\s+(?:pdf|as\s+pdf))?"
@@ -59,13 +60,21 @@ _LINK = re.compile(
     re.IGNORECASE,
 )
 _NEIGHBOUR = re.compile(
-    r"(?:[«‹<←]\s*)?(?:see\s+also\s*:|(?:next|previous|newer|older|earlier)(?:\s+(?:article|post|story|entry|page|in\s+this\s+series)\s*[:»›→>|]|\s*[»›→>]))\s*\S.{2,120}"
+    r"(?:[«‹<←]\s*)?(?:see\s+also\s*:|(?:next|prev|previous|newer|older|earlier)(?:\s+(?:article|post|story|entry|page|explainer|essay|chapter|in\s+this\s+series)\s*[:»›→>|]|\s*[:»›→>]))\s*\S.{2,120}"
     r"|more\s+(?:from|by)\s+(?:this\s+(?:author|writer|section|series|issue)|the\s+(?:same\s+)?author)\b.{0,60}"
     r"|(?:view|see|read)\s+all\s+(?:posts?|articles?|stories|entries)\s+by\s.{2,60}",
     re.IGNORECASE,
 )
+# Headings of lists below an article.  None of them heads paragraphs, and an article may well end with one as its text.
+_OPENS_LIST = re.compile(
+    r"topics?|tags|by\s+the\s+same\s+author|also\s+(?:in|from)\s+this\s+(?:issue|site|section|series|edition)"
+    r"|elsewhere\s+(?:on\s+this\s+site|in\s+this\s+(?:issue|section|edition))|(?:sources|references|notes)\s+(?:and|&)\s+(?:further|additional)\s+reading"
+    r"|more\s+(?:from|by|on|in)\s+.{2,40}|more\s+(?:articles|stories|posts|news|essays|interviews|reviews|letters)"
+    r"|what\s+to\s+read\s+next|recommended(?:\s+(?:for\s+you|reading|stories|articles))?|(?:most|trending)\s+(?:read|popular|viewed|shared|now)",
+    re.IGNORECASE,
+)
 _CAPTION = re.compile(
-    r".{8,180}?(?:[(\[](?:(?:file\s+)?(?:photo(?:graph)?|image|picture|illustration|graphic|foto)s?\s*(?:credits?\s*)?(?:by\b|via\b|from\b|courtesy\b|[:©/])|credits?\s*:|file\s+photo)[^()\[\]]{0,80}[)\]]\.?"
+    r".{8,180}?(?:[(\[](?:(?:(?:file|staff|(?-i:[^\W\d_a-z][\w’'.-]*))\s+){0,3}(?:photo(?:graph)?|image|picture|illustration|graphic|foto)s?\s*(?:credits?\s*)?(?:by\b|via\b|from\b|courtesy\b|[:©/])|credits?\s*:|file\s+photo)[^()\[\]]{0,80}[)\]]\.?"
     r"|[.!?…]['\"”’]?\s+(?:(?:file\s+)?(?:photo(?:graph)?|image|picture|illustration)s?(?:\s+credits?)?|credits?)\s*[:©]\s*[^.!?]{2,70}"
     r"|[(\[][^()\[\]]{2,50}\s?/\s?(?:reuters|ap|afp|epa|dpa|getty(?:\s+images)?|shutterstock|alamy)\b[^()\[\]]{0,30}[)\]]\.?)",
     re.IGNORECASE,
@@ -132,6 +141,11 @@ def is_link(line: str) -> bool:
 def is_pointer(line: str) -> bool:
     """Return whether a line points to another article, also in words that count only at an article's end."""
     return is_link(line) or (len(line) <= 150 and bool(_NEIGHBOUR.fullmatch(line)) and not _is_sentence(line))
+
+
+def opens_list(line: str) -> bool:
+    """Return whether a line could head a list of other articles, of topics or of sources below an article."""
+    return len(line) <= 60 and bool(_OPENS_LIST.fullmatch(line.rstrip(" :")))
 
 
 def is_caption(line: str) -> bool:

@@ -54,6 +54,7 @@ _FORMS = tuple(
     )
 )
 _DIGIT = re.compile(r"\d{4}")
+_IN_FIGURES = re.compile(r"(?<![\w/.-])(\d{1,2})([/-])(\d{1,2})\2[12]\d{3}(?![\w/-])")
 
 LONGEST = 160
 """No line longer than this is looked at for a date: it is prose."""
@@ -68,15 +69,31 @@ class Found:
     day: date | None
 
 
-def find_dates(line: str) -> list[Found]:
-    """Return the dates of a short line in order, times and weekdays included in their spans."""
+def is_day_first(page: str) -> bool | None:
+    """Return whether a page writes the day before the month in figures; None where its dates do not settle it.
+
+    >>> is_day_first("12/05/2020, 28/05/2020"), is_day_first("05/28/2020"), is_day_first("12/05/2020")
+    (True, False, None)
+    """
+    firsts, seconds = 0, 0
+    for match in _IN_FIGURES.finditer(page):
+        one, other = int(match[1]), int(match[3])
+        firsts, seconds = firsts + (12 < one <= 31 and other <= 12), seconds + (12 < other <= 31 and one <= 12)
+    return None if bool(firsts) == bool(seconds) else firsts > 0
+
+
+def find_dates(line: str, *, day_first: bool | None = None) -> list[Found]:
+    """Return the dates of a short line in order, times and weekdays included in their spans.
+
+    `day_first` reads 04/05/2020, which is April or May by itself.
+    """
     if len(line) > LONGEST or not _DIGIT.search(line):
         return []
     found: list[Found] = []
     for form in _FORMS:
         for match in form.finditer(line):
             if all(match.end() <= f.start or f.end <= match.start() for f in found):
-                day, valid = _day(match)
+                day, valid = _day(match, day_first)
                 if valid:
                     found.append(Found(match.start(), match.end(), day))
     return sorted(found, key=lambda f: f.start)
@@ -97,7 +114,7 @@ def read_date(text: str) -> date | None:
     return None
 
 
-def _day(match: re.Match[str]) -> tuple[date | None, bool]:
+def _day(match: re.Match[str], day_first: bool | None) -> tuple[date | None, bool]:
     parts = match.groupdict()
     year = int(parts["year"])
     if parts.get("first"):
@@ -107,6 +124,8 @@ def _day(match: re.Match[str]) -> tuple[date | None, bool]:
             return _checked(year, first, second)
         if first > 12:
             return _checked(year, second, first)
+        if day_first is not None:
+            return _checked(year, *((second, first) if day_first else (first, second)))
         return None, first >= 1 and second >= 1
     month = _MONTHS.get(parts["month"].lower()) or int(parts["month"])
     if parts.get("day") is None:

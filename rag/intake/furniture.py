@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Literal
 
+from rag.intake.credits import is_addition
 from rag.intake.crumbs import is_caption, is_pointer, is_sharing
 
 _FILE = re.compile(
@@ -37,11 +38,12 @@ _PRESSED_TAIL = re.compile(r"[\s:.…»→>|·•\-\])]+$")
 _FOOTER = re.compile(
     r"(?:visit\s+also|see\s+also|newsletters?|sign\s+up\b.{0,80}|subscribe\b.{0,80}"
     r"|follow\s+(?:us\b.{0,40}|.{2,40}\s+on\s+(?:twitter|x|facebook|instagram|mastodon|bluesky|linkedin))"
-    r"|related\s+(?:articles?|posts?|stories|links?|reading)|more\s+(?:from|in|on)\s.{1,40}|you\s+(?:may|might)\s+also\s+like"
+    r"|(?:related|latest)\s+(?:articles?|posts?|stories|links?|reading|speeches|documents?|news|publications?|events|items|resources|coverage|interviews)|read\s+next|more\s+(?:from|in|on)\s.{1,40}|you\s+(?:may|might)\s+also\s+like"
     r"|about\s+us|contact(?:\s+us)?|privacy(?:\s+policy)?|terms\s+(?:of|and)\s.{0,30}|(?:copyright|©|\(c\)).{0,100}"
     r"|.{0,60}all\s+rights\s+reserved.?|older\s+(?:posts|entries|articles)|newer\s+(?:posts|entries|articles)"
     r"|[«‹<←]?\s*(?:previous|next|older|newer)(?:\s+(?:page|posts?|entries))?\s*[»›>→]?|page\s+\d+(?:\s+of\s+\d+)?"
-    r"|load\s+more|recent\s+(?:posts|comments|articles)|archives?|powered\s+by\b.{0,40}|most\s+(?:read|popular|viewed)"
+    r"|(?:[«‹<←]?\s*(?:previous|prev|first|page)\s+)?(?:\d{1,4}\s+(?:(?:…|\.\.\.|\|)\s*)?){2,12}(?:next|last|older)\b|discussion\s+about\s+this\s+post"
+    r"|load\s+more|recent\s+(?:posts|comments|articles)|archives?|powered\s+by\b.{0,40}|(?:(?:proudly\s+)?(?:built|published|made)\s+with|(?:blog|site|website)\s+(?:at|by|on))\s+(?:hugo|jekyll|wordpress|ghost|gatsby|eleventy|astro|squarespace|wix|blogger|substack|drupal|medium)\b.{0,40}|most\s+(?:read|popular|viewed)"
     r"|join\s+our\b.{0,60}|get\s+our\b.{0,60}|our\s+partners|partners|sponsors|advertisement|popular\s+posts?|search)\W{0,3}",
     re.IGNORECASE,
 )
@@ -52,6 +54,10 @@ _BIOGRAPHY = re.compile(
 )
 _ROLE_AFTER_NAME = re.compile(
     r",?\s+(?:is|was|are|has\s+been|works|writes|teaches|lives|serves|holds|studies|reports|covers|blogs|edits)\b"
+)
+_WORK_OF = re.compile(
+    r"[’']s?\s+(?:(?:new|latest|first|second|third|last|most\s+recent|next|debut|forthcoming)\s+)*(?:book|novel|collection|memoir|biography|history|play|album|film)"
+    r"\b.{0,120}?\b(?:is|was|appeared|came\s+out|will\s+be|won|has\s+been)\b"
 )
 _DOES = re.compile(
     r"(?:,[^.]{2,80},)?\s+(?:[a-z]+ly\s+)?(?!(?:says|asks|adds|thinks|knows|argues|believes|explains|replies|tells|remembers)\b)[a-z]{2,}s\b"
@@ -77,10 +83,10 @@ def is_picture(line: str) -> bool:
 def closing(line: str) -> Closing | None:
     """Return how a line closes an article: by naming its shelf ("Published in X") or as a button ("Read more")."""
     if len(line) > 150:
-        return None
+        return "pressed" if is_addition(line) else None
     if _SHELVED.fullmatch(line) and not (line.endswith(".") and len(line.split()) > 6):
         return "shelved"
-    if _PRESSED.fullmatch(_PRESSED_TAIL.sub("", line)) or is_sharing(line) or is_pointer(line):
+    if _PRESSED.fullmatch(_PRESSED_TAIL.sub("", line)) or is_sharing(line) or is_pointer(line) or is_addition(line):
         return "pressed"
     return None
 
@@ -101,6 +107,8 @@ def is_biography(line: str, authors: tuple[str, ...]) -> bool:
     name = next((n for n in authors if " " in n and plain.startswith(n)), None)
     if name is None or len(line) > 700:
         return False
+    if _WORK_OF.match(plain[len(name) :]):
+        return len(line) <= 300
     if _ROLE_AFTER_NAME.match(plain[len(name) :]):
         return True
     # What the authors do besides ("drives trains") may be anything, so that then the paragraph has to name them all.

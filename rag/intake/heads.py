@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import date
 
+from rag.intake.closers import NEAR
 from rag.intake.lines import Line, bulleted
 
-_FURNITURE = ("pressed", "shelved", "picture", "rule")
-# No more furniture than this stands between a title and its byline, or between a text and what closes it.
-_NEAR = 16
-_NUMBERS = re.compile(r"\d+")
+_SHELF = re.compile(
+    r"letters?(?:\s+to\s+the\s+editor)?|opinions?|comment(?:ary)?|(?:local|world|latest|national)?\s*news|interviews?|(?:book\s+)?reviews?"
+    r"|features?|essays?|obituar(?:y|ies)|editorials?|columns?|culture|dispatch(?:es)?|articles?|blog|press\s+releases?|speeches",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,36 +37,6 @@ class Head:
         """Which of title, author and date the head gives."""
         given = {"title": self.title is not None, "author": bool(self.authors), "date": self.dated}
         return frozenset(name for name, there in given.items() if there)
-
-
-def find_closers(lines: list[Line], first_body: int) -> set[int]:
-    """Return the numbers of the lines that close articles because their like closes several."""
-    shelved = [n for n, line in enumerate(lines) if line.kind == "shelved" and n > first_body]
-    pressed = [n for n, line in enumerate(lines) if line.kind == "pressed" and n > first_body]
-    # Buttons that mostly stand under a title or a byline close nothing.
-    below_text = Counter(_key(lines[n]) for n in pressed if _is_under_text(lines, n))
-    pressed = [n for n in pressed if below_text[_key(lines[n])] > 0]
-    alike = Counter(_key(lines[n]) for n in pressed)
-    pressed = [n for n in pressed if 2 * below_text[_key(lines[n])] >= alike[_key(lines[n])]]
-    opening = {n for n, line in enumerate(lines[:first_body]) if line.kind == "shelved"}
-    closers = set() if opening or len(shelved) < 2 else set(shelved)
-    return closers | {n for n in pressed if alike[_key(lines[n])] >= 2}
-
-
-def _is_under_text(lines: list[Line], n: int) -> bool:
-    above = below = n
-    while above > max(0, n - _NEAR) and lines[above].kind in _FURNITURE:
-        above -= 1
-    while below + 1 < min(len(lines), n + _NEAR) and lines[below].kind in _FURNITURE:
-        below += 1
-    if lines[above].kind in ("byline", "date", "role"):
-        return False
-    # A short line may be a title, where a byline follows, or the last words of an article.
-    return lines[above].is_body or not lines[below].is_anchor
-
-
-def _key(line: Line) -> str:
-    return _NUMBERS.sub("0", line.text.casefold())
 
 
 def find_clusters(lines: list[Line]) -> list[tuple[int, int]]:
@@ -120,14 +91,6 @@ def _may_stand_between(line: Line) -> bool:
     return line.kind in ("short", "shelved", "pressed", "other", "footer", "picture") and "://" not in line.text
 
 
-def find_repeated(lines: list[Line], clusters: list[tuple[int, int]], first_body: int) -> set[int]:
-    # A line that comes back above several heads is the page's own, no title.
-    above = [lo - 1 for lo, _ in clusters if lo - 1 > first_body and lines[lo - 1].kind in ("short", "other", "name")]
-    above += [n - 1 for n in above if lines[n - 1].kind in ("short", "other")]
-    alike = Counter(_key(lines[n]) for n in above if len(lines[n].text) <= 80)
-    return {n for n in above if alike[_key(lines[n])] >= 2}
-
-
 def with_titles(lines: list[Line], clusters: list[tuple[int, int]], closers: set[int]) -> list[Head]:
     # Whether titles stand above or below the bylines is a habit of the page, so the page votes.
     gapless = not any(line.gap for line in lines[1:])
@@ -144,6 +107,9 @@ def with_titles(lines: list[Line], clusters: list[tuple[int, int]], closers: set
     votes_above = sum(above(lo) for lo, _ in firm)
     prefers_below = votes_below > votes_above
     first = firm[0][0] if firm else 0
+    # One word above a title may be a title above its subtitle, unless several heads look so.
+    under_kicker = sum(_is_under_kicker(lines, lo) for lo, _ in firm)
+    kickers = under_kicker > 1 and 2 * under_kicker >= len(firm)
     standfirst = _under_standfirst(lines, first) and not any(line.is_body for line in lines[: first - 1])
     heads: list[Head] = []
     used = -1
@@ -153,11 +119,12 @@ def with_titles(lines: list[Line], clusters: list[tuple[int, int]], closers: set
             if (prefers_below or (0 < votes_below == votes_above and not above(lo))) and below(hi):
                 head = replace(head, title=hi, hi=hi + 1)
             elif not prefers_below and above(lo) and _title_above(lines, lo, closers, gapless) > used:
-                at = _first_of_block(lines, _title_above(lines, lo, closers, gapless) + 1, closers, gapless)
+                under = _title_above(lines, lo, closers, gapless) + 1
+                at = _first_of_block(lines, under, closers, gapless=gapless, kickers=kickers)
                 head = replace(head, title=at, lo=at)
             elif standfirst and _under_standfirst(lines, lo) and lo - 2 > used:
                 head = replace(head, title=lo - 2, lo=lo - 2)
-        used = head.hi - 1
+        used = head.hi - 1 if has_body(lines, head.hi) else used
         heads.append(head)
     return heads
 
@@ -165,8 +132,11 @@ def with_titles(lines: list[Line], clusters: list[tuple[int, int]], closers: set
 def _title_above(lines: list[Line], lo: int, closers: set[int], gapless: bool) -> int:
     # Between title and byline may stand a picture, a shelf or buttons; below an article's text they end that article.
     at = lo - 1
-    while at > max(0, lo - _NEAR) and at not in closers and lines[at].kind in ("shelved", "picture", "pressed"):
+    while at > max(0, lo - NEAR) and at not in closers and lines[at].kind in ("shelved", "picture", "pressed"):
         at -= 1
+    if at > 0 and at in closers and lines[at].kind == "short" and not lines[at].gap and may_be_title(lines[at - 1]):
+        # A series and its number below the title, as they stand in every head of the page.
+        return at - 1
     own = at == lo - 1 or (
         lines[at].kind == "short" and (at == 0 or not lines[at - 1].is_body or lines[at].gap or gapless)
     )
@@ -179,10 +149,12 @@ def _is_marked_or_title(line: Line, byline: Line) -> bool:
     return may_be_title(line) or (marked and bulleted(byline.text) is None)
 
 
-def _first_of_block(lines: list[Line], lo: int, closers: set[int], gapless: bool) -> int:
+def _first_of_block(lines: list[Line], lo: int, closers: set[int], *, gapless: bool, kickers: bool) -> int:
     # Title and subtitle stand together, with a blank line above and none between: the upper one is the title.
     above = lo - 1
-    longer = above > 0 and len(lines[above].text) > len(lines[above - 1].text) and not _is_kicker(lines[above - 1])
+    if _is_under_kicker(lines, lo) and (kickers or _SHELF.fullmatch(lines[above - 1].text)):
+        return above
+    longer = above > 0 and len(lines[above].text) > len(lines[above - 1].text) and not _is_label(lines[above - 1])
     subtitled = (
         above > 0
         and (longer or not lines[lo].gap)
@@ -194,8 +166,23 @@ def _first_of_block(lines: list[Line], lo: int, closers: set[int], gapless: bool
     return above - 1 if subtitled else above
 
 
-def _is_kicker(line: Line) -> bool:
+def _is_under_kicker(lines: list[Line], lo: int) -> bool:
+    return lo > 1 and not lines[lo - 1].gap and is_kicker(lines[lo - 2], lines[lo - 1])
+
+
+def _is_label(line: Line) -> bool:
     return len(line.text.split()) == 1 or (line.text.isupper() and len(line.text.split()) <= 3)
+
+
+def is_kicker(line: Line, below: Line) -> bool:
+    """Return whether a line is a department's name above a title: one word, or a few in capitals over a longer line."""
+    words = len(line.text.split())
+    if line.kind not in ("short", "name"):
+        return False
+    if line.text.isupper() and words <= 3:
+        return True
+    shorter = (line.gap or line.start == 0) and not below.gap and len(line.text) < len(below.text)
+    return shorter and (words == 1 or (words <= 5 and line.text.isupper() and not below.text.isupper()))
 
 
 def _under_standfirst(lines: list[Line], lo: int) -> bool:
@@ -262,3 +249,15 @@ def with_bare_titles(lines: list[Line], heads: list[Head], closers: set[int]) ->
     if len(found) > len(heads) and headless and may_be_title(lines[0]) and has_body(lines, 1):
         found.append(Head(0, 1, 0))
     return sorted(found, key=lambda h: h.lo)
+
+
+def below_shelf(lines: list[Line], head: Head) -> Head:
+    """Return a head whose title is a part of the paper ("Letters to the Editor") with the title that stands below."""
+    if head.title is None or not (head.dated or head.authors) or not _SHELF.fullmatch(lines[head.title].text):
+        return head
+    for n in range(head.hi, min(head.hi + 3, len(lines) - 2)):
+        if may_be_title(lines[n]) and lines[n].gap and len(lines[n].text.split()) > 2 and has_body(lines, n + 1):
+            return replace(head, title=n, hi=n + 1)
+        if lines[n].is_body and (lines[n].gap or len(lines[n].text) > 120):
+            break
+    return head

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
-from rag.intake.bylines import Byline, is_affiliation, read_byline, read_names
-from rag.intake.crumbs import is_network, is_notice
+from rag.intake.bylines import Byline, read_byline
+from rag.intake.dates import is_day_first
 from rag.intake.furniture import closing, is_picture, opens_footer
 from rag.intake.sections import inline_label, marked_heading, usual
 
@@ -23,7 +23,6 @@ PROSE = 60
 """A line at least this long that ends like a sentence is a paragraph of its own."""
 
 _RULE = re.compile(r"(?:[-–—*_=~•·.#+]\s?){3,}|⁂|❦|§")
-_UNDERLINE = re.compile(r"(?:={3,}|-{3,})")
 _BLANK = "\u200b\u200c\u200d\u2060\ufeff"
 _EMPHASIS = re.compile(r"[*_]{1,3}(?=\S)(.+?)(?<=\S)[*_]{1,3}")
 _SENTENCE_END = re.compile(r"[.!?…][\"'”’»)\]*_]{0,3}$")
@@ -32,18 +31,14 @@ _ABBREVIATED = re.compile(r"(?:\b[A-Z]\.|\b(?:Jr|Sr|Inc|Ltd|Co|St|etc|vs|al))\.?
 _OPENS_TITLE = re.compile(r"[\"'“‘«¿¡(\[]*[^\W_]")
 _BULLET = re.compile(r"[*•▪■●◆►▸‣+-]\s+(?P<title>\S.*)")
 _WORD = re.compile(r"(?<![\w'’-])[a-z]{3,24}(?![\w])")
-_ALONE_BY = re.compile(
-    r"(?:(?:written|posted|words|text|published|reported|story)\s+)?by\s*:?|authors?\s*:?|(?:words|text|writer)\s*:",
-    re.IGNORECASE,
-)
-_ALONE_DATE = re.compile(
-    r"(?:(?:first|last|originally)\s+)?(?P<label>posted|published|updated|modified|date|dated|created|filed|released|issued)(?:\s+(?:on|at))?\s*:?",
-    re.IGNORECASE,
-)
-_AND_NAMES = re.compile(r"(?:and|&|with)\s+(?P<names>.+)", re.IGNORECASE)
 
 
-_UNDATED = Byline((), strong=False, dated=True, published=None, updated=None)
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What a page as a whole says about its lines: its ordinary words, and how it writes dates in figures."""
+
+    common: set[str]
+    day_first: bool | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +46,7 @@ class Line:
     """A line of a page, or a paragraph that was wrapped over several; `start` and `end` index the page.
 
     `text` is without emphasis marks.  `gap` says that a blank line stands above, `apart` that the line is
-    indented or quoted, unlike the page's own paragraphs.
+    indented or quoted, unlike the page's own paragraphs, `boxed` that rules stand right above and below.
     """
 
     start: int
@@ -61,6 +56,7 @@ class Line:
     apart: bool
     kind: Kind
     byline: Byline | None = None
+    boxed: bool = False
 
     @property
     def is_anchor(self) -> bool:
@@ -73,12 +69,10 @@ class Line:
         return self.kind in ("prose", "labelled")
 
 
-def read_lines(page: str) -> list[Line]:
-    """Return the lines of a page that hold anything, each with its kind."""
-    raw = _joined(page, _spans(page))
-    common = set(_WORD.findall(page))
-    lines = [_line(page, start, end, gap, indent, common) for start, end, gap, indent in raw]
-    return _with_updates_at_the_foot(_together(_without_notices(_without_underlines(lines))))
+def raw_lines(page: str) -> list[Line]:
+    """Return the lines of a page that hold anything, each with the kind that it has by itself."""
+    look = _Look(set(_WORD.findall(page)), is_day_first(page))
+    return [_line(page, start, end, gap, indent, look) for start, end, gap, indent in _joined(page, _spans(page))]
 
 
 def looks_like_title(text: str) -> bool:
@@ -129,9 +123,15 @@ def _joined(page: str, spans: list[tuple[int, int, bool, int]]) -> list[tuple[in
         if joined and not gap:
             above = joined[-1]
             word = page[start : start + 40].split(None, 1)[0]
+            ruled = above[1] - above[0] <= 132 and _RULE.fullmatch(page[above[0] : above[1]])
             full = last + 1 + len(word) > width - 2 and last > 0.55 * width
             running = last > 0.5 * width and page[start].islower() and page[above[1] - 1] not in ".!?"
-            if (full or running) and indent <= above[3] + 1 and not _RULE.fullmatch(page[start : start + 40]):
+            if (
+                (full or running)
+                and not ruled
+                and indent <= above[3] + 1
+                and not _RULE.fullmatch(page[start : start + 40])
+            ):
                 joined[-1] = (above[0], end, above[2], above[3])
                 last = end - start
                 continue
@@ -140,18 +140,18 @@ def _joined(page: str, spans: list[tuple[int, int, bool, int]]) -> list[tuple[in
     return joined
 
 
-def _line(page: str, start: int, end: int, gap: bool, indent: int, common: set[str]) -> Line:
+def _line(page: str, start: int, end: int, gap: bool, indent: int, look: _Look) -> Line:
     text = page[start:end]
     apart = indent >= 3 or text[0] in ">|"
     if end - start <= 400:
         text = " ".join(text.replace("\u00a0", " ").split())
         if not _RULE.fullmatch(text):
             text = _EMPHASIS.sub(r"\1", text) if text[0] in "*_" else text
-    kind, byline = _kind(text, common)
+    kind, byline = _kind(text, look)
     return Line(start, end, text, gap, apart, kind, byline)
 
 
-def _kind(text: str, common: set[str]) -> tuple[Kind, Byline | None]:
+def _kind(text: str, look: _Look) -> tuple[Kind, Byline | None]:
     if len(text) > 240:
         return ("labelled" if inline_label(text) else "prose"), None
     if _RULE.fullmatch(text):
@@ -161,9 +161,9 @@ def _kind(text: str, common: set[str]) -> tuple[Kind, Byline | None]:
         return ("heading" if usual(heading) else "short"), None
     if is_picture(text):
         return "picture", None
-    byline = read_byline(text)
+    byline = read_byline(text, day_first=look.day_first)
     if byline and (byline.strong or (byline.authors and byline.dated)):
-        if byline.strong or not _is_ordinary(byline.authors, common):
+        if byline.strong or not _is_ordinary(byline.authors, look.common):
             return "byline", byline
     elif byline and byline.dated:
         return "date", byline
@@ -179,11 +179,11 @@ def _kind(text: str, common: set[str]) -> tuple[Kind, Byline | None]:
         and not byline.dated
         and len(text.split()) <= 6
         and text[-1] not in ",;:"
-        and not _is_ordinary(byline.authors, common)
+        and not _is_ordinary(byline.authors, look.common)
     ):
         return "name", byline
     label = inline_label(text)
-    if label and len(text) > len(label) + 12:
+    if label and len(text) > len(label) + 12 and not (text.isupper() and " " in label):
         return "labelled", None
     if ends_sentence(text) and len(text) >= PROSE and not (looks_like_title(text) and len(text) < 110):
         return "prose", None
@@ -197,84 +197,3 @@ def _is_ordinary(names: tuple[str, ...], common: set[str]) -> bool:
     words = [w.strip(".,").lower() for name in names for w in name.split() if w[0].isupper()]
     seen = sum(w in common for w in words)
     return seen >= 2 or seen * 2 > len(words)
-
-
-def _without_underlines(lines: list[Line]) -> list[Line]:
-    # A rule right under a short line is no break: it marks the line as a heading.
-    kept = lines[:1]
-    for line in lines[1:]:
-        if not (_UNDERLINE.fullmatch(line.text) and not line.gap and kept[-1].kind in ("short", "name", "heading")):
-            kept.append(line)
-    return kept
-
-
-def _without_notices(lines: list[Line]) -> list[Line]:
-    # Reading times and the like are left out at once, so that the lines on either side of them are neighbours.
-    kept: list[Line] = []
-    at_top, gap = True, False
-    for line in lines:
-        at_top = at_top and not line.is_body
-        # A line within a paragraph that was wrapped at a width of its own is no notice, whatever it looks like.
-        inside = bool(kept) and not line.gap and kept[-1].is_body and not ends_sentence(kept[-1].text)
-        if not inside and is_notice(line.text, at_top=at_top):
-            gap = gap or line.gap
-            continue
-        kept.append(replace(line, gap=True) if gap else line)
-        gap = False
-    return kept or lines
-
-
-def _with_updates_at_the_foot(lines: list[Line]) -> list[Line]:
-    # "Last updated" below an article's text is a notice, unless the page writes its heads so.
-    def is_update(line: Line) -> bool:
-        return (
-            line.kind == "date"
-            and line.byline is not None
-            and line.byline.published is None
-            and line.byline.updated is not None
-        )
-
-    first = next((line for line in lines if line.is_anchor or line.is_body), None)
-    if first is None or is_update(first):
-        return lines
-    above = first
-    for n, line in enumerate(lines):
-        below = lines[n + 1] if n + 1 < len(lines) else None
-        if above.is_body and is_update(line) and (below is None or not below.is_body):
-            lines[n] = replace(line, kind="pressed", byline=None)
-        if lines[n].kind not in ("pressed", "shelved", "picture", "rule"):
-            above = line
-    return lines
-
-
-def _together(lines: list[Line]) -> list[Line]:
-    # "By" or "Published on" on a line of its own, and "and NAME" or "Staff Writer" under a byline, belong to
-    # their neighbours.  So do the names of several buttons.
-    for n in range(len(lines) - 1):
-        above, below = lines[n], lines[n + 1]
-        if is_network(below.text) and (is_network(above.text) or above.kind == "pressed"):
-            lines[n : n + 2] = [replace(line, kind="pressed", byline=None) for line in (above, below)]
-        elif below.kind == "date" and below.byline and (label := _ALONE_DATE.fullmatch(above.text)):
-            lines[n] = replace(above, kind="date", byline=_UNDATED)
-            if label["label"].lower() in ("updated", "modified"):
-                day = below.byline.published or below.byline.updated
-                lines[n + 1] = replace(below, byline=replace(below.byline, published=None, updated=day))
-        elif below.kind == "short" and _ALONE_BY.fullmatch(above.text) and (names := read_names(below.text)):
-            # After such a label one word is a name too.
-            byline = Byline(names, strong=True, dated=False, published=None, updated=None)
-            lines[n] = replace(above, kind="byline", byline=replace(byline, authors=()))
-            lines[n + 1] = replace(below, kind="byline", byline=byline)
-        elif below.byline and not below.byline.strong and below.byline.authors and _ALONE_BY.fullmatch(above.text):
-            byline = replace(below.byline, strong=True)
-            lines[n] = replace(above, kind="byline", byline=replace(byline, authors=()))
-            lines[n + 1] = replace(below, kind="byline", byline=byline)
-        elif above.kind == "byline" and (more := _AND_NAMES.fullmatch(below.text)) and len(below.text) <= 80:
-            names = read_names(more["names"])
-            if names:
-                byline = Byline(names, strong=True, dated=False, published=None, updated=None)
-                lines[n + 1] = replace(below, kind="byline", byline=byline)
-        elif (
-            above.kind in ("byline", "name") and below.kind in ("name", "short", "other") and is_affiliation(below.text)
-        ):
-            lines[n + 1] = replace(below, kind="role", byline=None)
-    return lines

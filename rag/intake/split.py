@@ -9,20 +9,26 @@ from datetime import date
 from itertools import pairwise
 
 from rag.intake.boundaries import find_heads
-from rag.intake.crumbs import is_invitation, is_link
-from rag.intake.furniture import is_biography, is_label_of_biography, without_notices
-from rag.intake.heads import Head, find_closers
-from rag.intake.lines import Line, bulleted, ends_sentence, read_lines
+from rag.intake.closers import closer_above, find_closers, find_labels
+from rag.intake.credits import reporters
+from rag.intake.dates import find_dates
+from rag.intake.feet import letter_writer
+from rag.intake.furniture import without_notices
+from rag.intake.heads import Head, below_shelf, is_kicker
+from rag.intake.lines import Line, bulleted, ends_sentence
+from rag.intake.neighbours import read_lines
 from rag.intake.sections import heading_number, inline_label, label_end, make_sections, marked_heading, usual
+from rag.intake.trim import is_page_end, trimmed, without_edges
 from rag.types import Section
 
 TITLE_LENGTH = 80
 """About where a made title is cut."""
 
-# A footer may hold this many characters of paragraphs: more is an article's own text under such a heading.
-_FOOTER = 900
-_FOOTER_ALONE = 160
 _FIRST_SENTENCE = re.compile(r"[.!?…][\"'”’»)]*(?=\s+[\"'“‘«(]*[^\W\d_a-zß-ÿ])")
+
+
+# A speaker's name or initials before a question, which may be shorter than a paragraph.
+_ASKED = re.compile(r"(?:[A-Z]{1,4}|[A-Z][^\W\d_]+(?: [A-Z][\w.’'-]+){1,3}):\s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +60,7 @@ def split(text: str) -> list[Piece]:
     closers = find_closers(lines, first_body)
     several = len(heads) > 1 or bool(heads and heads[0].lo > first_body)
     if not several:
-        head = _sole_head(lines, heads[0] if heads else None)
+        head = letter_writer(lines, below_shelf(lines, _sole_head(lines, heads[0] if heads else None)))
         before = [line for line in lines[: head.lo] if line.kind != "rule"]
         end = len(lines) if head.end is None else head.end
         piece = _piece(text, before, lines, head, end, set(), several=False, last=True)
@@ -63,10 +69,15 @@ def split(text: str) -> list[Piece]:
     if heads[0].lo > first_body:
         opening = _sole_head(lines[: heads[0].lo], None)
         pieces += _some(_piece(text, [], lines, opening, heads[0].lo, closers, several=True, last=False))
+    inside = [n for h in heads for n in range(h.lo, h.hi) if n != h.title and lines[n].kind in ("short", "other")]
+    labels = find_labels(lines, inside)
+    closed = all(closer_above(lines, head.lo, closers) is not None for head in heads[1:])
     for n, head in enumerate(heads):
         last = n + 1 == len(heads)
         end = head.end if head.end is not None else len(lines) if last else heads[n + 1].lo
-        pieces += _some(_piece(text, [], lines, head, end, closers, several=True, last=last))
+        pieces += _some(
+            _piece(text, [], lines, head, end, closers, several=True, last=last, closed=closed, labels=labels)
+        )
     return pieces
 
 
@@ -110,19 +121,23 @@ def _piece(
     *,
     several: bool,
     last: bool,
+    closed: bool = False,
+    labels: frozenset[int] = frozenset(),
 ) -> Piece | None:
     # Lines that stand inside the head and are neither title, byline nor date are part of the text (a subtitle).
     given = next((n for n in range(head.lo, head.hi) if lines[n].is_anchor and n != head.title), head.hi)
-    above = [lines[n] for n in range(head.lo, given) if n != head.title]
+    above = [lines[n] for n in range(head.lo, given) if n != head.title and n not in labels]
     inside = [line for line in above if line.kind in ("short", "other", "prose")]
-    body = before + inside + [lines[n] for n in range(head.hi, end) if n not in closers]
+    body = before + inside + without_edges([lines[n] for n in range(head.hi, end) if n not in closers])
     if several and last and closers:
         beyond = max(closers)
-        if beyond >= head.hi and _is_page_end(lines[beyond + 1 : end]):
+        if beyond >= head.hi and is_page_end(lines[beyond + 1 : end], closed=closed):
             body = [line for line in body if line.start < lines[beyond].start]
-    body = _without_edges(_without_furniture(body, head.authors, several=several))
-    if several and not last and len(body) > 1 and _is_kicker(body[-1]):
-        body = _without_edges(body[:-1])
+    credited = (reporters(line.text) for line in reversed(lines[max(head.hi, end - 8) : end]))
+    authors = head.authors or next(filter(None, credited), ())
+    body = trimmed(body, authors, several=several)
+    if several and not last and len(body) > 1 and body[-1] is lines[end - 1] and is_kicker(lines[end - 1], lines[end]):
+        body = without_edges(body[:-1])
     text, sections = _assemble(page, body)
     if not text and not several:
         # A page that is nothing but a heading or a credit still says something.
@@ -131,70 +146,7 @@ def _piece(
         return None
     title = lines[head.title].text if head.title is not None else ""
     title = marked_heading(title) or bulleted(title) or title.lstrip("#").strip()
-    return Piece(title or made_title(text), not title, head.authors, head.published, text, sections)
-
-
-def _without_furniture(body: list[Line], authors: tuple[str, ...], *, several: bool) -> list[Line]:
-    kept: list[Line] = []
-    prose = 0
-    skip = False
-    total = len(body)
-    # How much text of paragraphs stands below each line.
-    below = [0] * (total + 1)
-    for n in range(total - 1, -1, -1):
-        below[n] = below[n + 1] + len(body[n].text) * body[n].is_body
-    for n, line in enumerate(body):
-        if skip:
-            skip = False
-            if line.is_body and len(line.text) <= 900:
-                continue
-        near_end = n >= total - 4 or n >= 0.6 * total
-        if line.kind == "picture" or (line.kind == "pressed" and (is_link(line.text) or is_invitation(line.text))):
-            continue
-        if line.kind == "footer" and prose and below[n] <= (_FOOTER if several else _FOOTER_ALONE):
-            break
-        if prose and near_end and is_biography(line.text, authors if n >= total - 4 and prose > 1 else ()):
-            skip = is_label_of_biography(line.text)
-            continue
-        if _is_crumb(kept, line, body[n + 1] if n + 1 < total else None, several=several):
-            continue
-        prose += line.is_body
-        kept.append(line)
-    return kept
-
-
-def _is_crumb(kept: list[Line], line: Line, below: Line | None, *, several: bool) -> bool:
-    # A caption that lost its picture: a few words alone between paragraphs, above a labelled one or low of case.
-    if line.kind not in ("short", "other", "name") or len(line.text.split()) > 7 or not kept or below is None:
-        return False
-    if not kept[-1].is_body or not below.is_body or not line.gap or line.apart:
-        return False
-    if below.kind == "labelled" and usual(inline_label(below.text) or ""):
-        return not line.text.isupper() and not line.text.startswith("#") and not ends_sentence(line.text)
-    low = next((c for c in line.text if c.isalpha()), "A").islower() and "://" not in line.text
-    return several and low and line.text[-1].isalnum() and ends_sentence(kept[-1].text) and line.text[0].isalpha()
-
-
-def _is_page_end(tail: list[Line]) -> bool:
-    # Below the last closing line the page's own words follow, unless there is a paragraph under nothing like a footer.
-    first = next((n for n, line in enumerate(tail) if line.is_body), None)
-    if first is None:
-        return True
-    return any(line.kind == "footer" for line in tail[:first]) and sum(len(x.text) for x in tail if x.is_body) <= 3000
-
-
-def _is_kicker(line: Line) -> bool:
-    # The department in capitals above the next article's title.
-    return line.kind in ("short", "name") and line.text.isupper() and len(line.text.split()) <= 3
-
-
-def _without_edges(body: list[Line]) -> list[Line]:
-    first, last = 0, len(body)
-    while first < last and body[first].kind in ("rule", "pressed", "shelved", "picture"):
-        first += 1
-    while last > first and body[last - 1].kind in ("rule", "pressed", "shelved", "picture", "footer"):
-        last -= 1
-    return body[first:last] if first < last else body
+    return Piece(title or made_title(text), not title, authors, head.published, text, sections)
 
 
 def _assemble(page: str, body: list[Line]) -> tuple[str, tuple[Section, ...]]:
@@ -255,9 +207,13 @@ def _is_heading(body: list[Line], n: int) -> bool:
     below = body[n + 1] if n + 1 < len(body) else None
     if below is None or line.apart or line.kind not in ("heading", "short", "name"):
         return False
+    if line.text[0] in "[(–—-" or any(found.day for found in find_dates(line.text)):
+        # Stage directions and the days of a diary name no part of the text.
+        return False
     if line.kind == "heading" or line.text.startswith("#"):
         return True
-    if not below.is_body or len(line.text.split()) > 12 or (n > 0 and not body[n - 1].is_body):
+    asked = n + 2 < len(body) and body[n + 2].is_body and _ASKED.match(below.text[:40]) and not _ASKED.match(line.text)
+    if not (below.is_body or asked) or len(line.text.split()) > 12 or (n > 0 and not body[n - 1].is_body):
         return False
     if line.text.rstrip(":").isupper() and sum(c.isalpha() for c in line.text) >= 4:
         return True
