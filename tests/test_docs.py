@@ -21,7 +21,8 @@ def help_text() -> str:
     """Return the help of every command, as a terminal of 100 columns shows it."""
 
     def tell(command: click.Command, name: str, parent: click.Context | None) -> list[str]:
-        with click.Context(command, info_name=name, parent=parent, max_content_width=100, terminal_width=100) as ctx:
+        shown = {"max_content_width": 100, "terminal_width": 100, **main.context_settings}
+        with click.Context(command, info_name=name, parent=parent, **shown) as ctx:
             told = [f"    {line}".rstrip() for line in command.get_help(ctx).splitlines()]
             parts = ["\n".join(told)]
             if isinstance(command, click.Group):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -50,7 +49,8 @@ def address(corpus_index: Path) -> Iterator[str]:
             pytest.fail(f"the server ended: {''.join(said)}")
         yield said[-1].split()[-1]
     finally:
-        server.send_signal(signal.SIGINT)
+        # Not SIGINT: it stays ignored in what a background job of a shell starts.
+        server.terminate()
         try:
             server.wait(30)
         finally:
