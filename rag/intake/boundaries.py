@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass, replace
 
+from rag.intake.alike import dated_alike, lacking_a_part, like_others
 from rag.intake.bylines import Byline, read_names
 from rag.intake.closers import closer_above, find_closers, find_repeated, is_credited_above
 from rag.intake.feet import boxed_titles, is_quoted, signed_below, signed_sections
@@ -14,7 +15,6 @@ from rag.intake.heads import (
     find_clusters,
     has_body,
     may_be_title,
-    with_bare_titles,
     with_titles,
 )
 from rag.intake.lines import Line
@@ -42,7 +42,7 @@ def find_heads(lines: list[Line]) -> list[Head]:
     heads = with_titles(lines, clusters, closers | find_repeated(lines, clusters, first_body))
     listed = _in_lists_of_books(lines, heads, first_body)
     heads = [h for h in heads if has_body(lines, h.hi)]
-    heads = with_bare_titles(lines, heads, closers)
+    heads = _with_bare_titles(lines, heads, closers)
     top = next((h for h in heads if h.lo <= first_body), None)
     if top is None or not (top.authors or top.dated):
         signed = signed_below(lines, clusters, first_body)
@@ -51,7 +51,13 @@ def find_heads(lines: list[Line]) -> list[Head]:
             return signed
     rest = [h for h in heads if h is not top and h.lo > first_body]
     habits = _habits(lines, top, rest)
-    accepted = [h for h in rest if h.lo not in listed and _evidence(lines, h, habits, closers) >= ACCEPTED]
+    firm = dated_alike(lines, top, rest, opens_early=habits.opens_early)
+    if firm and top and not (top.strong or top.dated):
+        # What stands above the first of them is the page's name, and no author's.
+        top = None
+    accepted = [
+        h for h in rest if h.lo in firm or (h.lo not in listed and _evidence(lines, h, habits, closers) >= ACCEPTED)
+    ]
     if _is_chronicle(top, accepted) and not all(is_credited_above(lines, h.lo) for h in accepted):
         accepted = []
     if top is None and len(accepted) == 1 and not accepted[0].strong:
@@ -60,7 +66,34 @@ def find_heads(lines: list[Line]) -> list[Head]:
         boxed = boxed_titles(lines, first_body)
         if boxed:
             return boxed
+    if top and accepted:
+        top = like_others(lines, top, accepted, first_body)
+    accepted = lacking_a_part(lines, top, accepted, [h for h in rest if h.lo not in listed])
     return _one_word_names(lines, ([top] if top else []) + accepted)
+
+
+def _with_bare_titles(lines: list[Line], heads: list[Head], closers: set[int]) -> list[Head]:
+    # After a closing line an article may start with its title alone, or with nothing at all.
+    taken = {n for h in heads for n in range(h.lo, h.hi)}
+    found = list(heads)
+    # Where the furniture that starts at each line ends, found once: a page may be nothing but closing lines.
+    beyond = list(range(len(lines) + 1)) if closers else []
+    for n in range(len(beyond) - 2, -1, -1):
+        if n in closers or lines[n].kind in ("rule", "picture", "pressed"):
+            beyond[n] = beyond[n + 1]
+    for n in sorted(closers):
+        at = beyond[n]
+        if at >= len(lines) or at in taken:
+            continue
+        if may_be_title(lines[at]) and at + 1 < len(lines) and lines[at + 1].is_body:
+            found.append(Head(at, at + 1, at))
+        elif lines[at].kind == "prose" and lines[n].kind == "shelved" and len(lines[at].text) >= 160:
+            found.append(Head(at, at, None))
+        taken.add(at)
+    headless = not any(h.lo <= 1 for h in heads)
+    if len(found) > len(heads) and headless and may_be_title(lines[0]) and has_body(lines, 1):
+        found.append(Head(0, 1, 0))
+    return sorted(found, key=lambda h: h.lo)
 
 
 def _in_lists_of_books(lines: list[Line], heads: list[Head], first_body: int) -> set[int]:

@@ -24,7 +24,8 @@ _PHONE = r"\+?\(?\d[\d() .-]{5,20}\d"
 _CONTACT = re.compile(
     rf"(?:contact|reach|e-?mail)\s+(?-i:[^\W\d_a-z])[^.!?@]{{2,60}}?\s(?:at|on|via|by)\s+(?:{_ADDRESS}|{_PHONE})(?:\s+(?:or|and)\s+\S.{{3,40}})?"
     rf"|(?:media|press|news)\s+(?:contacts?|enquir(?:y|ies)|inquir(?:y|ies)|quer(?:y|ies)|office)\s*:\s*\S.{{2,100}}"
-    rf"|(?:write|send|letters|submissions|enquiries)\b[^.!?@]{{0,40}}{_ADDRESS}(?:,\s.{{3,90}})?",
+    rf"|(?:[^.!?@]{{2,60}}\s(?:is|are)\s+(?:edited|run|published|produced|written|maintained|made|put\s+together)\s(?:by|in|from)\b[^.!?@]{{2,50}}\.\s+)?"
+    rf"(?:write|send|letters|submissions|enquiries)\b[^.!?@]{{0,40}}{_ADDRESS}(?:,\s.{{3,90}})?",
     re.IGNORECASE,
 )
 _THING = (
@@ -49,6 +50,12 @@ _WIDGET = re.compile(
     r"|(?:print|e-?mail|save|download|bookmark)\s+this\s+(?:page|article|post|story|speech)|buy\s+this\s+(?:book|issue)(?:\s+from\s.{3,30})?"
     r"|jump\s+to\s*:\s*.{1,100}|(?:on|in)\s+this\s+(?:page|article|explainer|guide|report|issue)\s*:?"
     r"|check\s+against\s+delivery|(?:as\s+(?:prepared\s+for\s+delivery|delivered))",
+    re.IGNORECASE,
+)
+_PLEA = re.compile(
+    r"if\s+you\s+(?:enjoyed|liked|found|valued?|like|appreciated?|want|would\s+like)\b[^.!?]{0,60},\s+(?:please\s+|do\s+|why\s+not\s+|you\s+can\s+)?(?:consider\s+|think\s+(?:about|of)\s+)?"
+    r"(?:subscrib(?:e|ing)|donat(?:e|ing)|support(?:ing)?\s+(?:us|our)|becom(?:e|ing)\s+a\s+(?:member|subscriber|supporter|patron)"
+    r"|sign(?:ing)?\s+up|shar(?:e|ing)\s+it|forward(?:ing)?\s+it|join(?:ing)?\s+our)\b[^.!?]{0,80}[.!]?",
     re.IGNORECASE,
 )
 _EDITED = re.compile(
@@ -119,7 +126,7 @@ def is_addition(line: str) -> bool:
     if is_desk_credit(line):
         return True
     return len(line) <= 150 and any(
-        pattern.fullmatch(line) for pattern in (_CONTACT, _DOWNLOAD, _COUNTERS, _ACCESS, _WIDGET)
+        pattern.fullmatch(line) for pattern in (_CONTACT, _DOWNLOAD, _COUNTERS, _ACCESS, _WIDGET, _PLEA)
     )
 
 

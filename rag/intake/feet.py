@@ -8,7 +8,7 @@ from dataclasses import replace
 from rag.intake.bylines import read_names
 from rag.intake.dates import find_dates
 from rag.intake.heads import Head, may_be_title, read_head
-from rag.intake.lines import Line
+from rag.intake.lines import PROSE, Line
 from rag.intake.sections import heading_number
 
 _VALEDICTION = re.compile(
@@ -66,8 +66,9 @@ def signed_below(lines: list[Line], clusters: list[tuple[int, int]], first_body:
         and lines[lo - 1].is_body
         and (head.strong or head.dated)
         and not is_quoted(lines, head)
+        and not any(_is_text(line) for line in lines[lo:hi])
     ]
-    if not feet or any(line.is_body for line in lines[feet[-1].hi :]):
+    if not feet or any(_is_text(line) for line in lines[feet[-1].hi :]):
         return []
     if len(feet) == 1:
         if not feet[0].strong:
@@ -84,6 +85,10 @@ def signed_below(lines: list[Line], clusters: list[tuple[int, int]], first_body:
         heads.append(replace(foot, lo=at, hi=at + 1, title=at, end=foot.lo))
         at = foot.hi
     return heads
+
+
+def _is_text(line: Line) -> bool:
+    return line.is_body or (line.kind in ("short", "other") and len(line.text) >= PROSE)
 
 
 def signed_sections(lines: list[Line], first_body: int) -> list[Head]:

@@ -13,6 +13,9 @@ _FILE = re.compile(
     r"\.(?:jpe?g|png|gif|webp|svg|tiff?|bmp|heic|avif)(?:\s*[-–—|(].{0,60})?",
     re.IGNORECASE,
 )
+_SOURCE = re.compile(
+    r"[\[(]?(?:photo(?:graph)?|image|picture|illustration)s?\s+sources?\s*:\s*\S.{0,150}", re.IGNORECASE
+)
 _CREDIT = re.compile(
     r"[\[(]?(?:(?:photo(?:graph)?s?|images?|pictures?|illustrations?|artwork|graphics?|foto|cover)\s*(?:credits?)?"
     r"\s*(?:courtesy\b|(?:by|via|from)\b|[:©]|/)|(?:photo|image|picture)\s+credits?\b|credits?\s*:"
@@ -30,6 +33,7 @@ _PRESSED = re.compile(
     r"(?:read\s+(?:more|on|the\s+(?:rest|full\s+(?:story|article)))|continue\s+reading|more|full\s+(?:story|article)"
     r"|share\s*(?:this(?:\s+(?:article|post|story))?|on\b.{0,40})?|permalink|print(?:\s+this)?|e-?mail\s+this"
     r"|(?:leave|post|add)\s+a\s+(?:comment|reply)|\d{1,6}\s+(?:comments?|replies|likes|shares|views|claps)|no\s+comments?(?:\s+yet)?"
+    r"|(?:read|viewed|seen|shared|downloaded|visited)\s+\d[\d,. ]*\s+times?"
     r"|(?:section|department|desk|rubrik|ressort|series)\s*:\s*[^\W\d_][^.:!?]{1,40}"
     r"|comments?(?:\s+(?:off|closed|are\s+closed|\(\d+\)))?|back\s+to\s+top|top|the\s+end|end|\[?…\]?|###?|-30-|30)",
     re.IGNORECASE,
@@ -77,7 +81,7 @@ def is_picture(line: str) -> bool:
     """Return whether a line is a picture's file name, its credit, or a caption that ends with one."""
     if len(line) <= 160 and (_FILE.fullmatch(line) or (len(line.split()) <= 14 and _CREDIT.fullmatch(line))):
         return True
-    return is_caption(line)
+    return is_caption(line) or (len(line) <= 200 and bool(_SOURCE.fullmatch(line)))
 
 
 def closing(line: str) -> Closing | None:

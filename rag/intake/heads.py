@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 
 from rag.intake.closers import NEAR
-from rag.intake.lines import Line, bulleted
+from rag.intake.lines import PROSE, Line, bulleted
 
 _SHELF = re.compile(
     r"letters?(?:\s+to\s+the\s+editor)?|opinions?|comment(?:ary)?|(?:local|world|latest|national)?\s*news|interviews?|(?:book\s+)?reviews?"
@@ -84,7 +84,8 @@ def _ends_block(lines: list[Line], n: int) -> bool:
     if lines[n].kind in ("pressed", "shelved"):
         return True
     below = lines[n + 1] if n + 1 < len(lines) else None
-    return lines[n].kind == "short" and below is not None and below.kind == "pressed" and not below.gap
+    category = lines[n].kind == "short" and len(lines[n].text) < PROSE
+    return category and below is not None and below.kind == "pressed" and not below.gap
 
 
 def _may_stand_between(line: Line) -> bool:
@@ -202,10 +203,16 @@ def read_head(lines: list[Line], lo: int, hi: int) -> Head:
     if names and title is None and (strong or len(names) > 1):
         # Where a byline says who wrote it, or two lines could be names, the first of them is the title.
         title = names[0]
+    return credited(lines, lo, hi, title)
+
+
+def credited(lines: list[Line], lo: int, hi: int, title: int | None) -> Head:
+    """Return the head at lines [lo:hi] under a title, with the authors and the day that its other lines give."""
+    strong = any(lines[n].kind == "byline" for n in range(lo, hi))
     authors: list[str] = []
     published = updated = None
     dated = by = False
-    for n in cluster:
+    for n in range(lo, hi):
         byline = lines[n].byline
         if byline is None or n == title:
             continue
@@ -225,30 +232,6 @@ def has_body(lines: list[Line], hi: int) -> bool:
         if line.kind in ("byline", "date"):
             return False
     return False
-
-
-def with_bare_titles(lines: list[Line], heads: list[Head], closers: set[int]) -> list[Head]:
-    # After a closing line an article may start with its title alone, or with nothing at all.
-    taken = {n for h in heads for n in range(h.lo, h.hi)}
-    found = list(heads)
-    # Where the furniture that starts at each line ends, found once: a page may be nothing but closing lines.
-    beyond = list(range(len(lines) + 1)) if closers else []
-    for n in range(len(beyond) - 2, -1, -1):
-        if n in closers or lines[n].kind in ("rule", "picture", "pressed"):
-            beyond[n] = beyond[n + 1]
-    for n in sorted(closers):
-        at = beyond[n]
-        if at >= len(lines) or at in taken:
-            continue
-        if may_be_title(lines[at]) and at + 1 < len(lines) and lines[at + 1].is_body:
-            found.append(Head(at, at + 1, at))
-        elif lines[at].kind == "prose" and lines[n].kind == "shelved" and len(lines[at].text) >= 160:
-            found.append(Head(at, at, None))
-        taken.add(at)
-    headless = not any(h.lo <= 1 for h in heads)
-    if len(found) > len(heads) and headless and may_be_title(lines[0]) and has_body(lines, 1):
-        found.append(Head(0, 1, 0))
-    return sorted(found, key=lambda h: h.lo)
 
 
 def below_shelf(lines: list[Line], head: Head) -> Head:

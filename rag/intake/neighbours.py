@@ -20,6 +20,7 @@ _ALONE_DATE = re.compile(
     r"(?:(?:first|last|originally)\s+)?(?P<label>posted|published|updated|modified|date|dated|created|filed|released|issued)(?:\s+(?:on|at))?\s*:?",
     re.IGNORECASE,
 )
+_AND = re.compile(r"(?:and|&|with|,)", re.IGNORECASE)
 _AND_NAMES = re.compile(r"(?:and|&|with)\s+(?P<names>.+)", re.IGNORECASE)
 _BOOK = re.compile(r"\bISBN\b|\b\d{2,4}\s?pp\b")
 _UNDATED = Byline((), strong=False, dated=True, published=None, updated=None)
@@ -106,11 +107,31 @@ def _beside_buttons(lines: list[Line]) -> list[Line]:
     return lines
 
 
+def _listed_names(lines: list[Line], n: int) -> None:
+    # "By", names and "and" each on a line of its own: a name counts after an "and" or after a comma.
+    open_ended = lines[n].text.endswith(",")
+    for at in range(n + 1, min(n + 16, len(lines))):
+        line = lines[at]
+        names = read_names(line.text.rstrip(" ,")) if open_ended and len(line.text) <= 80 else ()
+        joins = _AND.fullmatch(line.text) or (line.text.endswith(",") and names)
+        if names and all(" " in name for name in names):
+            byline = Byline(names, strong=True, dated=False, published=None, updated=None)
+            lines[at] = replace(line, kind="byline", byline=byline)
+        elif _AND.fullmatch(line.text) and at + 1 < len(lines) and read_names(lines[at + 1].text.rstrip(" ,")):
+            byline = Byline((), strong=True, dated=False, published=None, updated=None)
+            lines[at] = replace(line, kind="byline", byline=byline)
+        else:
+            return
+        open_ended = bool(joins)
+
+
 def _together(lines: list[Line]) -> list[Line]:
     # "By" or "Published on" on a line of its own, and "and NAME" or "Staff Writer" under a byline, belong to
     # their neighbours.  So do the names of several buttons.
     for n in range(len(lines) - 1):
         above, below = lines[n], lines[n + 1]
+        if _ALONE_BY.fullmatch(above.text) and below.text.endswith(",") and read_names(below.text.rstrip(" ,")):
+            below = lines[n + 1] = replace(below, kind="short")
         if is_network(below.text) and (is_network(above.text) or above.kind == "pressed"):
             lines[n : n + 2] = [replace(line, kind="pressed", byline=None) for line in (above, below)]
         elif below.kind == "date" and below.byline and (label := _ALONE_DATE.fullmatch(above.text)):
@@ -118,15 +139,19 @@ def _together(lines: list[Line]) -> list[Line]:
             if label["label"].lower() in ("updated", "modified"):
                 day = below.byline.published or below.byline.updated
                 lines[n + 1] = replace(below, byline=replace(below.byline, published=None, updated=day))
-        elif below.kind == "short" and _ALONE_BY.fullmatch(above.text) and (names := read_names(below.text)):
+        elif (
+            below.kind == "short" and _ALONE_BY.fullmatch(above.text) and (names := read_names(below.text.rstrip(" ,")))
+        ):
             # After such a label one word is a name too.
             byline = Byline(names, strong=True, dated=False, published=None, updated=None)
             lines[n] = replace(above, kind="byline", byline=replace(byline, authors=()))
             lines[n + 1] = replace(below, kind="byline", byline=byline)
+            _listed_names(lines, n + 1)
         elif below.byline and not below.byline.strong and below.byline.authors and _ALONE_BY.fullmatch(above.text):
             byline = replace(below.byline, strong=True)
             lines[n] = replace(above, kind="byline", byline=replace(byline, authors=()))
             lines[n + 1] = replace(below, kind="byline", byline=byline)
+            _listed_names(lines, n + 1)
         elif above.kind == "byline" and (more := _AND_NAMES.fullmatch(below.text)) and len(below.text) <= 80:
             names = read_names(more["names"])
             if names:
