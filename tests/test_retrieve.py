@@ -106,8 +106,9 @@ def test_a_question_of_stop_words_still_finds(view: View) -> None:
 
 def test_query_syntax_is_only_text(view: View) -> None:
     for question in ("word7 AND (", "body:word7", "word7~2 [a TO b]", "*", 'row:1 OR "', "\\", "word7^9"):
-        Lexical().search(view, question, 5)
-        search(RETRIEVERS[2], view, question, 5)
+        found = {h.article.id for h in Lexical().search(view, question, 5)}
+        assert ("a00007" in found) == ("word7" in question)
+        assert len(search(RETRIEVERS[2], view, question, 5)) == 5
 
 
 def test_quoted() -> None:
