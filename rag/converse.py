@@ -7,10 +7,9 @@ from collections.abc import Mapping, Sequence
 
 from rag.answer.asked import asked
 
-_LEANS = re.compile(
-    r"^\W*(?:and|but|what about|how about|or|also|then)\b|"
-    r"\b(?:it|its|they|them|their|theirs|he|him|his|she|her|hers|this|that|these|those|there|one|ones)\b",
-    re.IGNORECASE,
+_OPENS = re.compile(r"^\W*(?:and|but|or|also|then|what about|how about)\b", re.IGNORECASE)
+_PRONOUN = re.compile(
+    r"\b(?:it|its|they|them|their|theirs|he|him|his|she|her|hers|this|that|these|those)\b", re.IGNORECASE
 )
 _TURNS = 3
 """How many questions back a subject is looked for."""
@@ -24,9 +23,10 @@ def standalone(question: str, history: Sequence[Mapping[str, str]] = ()) -> str:
     >>> standalone("When did it first fly?", [{"role": "user", "content": "Who builds the Kaan fighter?"}])
     'When did it first fly? (Kaan)'
     """
-    if not _LEANS.search(question):
-        return question
     own = asked(question)
+    # A pronoun beside a name most often means that name, or nothing before it.
+    if not _OPENS.search(question) and (own.names or not _PRONOUN.search(question)):
+        return question
     asked_before = [m.get("content", "") for m in history if m.get("role") == "user"]
     for before in reversed(asked_before[-_TURNS:]):
         names = [n for n in asked(before).names if n.lower() not in own.words]

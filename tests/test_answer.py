@@ -172,6 +172,8 @@ class TestWriter:
     [
         ("How much did it cost?", ["Which jets did Kenya buy?"], "How much did it cost? (Kenya)"),
         ("How long is the Nile?", ["Which jets did Kenya buy?"], "How long is the Nile?"),
+        ("How much does one Nile boat cost?", ["Which jets did Kenya buy?"], "How much does one Nile boat cost?"),
+        ("Did Peru say that it would pay?", ["Which jets did Kenya buy?"], "Did Peru say that it would pay?"),
         ("Who made them?", [], "Who made them?"),
         ("Who made them?", ["what is grain?"], "Who made them?"),
         ("And in Kenya?", ["Which jets did Kenya buy from Peru?"], "And in Kenya? (Peru)"),
