@@ -133,3 +133,13 @@ def test_progress_grows_to_its_total(tmp_path: Path) -> None:
     assert {p.total for p in seen} == {301}
     assert (seen[-1].done, seen[-1].embedded) == (301, 301)
     assert any(0 < p.done < 301 for p in seen)
+
+
+def test_the_first_questions_of_the_page_are_as_rag_toml_says(engine: Engine) -> None:
+    """The fourth is answered from two articles, the last from none, the others from one or more."""
+    import tomllib
+
+    examples = tomllib.loads((Path(__file__).parent.parent / "rag.toml").read_text("utf-8"))["page"]["examples"]
+    answers = [engine.ask(q) for q in examples]
+    assert [a.outcome for a in answers] == ["answered"] * (len(examples) - 1) + ["abstained"]
+    assert len({c.article_id for c in answers[3].citations}) == 2
