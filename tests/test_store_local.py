@@ -148,6 +148,25 @@ def test_a_second_process_sees_a_commit_at_once(tmp_path: Path) -> None:
         reader.stdout.close()
 
 
+def test_a_segment_written_anew_is_left_alone_afterwards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transaction, "TAIL_ROWS", 10)
+    store = local.LocalStore.create(tmp_path / "index", FINGERPRINT)
+    with store.writer() as t:
+        for n in range(20):
+            put(t, article(n))
+    with store.writer() as t:
+        for n in range(5, 12):
+            t.remove(f"a{n:05}")
+    files = sorted((tmp_path / "index" / "segments").iterdir())
+    with store.view() as v:
+        assert v.stats().tombstones == 0
+    with store.writer() as t:
+        put(t, article(30))
+    assert sorted((tmp_path / "index" / "segments").iterdir()) == files
+    kept = {a.id: a for a in (article(n) for n in [*range(5), *range(12, 20), 30])}
+    check_dense(store, kept, "word3 version0", 20, Filter())
+
+
 def test_a_second_writer_is_told_who_holds_the_lock(tmp_path: Path) -> None:
     store = local.LocalStore.create(tmp_path / "index", FINGERPRINT)
     with store.writer():

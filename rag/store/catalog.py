@@ -36,7 +36,7 @@ CREATE TABLE passages (
   row INTEGER PRIMARY KEY, article INTEGER NOT NULL REFERENCES articles (ord),
   start INTEGER NOT NULL, end INTEGER NOT NULL, section INTEGER NOT NULL, key BLOB NOT NULL);
 CREATE INDEX article_passages ON passages (article);
-CREATE TABLE tombstones (row INTEGER PRIMARY KEY);
+CREATE TABLE tombstones (row INTEGER PRIMARY KEY, dropped INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE segments (
   name TEXT PRIMARY KEY, first INTEGER NOT NULL, last INTEGER NOT NULL, rows INTEGER NOT NULL,
   vectors_bytes INTEGER NOT NULL, vectors_sha256 TEXT NOT NULL, columns_sha256 TEXT NOT NULL);

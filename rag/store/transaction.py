@@ -131,7 +131,7 @@ class LocalTransaction:
         found = self._db.execute("SELECT ord FROM articles WHERE id = ? AND live", (id,)).fetchone()
         if found is None:
             return
-        self._db.execute("INSERT INTO tombstones SELECT row FROM passages WHERE article = ?", found)
+        self._db.execute("INSERT INTO tombstones (row) SELECT row FROM passages WHERE article = ?", found)
         self._db.execute("DELETE FROM passages WHERE article = ?", found)
         self._db.execute("UPDATE articles SET live = 0 WHERE ord = ?", found)
 
@@ -177,7 +177,9 @@ class LocalTransaction:
         above = named[-1][1] if named else 0
         tail = self._db.execute("SELECT COUNT(*) FROM passages WHERE row > ?", (above,)).fetchone()[0]
         dead = {
-            n.name: self._db.execute("SELECT COUNT(*) FROM tombstones WHERE row BETWEEN ? AND ?", (a, b)).fetchone()[0]
+            n.name: self._db.execute(
+                "SELECT COUNT(*) FROM tombstones WHERE NOT dropped AND row BETWEEN ? AND ?", (a, b)
+            ).fetchone()[0]
             for a, b, n in named
         }
         for a, b, n in named:
@@ -204,6 +206,10 @@ class LocalTransaction:
             rest = tail(self._db, self._vectors, with_tail_above)
             parts.append((rest, np.ones(len(rest.columns), bool)))
         whole = segments.merged(parts)
+        # These rows are in no file any more; once they are out of the lexical index too, they are forgotten.
+        self._db.executemany(
+            "UPDATE tombstones SET dropped = 1 WHERE row BETWEEN ? AND ?", [(first, last) for first, last, _ in old]
+        )
         self._db.executemany("DELETE FROM segments WHERE name = ?", [(n.name,) for _, _, n in old])
         if len(whole.columns):
             generation = int(catalog.get(self._db, "generation")) + 1
@@ -223,7 +229,7 @@ class LocalTransaction:
             words.commit()
             self._db.execute("BEGIN IMMEDIATE")
             self._db.execute(
-                "DELETE FROM tombstones WHERE NOT EXISTS"
+                "DELETE FROM tombstones WHERE dropped OR NOT EXISTS"
                 " (SELECT 1 FROM segments WHERE tombstones.row BETWEEN segments.first AND segments.last)"
             )
             self._db.execute("COMMIT")
