@@ -51,10 +51,14 @@ def test_a_page_gives_the_articles_it_holds(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_every_line_of_an_article_stands_in_the_page_in_order(name: str) -> None:
     page = clean((PAGES / f"{name}.txt").read_text("utf-8"))
+    pieces = split(page)
+    assert pieces
     at = 0
-    for piece in split(page):
+    for piece in pieces:
         for line in piece.text.split("\n"):
-            at = page.index(line, at) + len(line)
+            found = page.find(line, at)
+            assert found >= at, f"{line[:60]!r} is not in the page behind what came before"
+            at = found + len(line)
 
 
 def test_sections_start_after_their_label_and_the_label_stays_in_the_text() -> None:
