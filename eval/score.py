@@ -91,17 +91,19 @@ def main() -> None:
     parser.add_argument("data", nargs="+", type=Path)
     parser.add_argument("--retrievers", nargs="+", default=["dense", "lexical", "fused"])
     parser.add_argument("--weights", nargs="+", type=float, default=None)
+    parser.add_argument("--precisions", nargs="+", default=["float32"], choices=["float32", "int8", "half"])
     parser.add_argument("--out", type=Path, help="file to write, without its ending")
     args = parser.parse_args()
     rows: list[dict[str, Any]] = []
     for data in args.data:
         default = rag.Settings.load()
-        index = index_of(data, default)
-        for retriever in args.retrievers:
-            for weight in args.weights if retriever == "fused" and args.weights else [default.search.dense_weight]:
-                settings = rag.Settings.load(search={"retriever": retriever, "dense_weight": weight})
-                rows += score(data, settings, index)
-                print(json.dumps(rows[-1]), flush=True)
+        for precision in args.precisions:
+            index = index_of(data, rag.Settings.load(model={"precision": precision}), f"-{precision}")
+            for retriever in args.retrievers:
+                for weight in args.weights if retriever == "fused" and args.weights else [default.search.dense_weight]:
+                    settings = rag.Settings.load(search={"retriever": retriever, "dense_weight": weight})
+                    rows += ({**row, "precision": precision} for row in score(data, settings, index))
+                    print(json.dumps(rows[-1]), flush=True)
     rows.sort(key=lambda r: (r["set"], ("tune", "report", "all").index(r["half"])))
     print(table(rows))
     if args.out:

@@ -6,16 +6,12 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rag.answer.cite import abstain, cite
-from rag.answer.evidence import Judge, fitted
-from rag.answer.extract import Extractive
-from rag.converse import standalone
 from rag.embed.model import Model
 from rag.errors import IndexDamaged, IndexMismatch, InvalidQuestion, InvalidSettings
-from rag.intake import pipeline
 from rag.retrieve import Dense, Fused, Lexical, search
 from rag.settings import Settings
 from rag.store import local, view
@@ -39,6 +35,10 @@ from rag.types import (
     Writer,
 )
 
+# What only an answer or an ingest needs is imported there: a search from a cold start is to be over in half a second.
+if TYPE_CHECKING:
+    from rag.answer.evidence import Judge
+
 log = logging.getLogger(__name__)
 
 RETRIEVERS: dict[str, Callable[[Embedder, Settings], Retriever]] = {
@@ -54,10 +54,28 @@ class Engine:
     def __init__(self, store: Store, embedder: Embedder, settings: Settings) -> None:
         self.store, self.embedder, self.settings = store, embedder, settings
         self.retriever = choose(RETRIEVERS, settings.search.retriever, "search.retriever")(embedder, settings)
-        self.judge = Judge(embedder)
-        self.writer: Writer = Extractive(settings.answer.sentences)
-        shipped = fitted()[2]
-        self.threshold = shipped if settings.answer.threshold is None else settings.answer.threshold
+
+    @cached_property
+    def judge(self) -> Judge:
+        """What finds the evidence in hits."""
+        from rag.answer.evidence import Judge
+
+        return Judge(self.embedder)
+
+    @cached_property
+    def writer(self) -> Writer:
+        """What turns evidence into text."""
+        from rag.answer.extract import Extractive
+
+        return Extractive(self.settings.answer.sentences)
+
+    @cached_property
+    def threshold(self) -> float:
+        """The least confidence to answer at."""
+        from rag.answer.evidence import fitted
+
+        chosen = self.settings.answer.threshold
+        return fitted()[2] if chosen is None else chosen
 
     def search(self, question: str, *, k: int = 10, where: Filter | None = None, group: Group = "passage") -> list[Hit]:
         """Return min(k, matches) hits, best first.  See `rag.search`."""
@@ -85,6 +103,9 @@ class Engine:
         self, question: str, *, history: Sequence[Mapping[str, str]] = (), where: Filter | None = None
     ) -> Iterator[Text | Citation | Answer]:
         """Yield an answer as it is written: text, each citation right after what it backs, and last the Answer."""
+        from rag.answer.cite import abstain, cite
+        from rag.converse import standalone
+
         question = self._asked(question)
         alone = standalone(question, history)
         with self.view() as view:
@@ -168,13 +189,7 @@ def open_engine(index: str | Path = "index", settings: Settings | None = None) -
             f"index {Path(index).absolute()} was built with model {recorded.model!r}, the settings name "
             f"{settings.model.name!r}: unset model.name, or build anew with `rag ingest SOURCE --rebuild`"
         )
-    model = Model(recorded.model, batch=settings.model.batch)
-    if model.digest != recorded.model_digest:
-        raise IndexMismatch(
-            f"index {Path(index).absolute()} was built with {recorded.model!r} of digest {recorded.model_digest}, "
-            f"the one installed has {model.digest}: install that one, or build anew with `rag ingest SOURCE --rebuild`"
-        )
-    return Engine(store, model, settings)
+    return Engine(store, _model(settings, recorded), settings)
 
 
 def ingest(
@@ -188,8 +203,14 @@ def ingest(
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Report:
     """Bring articles into an index, made if there is none, and return what was done.  See `rag.ingest`."""
+    from rag.intake import pipeline
+
     items = pipeline.find(sources)
-    model = Model(settings.model.name, batch=settings.model.batch)
+    model = _model(settings)
+    if not settings.model.precision and not rebuild and local.LocalStore.exists(index):
+        # Whatever this machine would choose, an index goes on as it was begun.
+        recorded = local.LocalStore(index).fingerprint.model_digest
+        model = _model(settings, precision=recorded.partition("-")[2] or "float32")
     wanted = Fingerprint(
         model.name,
         model.digest,
@@ -222,6 +243,14 @@ def ingest(
         store.close()
 
 
+def _model(settings: Settings, built: Fingerprint | None = None, precision: str | None = None) -> Model:
+    """Return the model of the settings, or the one that an index was built with."""
+    s = settings.model
+    if built:
+        return Model(built.model, digest=built.model_digest, batch=s.batch, cache=s.cache)
+    return Model(s.name, precision=s.precision or precision, batch=s.batch, cache=s.cache)
+
+
 def remove(id: str, index: str | Path) -> None:
     """Erase an article from an index, all its revisions and vectors.  Raises UnknownArticle."""
     store = local.LocalStore(index)
@@ -248,6 +277,12 @@ def _anew(index: str | Path, wanted: Fingerprint) -> local.LocalStore:
 
 def _same(recorded: Fingerprint, wanted: Fingerprint, index: Path) -> None:
     """Raise IndexMismatch naming the first thing that differs."""
+    (weights, _, precision), (ours, _, asked_for) = (f.model_digest.partition("-") for f in (recorded, wanted))
+    if recorded.model == wanted.model and weights == ours and precision != asked_for:
+        raise IndexMismatch(
+            f"index {index.absolute()} holds vectors in {precision or 'float32'}, the settings say "
+            f"{asked_for or 'float32'}: unset model.precision, or build anew with `rag ingest SOURCE --rebuild`"
+        )
     for name, says in asdict(recorded).items():
         asked = asdict(wanted)[name]
         if says != asked:

@@ -6,7 +6,7 @@ folder, then the defaults below.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
@@ -22,7 +22,13 @@ class ModelSettings(_Group):
     """Which sentence-transformers model embeds."""
 
     name: str | None = Field(None, description="name or folder of the model; unset: the bundled all-MiniLM-L6-v2")
-    batch: int = Field(32, ge=1, le=1024, description="texts in one forward pass")
+    precision: Literal["float32", "int8", "half"] | None = Field(
+        None, description="of passages' vectors; unset: half where a GPU or AMX makes that fast, else float32"
+    )
+    batch: int | None = Field(None, ge=1, le=4096, description="texts in one forward pass in half precision")
+    cache: str | None = Field(
+        None, description="folder of models made ready; unset: footnote/models in the user's cache folder"
+    )
 
 
 class PassageSettings(_Group):

@@ -367,8 +367,16 @@ class Embedder(Protocol):
         """Return how many tokens each text costs, the model's own special tokens included."""
         ...
 
-    def passages(self, texts: Sequence[str]) -> Iterator[Vectors]:
-        """Yield the vectors of the texts in order, a batch at a time.  Raises TextTooLong."""
+    def passages(self, texts: Iterable[str]) -> Iterator[Vectors]:
+        """Yield the vectors of the texts in order, some at a time.
+
+        Takes texts as it needs them, a few ahead, so that whoever makes them works at the same time.
+        Raises TextTooLong.
+        """
+        ...
+
+    def vectors(self, texts: Sequence[str]) -> Vectors:
+        """Return the vectors of a few passages, shape (n, dim), as exact as a question's.  Raises TextTooLong."""
         ...
 
     def query(self, text: str) -> Vector:

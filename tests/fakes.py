@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -23,10 +23,13 @@ class HashEmbedder:
     def count(self, texts: Sequence[str]) -> list[int]:
         return [len(t.split()) + 2 for t in texts]
 
-    def passages(self, texts: Sequence[str]) -> Iterator[Vectors]:
+    def passages(self, texts: Iterable[str]) -> Iterator[Vectors]:
         for text in texts:
             self.embedded.append(text)
             yield self.query(text)[None, :]
+
+    def vectors(self, texts: Sequence[str]) -> Vectors:
+        return np.stack([self.query(t) for t in texts])
 
     def query(self, text: str) -> Vector:
         total = np.zeros(self.dim, np.float32)

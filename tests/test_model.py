@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 import rag
-from rag.embed import model as m
-from rag.embed.model import Model, readable
+from rag.embed import weights as w
+from rag.embed.half import is_fast
+from rag.embed.model import Model, cores
+from rag.embed.network import readable
+from rag.embed.prepare import CLOSE
 from rag.errors import IndexMismatch, ModelError, TextTooLong
 from rag.types import Embedder
 
@@ -18,7 +23,7 @@ pytestmark = pytest.mark.model
 
 
 def test_it_is_the_published_model(model: Model) -> None:
-    assert m.BUNDLED_SHA256.startswith(model.digest)
+    assert w.BUNDLED_SHA256.startswith(model.digest.partition("-")[0])
     assert (model.name, model.dim, model.max_tokens) == ("all-MiniLM-L6-v2", 384, 256)
     assert isinstance(model, Embedder)
 
@@ -27,21 +32,23 @@ def test_vectors_are_those_of_the_library(model: Model) -> None:
     from sentence_transformers import SentenceTransformer
 
     texts = ["A harbour in winter.", "Grain prices rose.", "x"]
-    theirs = SentenceTransformer(str(m.bundled_folder())).encode(texts, normalize_embeddings=True)
+    theirs = SentenceTransformer(str(w.bundled_folder())).encode(texts, normalize_embeddings=True)
     ours = np.concatenate(list(model.passages(texts)))
     np.testing.assert_allclose(ours, theirs, atol=1e-5)
+    np.testing.assert_allclose(model.vectors(texts), theirs, atol=1e-5)
+    assert model.vectors([]).shape == (0, 384)
     np.testing.assert_allclose(model.query(texts[0]), theirs[0], atol=1e-5)
     np.testing.assert_allclose(np.linalg.norm(ours, axis=1), 1, atol=1e-5)
 
 
 def test_a_spoiled_copy_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    copy = shutil.copytree(m.bundled_folder(), tmp_path / "model")
+    copy = shutil.copytree(w.bundled_folder(), tmp_path / "model")
     with (copy / "model.safetensors").open("r+b") as f:
         f.seek(5_000_000)
         f.write(b"\x00\x01\x02")
-    monkeypatch.setattr(m, "bundled_folder", lambda: copy)
+    monkeypatch.setattr(w, "bundled_folder", lambda: copy)
     with pytest.raises(ModelError, match="not the published"):
-        Model().query("x")
+        Model(cache=tmp_path / "cache").query("x")
 
 
 def test_no_text_is_cut(model: Model) -> None:
@@ -78,7 +85,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     config = BertConfig(hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=64)
     BertModel(config).save_pretrained(folder)
     for name in ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt"):
-        shutil.copy(m.bundled_folder() / name, folder)
+        shutil.copy(w.bundled_folder() / name, folder)
     return folder
 
 
@@ -113,7 +120,7 @@ def test_weights_that_would_be_unpickled_are_refused(tiny: Path, tmp_path: Path)
     torch.save(BertModel.from_pretrained(tiny).state_dict(), copy / "pytorch_model.bin")
     (copy / "model.safetensors").unlink()
     with pytest.raises(ModelError, match="safetensors"):
-        Model(str(copy)).query("x")
+        Model(str(copy), cache=tmp_path / "cache").query("x")
 
 
 def test_other_weights_under_the_same_name_are_noticed(tiny: Path, tmp_path: Path) -> None:
@@ -126,4 +133,143 @@ def test_other_weights_under_the_same_name_are_noticed(tiny: Path, tmp_path: Pat
     data[-1] ^= 1
     weights.write_bytes(data)
     with pytest.raises(IndexMismatch, match="digest"):
-        rag.open(tmp_path / "index")
+        rag.ingest(tmp_path / "a.txt", index=tmp_path / "index", settings=settings)
+    # The weights that the index was built with are still there, prepared, so searching goes on.
+    with rag.open(tmp_path / "index") as engine:
+        assert engine.search("ferry")
+    with pytest.raises(ModelError, match="build the index anew"):
+        rag.open(tmp_path / "index", settings=rag.Settings.load(model={"cache": str(tmp_path / "none")})).search(
+            "ferry"
+        )
+
+
+def few(eval_data: Path, most: int = 200) -> list[str]:
+    """Return passages of real articles, as they are embedded."""
+    texts = []
+    with (eval_data / "time-1963" / "corpus.jsonl").open(encoding="utf-8") as lines:
+        for line in lines:
+            texts += [line[i : i + 600] for i in range(100, min(len(line), 4000) - 600, 600)]
+    return texts[:most]
+
+
+@pytest.mark.data
+def test_real_passages_get_the_vectors_of_the_library(model: Model, eval_data: Path) -> None:
+    from sentence_transformers import SentenceTransformer
+
+    texts = few(eval_data)
+    theirs = SentenceTransformer(str(w.bundled_folder())).encode(texts, normalize_embeddings=True)
+    cosines = (np.concatenate(list(model.passages(texts))) * theirs).sum(1)
+    assert len(cosines) == 200
+    assert cosines.min() >= CLOSE
+
+
+@pytest.mark.data
+@pytest.mark.parametrize(("precision", "least"), [("int8", 0.975), ("half", 0.999)])
+def test_other_precisions_are_near(
+    precision: str, least: float, model: Model, eval_data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rag.embed.model.MANY", 50)
+    other = Model(precision=precision)
+    assert other.digest == f"{w.BUNDLED_SHA256[:16]}-{precision}"
+    texts = few(eval_data)
+    vectors = np.concatenate(list(other.passages(iter(texts))))
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+    cosines = (vectors * model.vectors(texts)).sum(1)
+    assert cosines.min() >= least
+    if precision == "int8" or is_fast():
+        assert cosines.min() < 0.99999, "these are not other vectors"
+    # Questions are always exact, so that one prepared model serves every index.
+    np.testing.assert_array_equal(other.query(texts[0][:200]), model.query(texts[0][:200]))
+    with pytest.raises(TextTooLong):
+        list(other.passages(["word " * 300] * 60))
+
+
+def test_texts_are_taken_as_they_are_needed(model: Model) -> None:
+    taken = 0
+
+    def endless() -> Iterator[str]:
+        nonlocal taken
+        while True:
+            taken += 1
+            yield f"text number {taken}"
+
+    stream = Model(precision="float32").passages(endless())
+    first = next(stream)
+    assert taken <= 16 * cores() + 8
+    stream.close()  # type: ignore[attr-defined]
+    np.testing.assert_allclose(first[0], model.query("text number 1"), atol=1e-5)
+
+
+def test_what_cannot_be_embedded_is_told_from_a_stream(model: Model) -> None:
+    stream = model.passages(["short"] * 100 + ["word " * 300])
+    with pytest.raises(TextTooLong, match="302 tokens"):
+        list(stream)
+
+
+def saved(folder: Path, transformer: Any, **options: Any) -> Path:
+    """Save a model of random weights as sentence-transformers does."""
+    from sentence_transformers import SentenceTransformer, models
+
+    transformer.save_pretrained(folder / "plain")
+    for name in ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt"):
+        shutil.copy(w.bundled_folder() / name, folder / "plain")
+    word = models.Transformer(str(folder / "plain"), max_seq_length=64)
+    pooling = models.Pooling(word.get_embedding_dimension(), options.pop("pooling", "mean"))
+    dense = models.Dense(word.get_embedding_dimension(), 24)
+    SentenceTransformer(modules=[word, pooling, dense], **options).save(str(folder / "model"))
+    return folder / "model"
+
+
+@pytest.mark.parametrize("kind", ["bert", "roberta", "distilbert", "mpnet", "electra"])
+def test_other_architectures(kind: str, tmp_path: Path) -> None:
+    import transformers
+    from sentence_transformers import SentenceTransformer
+
+    torch = pytest.importorskip("torch")
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 48}
+    if kind == "distilbert":
+        sizes = {"dim": 32, "n_layers": 2, "n_heads": 2, "hidden_dim": 48}
+    config = transformers.AutoConfig.for_model(kind, vocab_size=30522, **sizes)
+    prompts = {"query": "query: ", "document": "passage: "}
+    folder = saved(tmp_path, transformers.AutoModel.from_config(config), pooling="cls", prompts=prompts)
+    ours = Model(str(folder), precision="float32", cache=tmp_path / "cache")
+    theirs = SentenceTransformer(str(folder))
+    texts = ["A harbour in winter, frozen from shore to shore.", "Grain."]
+    assert (ours.dim, ours.max_tokens) == (24, 64)
+    np.testing.assert_allclose(ours.vectors(texts), theirs.encode_document(texts, normalize_embeddings=True), atol=1e-5)
+    np.testing.assert_allclose(
+        ours.query("word " * 100), theirs.encode_query("word " * 100, normalize_embeddings=True), atol=1e-5
+    )
+
+
+def test_a_spoiled_prepared_model_is_made_again(tiny: Path, tmp_path: Path) -> None:
+    def again() -> Model:
+        return Model(str(tiny), cache=tmp_path)
+
+    before = again().query("ferry")
+    (weights,) = tmp_path.glob("*/float32.weights")
+    weights.write_bytes(weights.read_bytes()[:-100])
+    np.testing.assert_array_equal(again().query("ferry"), before)
+    about = weights.parent / "model.json"
+    for spoiled in ("", "{}", about.read_text("utf-8").replace('"format": 1', '"format": 0')):
+        about.write_text(spoiled, "utf-8")
+        np.testing.assert_array_equal(again().query("ferry"), before)
+    assert {p.name for p in tmp_path.iterdir()} == {again().digest.partition("-")[0], f"{weights.parent.name}.lock"}
+
+
+def test_bytes_that_changed_in_a_prepared_model_are_found(tiny: Path, tmp_path: Path) -> None:
+    model = Model(str(tiny), cache=tmp_path)
+    assert model.damaged() == []
+    (weights,) = tmp_path.glob("*/int8.weights")
+    data = bytearray(weights.read_bytes())
+    data[100] ^= 1
+    weights.write_bytes(data)
+    assert model.damaged() == [weights]
+
+
+def test_a_cache_that_cannot_be_written_is_named(tiny: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ModelError, match=r"set model\.cache") as caught:
+        Model(str(tiny), cache=tmp_path / "file").query("x")
+    assert "\n" not in str(caught.value)

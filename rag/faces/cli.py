@@ -77,7 +77,13 @@ def main(verbose: bool) -> None:
         format="%(levelname)s %(name)s: %(message)s",
         stream=sys.stderr,
     )
+    # What takes long and is done once is told to everyone.
+    notices = logging.getLogger("rag.embed.prepare")
+    notices.setLevel(logging.INFO)
     if not verbose:
+        told = logging.StreamHandler()
+        told.setFormatter(logging.Formatter("footnote: %(message)s"))
+        notices.handlers, notices.propagate = [told], False
         # Their warnings are about themselves and would bury our one line.
         for name in ("transformers", "sentence_transformers", "huggingface_hub", "trafilatura", "httpx"):
             logging.getLogger(name).setLevel(logging.ERROR)

@@ -10,7 +10,17 @@ from typing import Any
 import rag
 from rag.errors import NoIndex, RagError
 
-PACKAGES = ("sentence-transformers", "torch", "faiss-cpu", "tantivy", "langchain-text-splitters", "gradio", "numpy")
+PACKAGES = (
+    "sentence-transformers",
+    "torch",
+    "onnxruntime",
+    "tokenizers",
+    "faiss-cpu",
+    "tantivy",
+    "langchain-text-splitters",
+    "gradio",
+    "numpy",
+)
 
 
 def examine(index: str | Path) -> dict[str, Any]:
@@ -33,8 +43,12 @@ def examine(index: str | Path) -> dict[str, Any]:
         except metadata.PackageNotFoundError:
             problems.append(f"the package {name} is not installed: pip install footnote-rag")
     try:
-        model = Model(Settings.load().model.name)
+        chosen = Settings.load().model
+        model = Model(chosen.name, precision=chosen.precision, cache=chosen.cache)
         found["model"] = f"{model.name} {model.digest}"
+        found["prepared"] = str(model.folder) if model.is_prepared() else "not yet: done when it is first used"
+        for path in model.damaged():
+            problems.append(f"{path} is damaged: delete {path.parent}, it will be made again")
     except RagError as error:
         problems.append(str(error))
     try:

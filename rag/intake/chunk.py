@@ -15,7 +15,6 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import sentencex
-from langchain_text_splitters import RecursiveCharacterTextSplitter
 
 from rag.types import Article, Embedder, Passage
 
@@ -124,6 +123,9 @@ def _units(text: str, stretch: Span, room: int, costs: Callable[[Sequence[str]],
 
 
 def _pieces(text: str, span: Span, room: int, costs: Callable[[Sequence[str]], list[int]]) -> Iterator[Span]:
+    # Few articles have a sentence that long, and importing this takes longer than a whole search.
+    from langchain_text_splitters import RecursiveCharacterTextSplitter
+
     # Counted a character at a time where there is no space, hence the cache.
     length = lru_cache(maxsize=10_000)(lambda t: costs([t])[0])
     splitter = RecursiveCharacterTextSplitter(

@@ -7,11 +7,15 @@ So a run that is interrupted has lost nothing, and the next one embeds only what
 from __future__ import annotations
 
 import hashlib
+import itertools
 import logging
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+import numpy as np
 
 from rag.errors import BadSource, DuplicateId, RagError
 from rag.intake.chunk import TITLE_SHARE, chunk, embedded_text, short_title
@@ -34,7 +38,13 @@ from rag.types import (
 log = logging.getLogger(__name__)
 
 GROUP_TEXTS = 256
-"""New texts embedded together; sorting them by length before batching saves padding."""
+"""Texts looked up together: whether their vectors are known."""
+
+KEEP_SECONDS = 1.0
+"""Computed vectors that a crash may lose, at most."""
+
+QUEUED = 256
+"""Articles that wait to be stored, at most: when nothing is left to embed, they come quickly."""
 
 COMMIT_SECONDS = 5.0
 """Work that becomes visible at once, at most."""
@@ -51,6 +61,15 @@ class _Cut:
     passages: list[Passage]
     texts: list[str]
     keys: list[bytes]
+
+
+@dataclass(slots=True)
+class _Queued:
+    """An article that can be stored once so many texts of the run are embedded, and the pages read until it."""
+
+    cut: _Cut
+    texts: int
+    pages: int
 
 
 @dataclass(slots=True)
@@ -162,33 +181,95 @@ class _Run:
         self.on_progress, self.all_or_nothing = on_progress, all_or_nothing
         self.tally = _Tally()
         self.seen: dict[str, str] = {}
-        self.began = self.committed = time.monotonic()
+        self.began = self.committed = self.kept = time.monotonic()
         # Pages: all there are, those read, and those of them whose articles are stored.
         self.total = self.read = self.stored = 0
+        # Keys of the texts given to the embedder and not stored yet, in order; vectors that came of the first of them.
+        self.asked: dict[bytes, None] = {}
+        self.asked_in_all = 0
+        self.embedded: list[Vectors] = []
+        self.queue: deque[_Queued] = deque()
 
     def take(self, items: Sequence[Item]) -> None:
-        """Read everything and store it, a group of articles at a time."""
-        group: list[_Cut] = []
-        waiting = 0
+        """Read everything and store it; while some texts are embedded the next are read."""
         self.total = sum(_records(item.value) for item in items)
+        if self.target is None:
+            for _ in self._cuts(items):
+                pass
+            return
+        try:
+            for vectors in self.embedder.passages(self._missing(items, self.target)):
+                self._keep(vectors)
+        except KeyboardInterrupt:
+            self._store(self.target)
+            raise
+        self._store(self.target)
+        self.stored = self.total
+        self._report()
+
+    def _cuts(self, items: Sequence[Item]) -> Iterator[_Cut]:
+        """Yield what has to be stored, and count the pages read."""
         for item in items:
             one_each = isinstance(item.value, Page) and item.value.kind == "jsonl"
             for article in self._articles(item):
                 cut = self._new(article, item.origin)
                 if cut:
-                    group.append(cut)
-                    waiting += len(cut.texts)
+                    yield cut
                 self.read += one_each
-                if waiting >= GROUP_TEXTS:
-                    self._store(group)
-                    group, waiting = [], 0
-                if not group:
-                    self.stored = self.read
                 self._report()
             self.read += not one_each
-        self._store(group)
-        self.stored = self.total
+
+    def _missing(self, items: Sequence[Item], target: Transaction) -> Iterator[str]:
+        """Yield the texts whose vectors are not known yet, and put what they belong to in the queue."""
+        group: list[_Cut] = []
+        for cut in itertools.chain(self._cuts(items), [None]):
+            if cut:
+                group.append(cut)
+            if cut is None or sum(len(c.keys) for c in group) >= GROUP_TEXTS:
+                wanted = {k: t for c in group for k, t in zip(c.keys, c.texts, strict=True)}
+                known = target.cached(list(wanted)) | self.asked.keys()
+                for c in group:
+                    new = dict.fromkeys(k for k in c.keys if k not in known)
+                    self.tally.reused += len(c.keys) - len(new)
+                    self.asked_in_all += len(new)
+                    self.queue.append(_Queued(c, self.asked_in_all, self.read))
+                    self.asked |= new
+                    known |= new.keys()
+                    yield from (wanted[k] for k in new)
+                group = []
+                self._store_now_and_then(target)
+
+    def _keep(self, vectors: Vectors) -> None:
+        assert self.target is not None
+        self.embedded.append(vectors)
+        self.tally.embedded += len(vectors)
+        self._store_now_and_then(self.target)
         self._report()
+
+    def _store_now_and_then(self, target: Transaction) -> None:
+        now = time.monotonic()
+        if now - self.kept > KEEP_SECONDS or len(self.queue) > QUEUED:
+            self._store(target)
+            self.kept = now
+        if not self.all_or_nothing and now - self.committed > COMMIT_SECONDS:
+            target.commit()
+            self.committed = now
+
+    def _store(self, target: Transaction) -> None:
+        """Make the vectors computed so far durable, and add the articles that wait for no other."""
+        if self.embedded:
+            vectors = np.concatenate(self.embedded)
+            self.embedded = []
+            keys = list(itertools.islice(self.asked, len(vectors)))
+            target.remember(keys, vectors)
+            for k in keys:
+                del self.asked[k]
+        while self.queue and self.queue[0].texts <= self.tally.embedded:
+            ready = self.queue.popleft()
+            cut = ready.cut
+            new = [NewPassage(p.start, p.end, p.section, k) for p, k in zip(cut.passages, cut.keys, strict=True)]
+            target.add(cut.article, new, cut.origin)
+            self.stored = ready.pages
 
     def prune(self, items: Sequence[Item]) -> None:
         """Remove articles that came from one of these sources and are no longer there."""
@@ -256,36 +337,9 @@ class _Run:
         texts = [embedded_text(title, p.text) for p in passages]
         return _Cut(article, origin, passages, texts, [key(self.embedder.digest, t) for t in texts])
 
-    def _store(self, group: list[_Cut]) -> None:
-        if self.target is None:
-            return
-        wanted = {k: t for cut in group for k, t in zip(cut.keys, cut.texts, strict=True)}
-        missing = wanted.keys() - self.target.cached(list(wanted))
-        self.tally.reused += sum(len(c.keys) for c in group) - len(missing)
-        self._embed({k: wanted[k] for k in missing})
-        for cut in group:
-            new = [NewPassage(p.start, p.end, p.section, k) for p, k in zip(cut.passages, cut.keys, strict=True)]
-            self.target.add(cut.article, new, cut.origin)
-        if not self.all_or_nothing and time.monotonic() - self.committed > COMMIT_SECONDS:
-            self.target.commit()
-            self.committed = time.monotonic()
-
-    def _embed(self, texts: dict[bytes, str]) -> None:
-        assert self.target is not None
-        keys = sorted(texts, key=lambda k: (len(texts[k]), k))
-        done = 0
-        for batch in self.embedder.passages([texts[k] for k in keys]):
-            vectors: Vectors = batch
-            self.target.remember(keys[done : done + len(vectors)], vectors)
-            done += len(vectors)
-            self.tally.embedded += len(vectors)
-            self._report(done / len(keys))
-
-    def _report(self, share: float = 0.0) -> None:
-        """Report the pages stored, and of those read since then the share that is embedded."""
+    def _report(self) -> None:
         if self.on_progress:
-            done = self.stored + int((self.read - self.stored) * share)
-            self.on_progress(Progress(done, self.total, self.tally.embedded, time.monotonic() - self.began))
+            self.on_progress(Progress(self.stored, self.total, self.tally.embedded, time.monotonic() - self.began))
 
 
 def _records(value: Page | Article | Failure) -> int:
