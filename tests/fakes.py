@@ -25,11 +25,11 @@ class HashEmbedder:
 
     def passages(self, texts: Iterable[str]) -> Iterator[Vectors]:
         for text in texts:
-            self.embedded.append(text)
-            yield self.query(text)[None, :]
+            yield self.vectors([text])
 
     def vectors(self, texts: Sequence[str]) -> Vectors:
-        return np.stack([self.query(t) for t in texts])
+        self.embedded += texts
+        return np.array([self.query(t) for t in texts], np.float32).reshape(len(texts), self.dim)
 
     def query(self, text: str) -> Vector:
         total = np.zeros(self.dim, np.float32)
