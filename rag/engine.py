@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from rag.embed.model import Model
 from rag.errors import IndexDamaged, IndexMismatch, InvalidQuestion, InvalidSettings
-from rag.retrieve import Dense, Fused, Lexical, search
+from rag.retrieve import Dense, Fused, Lexical, search, search_many
 from rag.settings import Settings
 from rag.store import local, view
 from rag.types import (
@@ -88,10 +88,12 @@ class Engine:
     def search_many(
         self, questions: Sequence[str], *, k: int = 10, where: Filter | None = None, group: Group = "passage"
     ) -> list[list[Hit]]:
-        """Return the hits of each question, all from one state of the index."""
+        """Return the hits of each question, those that `search` gives, all from one state of the index."""
         asked = [self._asked(q, k) for q in questions]
+        if group not in ("passage", "article"):
+            raise InvalidQuestion(f"group {group!r} is unknown: give 'passage' or 'article'")
         with self.view() as view:
-            return [search(self.retriever, view, q, k, where, group) for q in asked]
+            return search_many(self.retriever, view, asked, k, where, group)
 
     def ask(self, question: str, *, history: Sequence[Mapping[str, str]] = (), where: Filter | None = None) -> Answer:
         """Return the answer to a question.  See `rag.ask`."""

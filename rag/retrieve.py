@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from rag.types import Embedder, Filter, Group, Hit, Retriever, Scored, View
+from rag.types import Embedder, Filter, Group, Hit, Retriever, Scored, Vector, View
 
 _QUOTED = re.compile(r'"([^"\n]{1,200})"|“([^”\n]{1,200})”')
 
@@ -23,12 +23,18 @@ class Dense:
     def search(self, view: View, query: str, k: int, where: Filter | None = None) -> list[Hit]:
         return hits(view, view.dense(self.embedder.query(query), k, where), k, "dense")
 
+    def search_many(self, view: View, queries: Sequence[str], k: int, where: Filter | None = None) -> list[list[Hit]]:
+        return [hits(view, s, k, "dense") for s in view.dense_many(self.embedder.queries(queries), k, where)]
+
 
 class Lexical:
     """Passages that share the question's words, by BM25."""
 
     def search(self, view: View, query: str, k: int, where: Filter | None = None) -> list[Hit]:
         return hits(view, view.lexical(query, k, where), k, "lexical")
+
+    def search_many(self, view: View, queries: Sequence[str], k: int, where: Filter | None = None) -> list[list[Hit]]:
+        return [self.search(view, query, k, where) for query in queries]
 
 
 class Fused:
@@ -48,7 +54,17 @@ class Fused:
     def search(self, view: View, query: str, k: int, where: Filter | None = None) -> list[Hit]:
         depth = max(self.depth, k)
         vector = self.embedder.query(query)
-        dense, lexical = view.dense(vector, depth, where), view.lexical(query, depth, where)
+        return self._fused(view, vector, view.dense(vector, depth, where), view.lexical(query, depth, where), k)
+
+    def search_many(self, view: View, queries: Sequence[str], k: int, where: Filter | None = None) -> list[list[Hit]]:
+        depth = max(self.depth, k)
+        vectors = self.embedder.queries(queries)
+        return [
+            self._fused(view, vector, near, view.lexical(query, depth, where), k)
+            for query, vector, near in zip(queries, vectors, view.dense_many(vectors, depth, where), strict=True)
+        ]
+
+    def _fused(self, view: View, vector: Vector, dense: Scored, lexical: Scored, k: int) -> list[Hit]:
         rows = np.union1d(dense.rows, lexical.rows)
         near = view.similar(vector, rows)
         words = np.zeros(len(rows), np.float32)
@@ -81,29 +97,51 @@ def hits(view: View, scored: Scored, k: int, ranks: str | Mapping[str, Mapping[i
     ]
 
 
-def best_of_articles(retriever: Retriever, view: View, query: str, k: int, where: Filter | None) -> list[Hit]:
-    """Return k hits from k different articles, each the article's best passage, or as many as match."""
-    depth = 4 * k
-    while True:
-        found = retriever.search(view, query, depth, where)
-        best: dict[str, Hit] = {}
-        for hit in found:
-            best.setdefault(hit.article.id, hit)
-        if len(best) >= k or len(found) < depth:
-            return [replace(hit, rank=rank) for rank, hit in enumerate(list(best.values())[:k], 1)]
-        depth *= 4
+def best_of_articles(found: Sequence[Hit], k: int) -> list[Hit]:
+    """Return the first k hits of different articles."""
+    best: dict[str, Hit] = {}
+    for hit in found:
+        best.setdefault(hit.article.id, hit)
+    return [replace(hit, rank=rank) for rank, hit in enumerate(list(best.values())[:k], 1)]
+
+
+def search_many(
+    retriever: Retriever,
+    view: View,
+    queries: Sequence[str],
+    k: int,
+    where: Filter | None = None,
+    group: Group = "passage",
+) -> list[list[Hit]]:
+    """Return min(k, matches) hits of each query.  "Quoted phrases" in a query must occur in its hits.
+
+    With group="article" they are of different articles, each the article's best passage.
+    """
+    done: list[list[Hit]] = [[] for _ in queries]
+    with_phrases = {n: quoted(query) for n, query in enumerate(queries)}
+    plain = [n for n, phrases in with_phrases.items() if not phrases]
+    groups = [(plain, where)] if plain else []
+    for n, phrases in with_phrases.items():
+        if phrases:
+            groups.append(([n], replace(where or Filter(), phrases=(*(where.phrases if where else ()), *phrases))))
+    for numbers, filtered in groups:
+        depth = k if group == "passage" else 4 * k
+        while numbers:
+            short = []
+            texts = [queries[n] for n in numbers]
+            for n, found in zip(numbers, retriever.search_many(view, texts, depth, filtered), strict=True):
+                done[n] = found if group == "passage" else best_of_articles(found, k)
+                if len(done[n]) < k and len(found) == depth and group == "article":
+                    short.append(n)
+            numbers, depth = short, 4 * depth
+    return done
 
 
 def search(
     retriever: Retriever, view: View, query: str, k: int, where: Filter | None = None, group: Group = "passage"
 ) -> list[Hit]:
-    """Return min(k, matches) hits.  "Quoted phrases" in the query must occur in a hit."""
-    phrases = quoted(query)
-    if phrases:
-        where = replace(where or Filter(), phrases=(*(where.phrases if where else ()), *phrases))
-    if group == "article":
-        return best_of_articles(retriever, view, query, k, where)
-    return retriever.search(view, query, k, where)
+    """Return the hits of one query.  See `search_many`."""
+    return search_many(retriever, view, [query], k, where, group)[0]
 
 
 def quoted(query: str) -> list[str]:

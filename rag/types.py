@@ -383,6 +383,10 @@ class Embedder(Protocol):
         """Return the vector of a question; one longer than the model reads is embedded by its beginning."""
         ...
 
+    def queries(self, texts: Sequence[str]) -> Vectors:
+        """Return the vectors of many questions, shape (n, dim), each the one that `query` gives."""
+        ...
+
 
 class View(Protocol):
     """One unchanging state of a store.  Rows are the store's own passage numbers, never reused."""
@@ -393,6 +397,10 @@ class View(Protocol):
     def fingerprint(self) -> Fingerprint: ...
     def dense(self, vector: Vector, k: int, where: Filter | None = None) -> Scored:
         """Return min(k, matches) rows by inner product."""
+        ...
+
+    def dense_many(self, vectors: Vectors, k: int, where: Filter | None = None) -> list[Scored]:
+        """Return what `dense` returns for each of some vectors, shape (n, dim), reading the store's once."""
         ...
 
     def lexical(self, text: str, k: int, where: Filter | None = None) -> Scored:
@@ -489,6 +497,10 @@ class Retriever(Protocol):
 
     def search(self, view: View, query: str, k: int, where: Filter | None = None) -> list[Hit]:
         """Return up to k hits, best first, equal scores ordered by passage id."""
+        ...
+
+    def search_many(self, view: View, queries: Sequence[str], k: int, where: Filter | None = None) -> list[list[Hit]]:
+        """Return what `search` returns for each of some questions, in less time."""
         ...
 
 

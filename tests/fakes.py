@@ -31,6 +31,9 @@ class HashEmbedder:
         self.embedded += texts
         return np.array([self.query(t) for t in texts], np.float32).reshape(len(texts), self.dim)
 
+    def queries(self, texts: Sequence[str]) -> Vectors:
+        return np.stack([self.query(t) for t in texts])
+
     def query(self, text: str) -> Vector:
         total = np.zeros(self.dim, np.float32)
         for word in text.lower().split() or [""]:

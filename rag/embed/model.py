@@ -144,15 +144,15 @@ class Model:
         return ThreadPoolExecutor(cores(), thread_name_prefix="embed")
 
     @cached_property
-    def _exact(self) -> Encode:
-        return self._on_onnx("float32")
+    def _exact(self) -> Network:
+        return self._network("float32", threads=1)
 
     @cached_property
-    def _small(self) -> Encode:
-        return self._on_onnx("int8")
+    def _small(self) -> Network:
+        return self._network("int8", threads=1)
 
-    def _on_onnx(self, precision: str) -> Encode:
-        reader, network = self._reader, self._network(precision, threads=1)
+    def _on_onnx(self, network: Network) -> Encode:
+        reader = self._reader
         return lambda texts: np.concatenate([network.run(ids) for ids in reader.passages(texts)])
 
     @cached_property
@@ -184,12 +184,22 @@ class Model:
                 # Torch uses every core by itself; a second task is there so that it never waits for texts.
                 return self._stream(encode, waiting, size, ahead=2)
         with self._lock:
-            encode = self._small if self.precision == "int8" else self._exact
+            encode = self._on_onnx(self._small if self.precision == "int8" else self._exact)
         return self._stream(encode, waiting, TEXTS_A_TASK, ahead=2 * cores())
 
     def vectors(self, texts: Sequence[str]) -> Vectors:
         with self._lock:
-            encode = self._exact
+            encode = self._on_onnx(self._exact)
+        return self._all(encode, texts)
+
+    def queries(self, texts: Sequence[str]) -> Vectors:
+        if len(texts) == 1:
+            return self.query(texts[0])[None, :]
+        with self._lock:
+            reader, network = self._reader, self._exact
+        return self._all(lambda some: np.concatenate([network.run(reader.query(t)) for t in some]), texts)
+
+    def _all(self, encode: Encode, texts: Sequence[str]) -> Vectors:
         found = list(self._stream(encode, iter(texts), TEXTS_A_TASK, ahead=len(texts)))
         return np.concatenate(found) if found else np.empty((0, self.dim), np.float32)
 

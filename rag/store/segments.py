@@ -17,10 +17,12 @@ import numpy as np
 import numpy.typing as npt
 
 from rag.errors import IndexDamaged
-from rag.types import Scored, Vector, Vectors
+from rag.types import Scored, Vectors
 
 Mask = npt.NDArray[np.bool_]
 Columns = npt.NDArray[np.void]
+Found = tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]
+"""Positions in a segment and their scores."""
 COLUMNS = np.dtype([("row", "<i8"), ("article", "<i8"), ("section", "<i4")])
 
 CHECKED_BYTES = 32 * 2**20
@@ -54,22 +56,40 @@ class Segment:
         flat = faiss.rev_swig_ptr(self.index.get_xb(), self.index.ntotal * self.index.d)
         return cast(Vectors, flat.reshape(self.index.ntotal, self.index.d))
 
-    def best(self, vector: Vector, k: int, mask: Mask) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
-        """Return positions and inner products of the best min(k, mask.sum()) vectors that the mask lets pass."""
+    def best(self, vectors: Vectors, k: int, mask: Mask) -> list[Found]:
+        """Return positions and inner products of the best vectors that the mask lets pass, for each of some vectors.
+
+        They are min(k, mask.sum()), and all that tie with the last of them.
+        """
         matches = int(mask.sum())
         if matches == 0:
-            return np.empty(0, np.int64), np.empty(0, np.float32)
+            return [(np.empty(0, np.int64), np.empty(0, np.float32))] * len(vectors)
         if matches <= FEW:
             at = np.flatnonzero(mask)
-            scores = self.vectors[at] @ vector
-            order = np.argsort(-scores, kind="stable")[:k]
-            return at[order], scores[order]
+            return [_best_of(at, scores, k) for scores in vectors @ self.vectors[at].T]
         params = None
         if matches < len(mask):
             bits = np.packbits(mask, bitorder="little")
             params = faiss.SearchParameters(sel=faiss.IDSelectorBitmap(bits))  # type: ignore[call-arg, arg-type]
-        scores, at = self.index.search(vector[None, :], min(k, matches), params=params)
-        return at[0].astype(np.int64), scores[0].astype(np.float32)
+        found: list[Found] = []
+        # One more than asked for shows whether others tie with the last.
+        scores, at = self.index.search(vectors, min(k + 1, matches), params=params)
+        for n in range(len(vectors)):
+            want, s, a = k + 1, scores[n], at[n]
+            while want < matches and round(float(s[-1]), 6) >= round(float(s[k - 1]), 6):
+                want *= 2
+                s, a = (x[0] for x in self.index.search(vectors[n : n + 1], min(want, matches), params=params))
+            found.append((a.astype(np.int64), s.astype(np.float32)))
+        return found
+
+
+def _best_of(at: npt.NDArray[np.int64], scores: npt.NDArray[np.float32], k: int) -> Found:
+    """Return the places with the k best scores, and those that tie with the last of these."""
+    if k < len(scores):
+        least = np.partition(scores, len(scores) - k)[len(scores) - k]
+        kept = np.round(scores, 6) >= np.round(least, 6)
+        return at[kept], scores[kept]
+    return at, scores
 
 
 def in_memory(vectors: Vectors, columns: Columns) -> Segment:

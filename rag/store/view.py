@@ -17,7 +17,7 @@ from rag.intake.sections import canonical
 from rag.intake.text import fold
 from rag.store import catalog, lexical, segments
 from rag.store.segments import Mask, Segment
-from rag.types import Article, ArticleHead, Filter, Fingerprint, Passage, Scored, Stats, Vector
+from rag.types import Article, ArticleHead, Filter, Fingerprint, Passage, Scored, Stats, Vector, Vectors
 from rag.words import words
 
 CATALOG, VECTORS, SEGMENTS = "catalog.sqlite", "vectors.sqlite", "segments"
@@ -129,21 +129,18 @@ class LocalView:
         return self._state.fingerprint
 
     def dense(self, vector: Vector, k: int, where: Filter | None = None) -> Scored:
+        return self.dense_many(vector[None, :], k, where)[0]
+
+    def dense_many(self, vectors: Vectors, k: int, where: Filter | None = None) -> list[Scored]:
         mask = self._mask(where)
-        rows, scores, at = [], [], 0
+        found: list[list[tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]]] = [[] for _ in vectors]
+        at = 0
         for part in self._state.parts:
             n = len(part.columns)
-            # One more than asked for shows whether others tie with the last.
-            want = k + 1
-            while True:
-                found, score = part.best(vector, want, mask[at : at + n])
-                if len(found) < want or round(float(score[-1]), 6) < round(float(score[k - 1]), 6):
-                    break
-                want *= 2
-            rows.append(self._state.rows[at + found])
-            scores.append(score)
+            for of_one, (places, scores) in zip(found, part.best(vectors, k, mask[at : at + n]), strict=True):
+                of_one.append((self._state.rows[at + places], scores))
             at += n
-        return segments.top(np.concatenate(rows), np.concatenate(scores), k)
+        return [segments.top(np.concatenate([r for r, _ in f]), np.concatenate([s for _, s in f]), k) for f in found]
 
     def lexical(self, text: str, k: int, where: Filter | None = None) -> Scored:
         index = self._state.words
