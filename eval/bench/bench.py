@@ -107,7 +107,7 @@ class Bench:
             "cores": os.cpu_count(),
             "flags": [f for f in FLAGS if f in cpu_flags()],
             "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
-            "system": f"{platform.system()} {platform.release()}, Python {platform.python_version()}",
+            "system": f"{platform.system()}, Python {platform.python_version()}",
             "load": round(os.getloadavg()[0], 2),
             "threads": os.environ.get("OMP_NUM_THREADS", "as each system has it"),
             "commit": output(["git", "-C", str(ROOT), "describe", "--always", "--dirty"]),

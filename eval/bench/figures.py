@@ -26,11 +26,12 @@ class Key(NamedTuple):
 
 
 class Best(NamedTuple):
-    """A system's best value of a measure, and the configuration that it comes from."""
+    """A system's best value of a measure, the configuration it comes from, and the share of tokens cut off there."""
 
     value: float
     mode: str
     variant: str
+    cut: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,7 @@ def mebibytes(value: float) -> str:
 
 MEASURES = (
     Measure("articles/s", "index", lambda v: v["articles"] / v["index_s"], lambda x: f"{x:.1f}", lower=False),
-    Measure("tokens/s", "index", lambda v: v["tokens"] / v["index_s"], whole, lower=False),
+    Measure("tokens/s", "index", lambda v: (v["tokens"] - v["truncated"]) / v["index_s"], whole, lower=False),
     Measure("peak MiB", "index", lambda v: v["peak_bytes"], mebibytes),
     Measure("dense p50 ms", "query", lambda v: quantile(v["seconds"], 0.5), milliseconds, mode="dense"),
     Measure("dense p95 ms", "query", lambda v: quantile(v["seconds"], 0.95), milliseconds, mode="dense"),
@@ -120,7 +121,7 @@ class Figures:
     def best(self, measure: Measure, set: str, system: str, variant: str | None = None) -> Best | None:
         """Return a system's best value of a measure over its configurations, or over those of one variant."""
         found = [
-            Best(measure.value(value), key.mode, key.variant)
+            Best(measure.value(value), key.mode, key.variant, value.get("truncated", 0) / value.get("tokens", 1))
             for key, value in self.of(measure.kind, set).items()
             if key.system == system and measure.mode in (None, key.mode) and variant in (None, key.variant)
         ]
@@ -171,5 +172,5 @@ class Figures:
 
 
 def config(best: Best) -> str:
-    """Return how a configuration is named in tables."""
-    return f"{best.mode} {best.variant}"
+    """Return how a configuration is named in tables, with what it leaves unread."""
+    return f"{best.mode} {best.variant}" + (f", cuts {best.cut:.0%}" if best.cut else "")

@@ -50,7 +50,8 @@ def _machine(figures: Figures) -> list[str]:
         "The same weights (all-MiniLM-L6-v2), documents and queries for all. Peers run as their quick start has them "
         "(quick), tuned as their documentation advises (tuned), and with ONNX Runtime where they offer it (onnx); ours "
         "by precision of the model. Each figure is a system's best, and says of which configuration; what each does "
-        "is at the top of its file under `eval/bench/systems/`."
+        "is at the top of its file under `eval/bench/systems/`. Tokens that an embedder cuts off do "
+        "not count as indexed."
     )
     notes = [f"Settings of ours: {', '.join(m['settings'])}."] if m["settings"] else []
     notes += [f"A trial: only the first {m['sample']} articles of each set."] if m["sample"] else []
@@ -178,10 +179,10 @@ def _memory(figures: Figures) -> str:
         )
     if not rows:
         return ""
-    m = figures.values.get("machine-memory", figures.machine)
     text = (
-        f"Measured {m.get('date', 'some time')}. Peak of the process that indexes; articles are real ones again and again, each time with another id, title "
-        "and first word. Where characters are given, only that many of each piece are embedded, by every system."
+        f"Measured {figures.values.get('machine-memory', figures.machine).get('date')}. Peak of the process that "
+        "indexes; articles are real ones again and again, each time with another id, title and first "
+        "word. Where characters are given, only that many of each piece are embedded, by every system."
     )
     names = ["articles", "characters embedded", "system", "mode", "variant", "peak MiB", "articles/s"]
     return "\n\n".join(p for p in ("## Memory of large indexes", text, table(names, rows), _growth(figures)) if p)

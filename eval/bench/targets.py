@@ -51,9 +51,10 @@ def _against_leader(name: str, measure: Measure, set: str, figures: Figures, mos
     if not (mine and leader and ratio):
         return said
     peer, best = leader
-    values = f"{measure.show(mine.value)} against {measure.show(best.value)} ({peer}, {config(best)})"
+    unit = measure.title.split()[-1]
+    values = f"{measure.show(mine.value)} against {measure.show(best.value)} {unit} of {peer}, {config(best)}"
     reached = ratio < 1 if most == 1 else said.reached
-    return Target(said.name, said.wanted, f"{said.measured} ({measure.title.split()[-1]}: {values})", reached)
+    return Target(said.name, said.wanted, f"{said.measured} ({values})", reached)
 
 
 def _rate_target(name: str, precisions: list[str], figures: Figures, least: float) -> Target:
