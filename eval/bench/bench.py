@@ -47,14 +47,16 @@ class Bench:
         self.configs = peers.configs(args.systems, args.variants, ours)
         self.default = ours[0]
         self.model = ""
+        self.absent: dict[str, str] = {}
 
     # What there is to measure
 
     def tasks(self) -> Iterator[Task]:
         """Yield the figures of a whole run in the order they are taken."""
         yield Task("machine", self.machine)
+        yield from self.environments()
         yield Task("limits", lambda: self.limits({"do": "machine"}))
-        for system in self.args.systems:
+        for system in dict.fromkeys(c.system for c in self.configs):
             yield Task(f"imports/{system}", lambda s=system: self.imports(s))
         for name in self.sets:
             for config in dict.fromkeys(c.index for c in self.configs):
@@ -68,6 +70,11 @@ class Bench:
             yield Task("/".join(("cold", first, *config)), lambda c=config: self.cold(first, c))
         yield from self.embeddings()
 
+    def environments(self) -> Iterator[Task]:
+        """Yield a task that fails for each environment that is not there: its one line, and the report's."""
+        for name, reason in self.absent.items():
+            yield Task(f"environment/{name}", lambda why=reason: self.missing(why))
+
     def embeddings(self) -> Iterator[Task]:
         """Yield the rounds of embedding, all systems in each: what slows the machine for a while slows all of them."""
         yield Task("passages", self.passages)
@@ -79,6 +86,7 @@ class Bench:
     def memory_tasks(self) -> Iterator[Task]:
         """Yield the peaks of memory over a large index: peers dense, which takes them least, ours as shipped."""
         yield Task("machine-memory", self.machine)
+        yield from self.environments()
         for config in self.configs:
             if config.mode == ("hybrid" if config.system == OURS else "dense"):
                 yield Task(self._memory_key(self.args.articles, config), lambda c=config: self.memory(c))
@@ -92,15 +100,14 @@ class Bench:
 
     # How
 
+    def missing(self, reason: str) -> dict[str, Any]:
+        """Raise Missing."""
+        raise Missing(reason)
+
     def machine(self) -> dict[str, Any]:
         """Return what was measured on, with what, and when."""
         environments = dict.fromkeys(c.environment for c in self.configs)
-        found: dict[str, Any] = {}
-        for name in environments:
-            try:
-                found[name] = peers.versions(peers.python(name, self.args.envs), PACKAGES)
-            except Missing:
-                continue
+        found = {n: peers.versions(peers.python(n, self.args.envs), PACKAGES) for n in environments}
         return {
             "date": datetime.now().astimezone().isoformat(timespec="minutes"),
             "cpu": cpu(),
@@ -187,7 +194,9 @@ class Bench:
                 out.write(json.dumps(record, ensure_ascii=False) + "\n")
         shutil.rmtree(index, ignore_errors=True)
         try:
-            found = self.worker("index", config, corpus=str(corpus), index=str(index), chars=self.args.chars)
+            found = self.worker(
+                "index", config, corpus=str(corpus), index=str(index), chars=self.args.chars, counts=False
+            )
         finally:
             shutil.rmtree(index, ignore_errors=True)
             corpus.unlink()
@@ -235,12 +244,18 @@ class Bench:
         return index
 
     def prepare(self) -> None:
-        """Find the weights, and write them in the forms that some variants read."""
+        """Find the environments and the weights, and write these in the forms that some variants read."""
         self.work.mkdir(parents=True, exist_ok=True)
+        for name in dict.fromkeys(c.environment for c in self.configs):
+            try:
+                peers.python(name, self.args.envs)
+            except Missing as error:
+                self.absent[name] = str(error)
+        self.configs = [c for c in self.configs if c.environment not in self.absent]
         code = "from rag.embed.model import bundled_folder; print(bundled_folder())"
         self.model = output([sys.executable, "-c", code], peers.environ(OURS))
         self.export("tokens", OUT / "onnx", OURS)
-        if any(c.environment == peers.OPTIMISED for c in self.configs):
+        if peers.OPTIMISED in {c.environment for c in self.configs}:
             self.export("optimised", OUT / "optimised", peers.OPTIMISED)
 
     def export(self, kind: str, where: Path, environment: str) -> None:

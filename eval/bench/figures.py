@@ -121,7 +121,7 @@ class Figures:
     def best(self, measure: Measure, set: str, system: str, variant: str | None = None) -> Best | None:
         """Return a system's best value of a measure over its configurations, or over those of one variant."""
         found = [
-            Best(measure.value(value), key.mode, key.variant, value.get("truncated", 0) / value.get("tokens", 1))
+            Best(measure.value(value), key.mode, key.variant, value.get("truncated", 0) / (value.get("tokens") or 1))
             for key, value in self.of(measure.kind, set).items()
             if key.system == system and measure.mode in (None, key.mode) and variant in (None, key.variant)
         ]

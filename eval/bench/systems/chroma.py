@@ -7,6 +7,7 @@ normalised vectors, cosine.  onnx: the pieces of tuned, with one instance of its
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,7 @@ class Chroma:
     def embed(self, texts: list[str]) -> Any:
         return self.function(texts)
 
-    def index(self, corpus: Path, where: Path) -> list[str]:
+    def index(self, corpus: Path, where: Path) -> Iterable[str]:
         import chromadb
 
         client = chromadb.PersistentClient(path=str(where))
@@ -61,7 +62,7 @@ class Chroma:
                 documents=[text for _, _, text in some],
                 metadatas=[{"article": article} for _, article, _ in some],
             )
-        return [text for _, _, text in found]
+        return (text for _, _, text in found)
 
     def open(self, where: Path) -> None:
         import chromadb

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ class Footnote:
             groups["model"] = {"precision": job.variant}
         self.settings = Settings.load(**groups)
         self.embedder: Any = None
-        self.texts: list[str] | None = None if job.chars else []
+        self.texts: list[str] | None = [] if job.counts else None
         self.chars = job.chars
         self.make = engine.Model
         engine.Model = self._once  # type: ignore[assignment, misc]
@@ -53,7 +54,7 @@ class Footnote:
         vectors = [v for batch in self.embedder.passages([texts[n] for n in order]) for v in batch]
         return [vectors[n] for n in sorted(range(len(order)), key=order.__getitem__)]
 
-    def index(self, corpus: Path, where: Path) -> list[str]:
+    def index(self, corpus: Path, where: Path) -> Iterable[str]:
         import rag
 
         if self.texts:

@@ -7,10 +7,11 @@ the tutorial's ranker, which is another model).  tuned: pieces that fit the mode
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from protocol import OPTIMISED, POSITIONS, Hit, Job, articles, shorten, titled
+from protocol import BATCH, OPTIMISED, POSITIONS, Hit, Job, articles, shorten, titled
 
 IMPORTS = """
 from haystack import Document, Pipeline
@@ -57,7 +58,7 @@ class Haystack:
         done = self.documents.run(documents=[Document(content=t) for t in texts])["documents"]
         return [d.embedding for d in done]
 
-    def index(self, corpus: Path, where: Path) -> list[str]:
+    def index(self, corpus: Path, where: Path) -> Iterable[str]:
         from haystack import Document, Pipeline
         from haystack.components.preprocessors import DocumentSplitter
         from haystack.components.writers import DocumentWriter
@@ -81,7 +82,7 @@ class Haystack:
         work.run({"splitter": {"documents": whole}})
         where.mkdir(parents=True, exist_ok=True)
         store.save_to_disk(str(where / "store.json"))
-        return [titled(d.meta["title"], d.content) for d in store.filter_documents()]
+        return (titled(d.meta["title"], d.content) for d in store.filter_documents())
 
     def open(self, where: Path) -> None:
         from haystack import Pipeline
@@ -125,6 +126,7 @@ class Haystack:
             "progress_bar": False,
             "normalize_embeddings": self.tuned,
             "local_files_only": True,
+            **({"batch_size": BATCH} if self.tuned else {}),
         }
         if self.job.variant == "onnx":
             options |= {"backend": "onnx", "model": self.job.optimised}

@@ -7,10 +7,11 @@ vectors and an inner-product index.  onnx: tuned, with the ONNX backend that `mo
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from protocol import OPTIMISED, POSITIONS, Hit, Job, articles, shorten, titled
+from protocol import BATCH, OPTIMISED, POSITIONS, Hit, Job, articles, shorten, titled
 
 IMPORTS = """
 from langchain_community.docstore.in_memory import InMemoryDocstore
@@ -42,14 +43,16 @@ class LangChain:
             folder = self.job.optimised
             options = {"backend": "onnx", "model_kwargs": {"file_name": OPTIMISED}}
         self.embedder = self.embedder or HuggingFaceEmbeddings(
-            model_name=folder, model_kwargs=options, encode_kwargs={"normalize_embeddings": True} if self.tuned else {}
+            model_name=folder,
+            model_kwargs=options,
+            encode_kwargs={"normalize_embeddings": True, "batch_size": BATCH} if self.tuned else {},
         )
         shorten(HuggingFaceEmbeddings, "embed_documents", self.job.chars)
 
     def embed(self, texts: list[str]) -> Any:
         return self.embedder.embed_documents(texts)
 
-    def index(self, corpus: Path, where: Path) -> list[str]:
+    def index(self, corpus: Path, where: Path) -> Iterable[str]:
         import faiss
         from langchain_community.docstore.in_memory import InMemoryDocstore
         from langchain_community.vectorstores import FAISS
@@ -68,7 +71,7 @@ class LangChain:
         )
         store.add_documents(documents=pieces)
         store.save_local(str(where))
-        return [p.page_content for p in pieces]
+        return (p.page_content for p in pieces)
 
     def open(self, where: Path) -> None:
         from langchain_community.vectorstores import FAISS

@@ -1,16 +1,17 @@
 """LlamaIndex with its FAISS store.
 
 quick: the Faiss page (flat L2 index, `from_documents`, the default splitter of 1,024 tokens of another tokenizer).
-tuned: the splitter counts with the model's tokenizer and takes the embedded metadata into account, larger batches,
+tuned: the splitter counts with the model's tokenizer and takes the embedded metadata into account, batches of 16,
 an inner-product index.  onnx: tuned, with the ONNX backend that the embeddings page shows.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from protocol import OPTIMISED, POSITIONS, Hit, Job, articles, shorten
+from protocol import BATCH, OPTIMISED, POSITIONS, Hit, Job, articles, shorten
 
 IMPORTS = """
 from llama_index.core import Document, StorageContext, VectorStoreIndex, load_index_from_storage
@@ -18,8 +19,6 @@ from llama_index.embeddings.huggingface import HuggingFaceEmbedding
 from llama_index.vector_stores.faiss import FaissVectorStore
 import faiss
 """
-
-BATCH = 32
 
 
 class LlamaIndex:
@@ -47,7 +46,7 @@ class LlamaIndex:
     def embed(self, texts: list[str]) -> Any:
         return self.embedder.get_text_embedding_batch(texts)
 
-    def index(self, corpus: Path, where: Path) -> list[str]:
+    def index(self, corpus: Path, where: Path) -> Iterable[str]:
         import faiss
         from llama_index.core import Document, StorageContext, VectorStoreIndex
         from llama_index.core.schema import MetadataMode
@@ -62,7 +61,7 @@ class LlamaIndex:
             transformations=[self._splitter()] if self.tuned else None,
         )
         index.storage_context.persist(persist_dir=str(where))
-        return [node.get_content(metadata_mode=MetadataMode.EMBED) for node in index.docstore.docs.values()]
+        return (node.get_content(metadata_mode=MetadataMode.EMBED) for node in index.docstore.docs.values())
 
     def open(self, where: Path) -> None:
         from llama_index.core import StorageContext, load_index_from_storage

@@ -7,11 +7,11 @@ with its ONNX Runtime vectors.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from protocol import POSITIONS, Hit, Job, articles, shorten, titled
+from protocol import BATCH, POSITIONS, Hit, Job, articles, shorten, titled
 
 IMPORTS = """
 from txtai import Embeddings
@@ -40,7 +40,7 @@ class Txtai:
         if self.job.mode == "hybrid":
             options["hybrid"] = True
         if self.tuned:
-            options["maxlength"] = POSITIONS
+            options |= {"maxlength": POSITIONS, "encodebatch": BATCH}
         if self.job.variant == "onnx":
             options |= {"path": f"{self.job.onnx}/onnx/model.onnx", "method": "onnx"}
         self.database = Embeddings(**options)
@@ -48,12 +48,13 @@ class Txtai:
     def embed(self, texts: list[str]) -> Any:
         return self.database.batchtransform(texts)
 
-    def index(self, corpus: Path, where: Path) -> list[str]:
+    def index(self, corpus: Path, where: Path) -> Iterable[str]:
         pieces: list[str] = []
 
         def stream() -> Iterator[tuple[str, str, None]]:
             for id, text in self._pieces(corpus):
-                pieces.append(text)
+                if self.job.counts:
+                    pieces.append(text)
                 yield id, text, None
 
         self.database.index(stream())
@@ -88,8 +89,8 @@ class Txtai:
     def _shorten(self) -> None:
         if self.job.chars is None:
             return
-        from txtai.models import Pooling
-        from txtai.vectors import ONNX
+        from txtai.models.pooling import Pooling
+        from txtai.vectors.dense.onnx import ONNX
 
         shorten(ONNX if self.job.variant == "onnx" else Pooling, "encode", self.job.chars)
 
