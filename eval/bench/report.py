@@ -127,6 +127,9 @@ def _embedding(figures: Figures) -> str:
         f"system by its own class, all systems in each of {len(rounds)} rounds. The ratio is to the fastest peer of "
         "the same round; the cosine is the least of a few vectors with ours in float32."
     )
+    if trial := figures.values.get("batch"):
+        times = ", ".join(f"{n}: {seconds:.1f} s" for n, seconds in trial["seconds"].items())
+        text += f" Tuned peers take batches of {trial['best']}, the best in a trial with {trial['system']} ({times})."
     names = ["system", "variant", "tokens/s (median)", "ratio by round", "cosine"]
     return f"## Embedding the same passages\n\n{text}\n\n{table(names, rows)}"
 

@@ -2,7 +2,8 @@
 
 quick: the tutorials (pieces of 150 words, 50 repeated; hybrid joins both retrievers by concatenation, here without
 the tutorial's ranker, which is another model).  tuned: pieces that fit the model, titles embedded by
-`meta_fields_to_embed`, normalised vectors, reciprocal rank fusion.  onnx: tuned, with `backend="onnx"`.
+`meta_fields_to_embed`, normalised vectors, reciprocal rank fusion, the batch that
+a trial found best.  onnx: tuned, with `backend="onnx"`.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from protocol import BATCH, OPTIMISED, POSITIONS, Hit, Job, articles, shorten, titled
+from protocol import OPTIMISED, POSITIONS, Hit, Job, articles, shorten, titled
 
 IMPORTS = """
 from haystack import Document, Pipeline
@@ -126,7 +127,7 @@ class Haystack:
             "progress_bar": False,
             "normalize_embeddings": self.tuned,
             "local_files_only": True,
-            **({"batch_size": BATCH} if self.tuned else {}),
+            **({"batch_size": self.job.batch} if self.tuned else {}),
         }
         if self.job.variant == "onnx":
             options |= {"backend": "onnx", "model": self.job.optimised}

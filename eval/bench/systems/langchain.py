@@ -2,7 +2,8 @@
 
 quick: the semantic search tutorial (pieces of 1,000 characters, 200 repeated) over the FAISS page's flat L2 index.
 tuned: pieces measured by the model's own tokenizer so that none is cut, the title in front of each, normalised
-vectors and an inner-product index.  onnx: tuned, with the ONNX backend that `model_kwargs` hands on.
+vectors, an inner-product index, the batch that a trial found best.  onnx: tuned, with the ONNX backend
+that `model_kwargs` hands on.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from protocol import BATCH, OPTIMISED, POSITIONS, Hit, Job, articles, shorten, titled
+from protocol import OPTIMISED, POSITIONS, Hit, Job, articles, shorten, titled
 
 IMPORTS = """
 from langchain_community.docstore.in_memory import InMemoryDocstore
@@ -45,7 +46,7 @@ class LangChain:
         self.embedder = self.embedder or HuggingFaceEmbeddings(
             model_name=folder,
             model_kwargs=options,
-            encode_kwargs={"normalize_embeddings": True, "batch_size": BATCH} if self.tuned else {},
+            encode_kwargs={"normalize_embeddings": True, "batch_size": self.job.batch} if self.tuned else {},
         )
         shorten(HuggingFaceEmbeddings, "embed_documents", self.job.chars)
 

@@ -1,8 +1,8 @@
 """LlamaIndex with its FAISS store.
 
 quick: the Faiss page (flat L2 index, `from_documents`, the default splitter of 1,024 tokens of another tokenizer).
-tuned: the splitter counts with the model's tokenizer and takes the embedded metadata into account, batches of 16,
-an inner-product index.  onnx: tuned, with the ONNX backend that the embeddings page shows.
+tuned: the splitter counts with the model's tokenizer and takes the embedded metadata into account, an inner-product
+index, the batch that a trial found best.  onnx: tuned, with the ONNX backend that the embeddings page shows.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from protocol import BATCH, OPTIMISED, POSITIONS, Hit, Job, articles, shorten
+from protocol import OPTIMISED, POSITIONS, Hit, Job, articles, shorten
 
 IMPORTS = """
 from llama_index.core import Document, StorageContext, VectorStoreIndex, load_index_from_storage
@@ -36,7 +36,7 @@ class LlamaIndex:
 
         folder, options = self.job.model, {}
         if self.tuned:
-            options["embed_batch_size"] = BATCH
+            options["embed_batch_size"] = self.job.batch
         if self.job.variant == "onnx":
             folder = self.job.optimised
             options |= {"backend": "onnx", "model_kwargs": {"file_name": OPTIMISED}}

@@ -1,8 +1,8 @@
 """txtai, dense and hybrid, with content so that hits have their texts.
 
 quick: the introduction (whole articles, cut by the embedder at 512 tokens; `hybrid=True` for hybrid).  tuned: pieces
-by its segmentation pipeline and the model's tokenizer, the title in front of each, `maxlength` 256.  onnx: tuned,
-with its ONNX Runtime vectors.
+by its segmentation pipeline and the model's tokenizer, the title in front of each, `maxlength` 256, the batch that a
+trial found best.  onnx: tuned, with its ONNX Runtime vectors.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from protocol import BATCH, POSITIONS, Hit, Job, articles, shorten, titled
+from protocol import POSITIONS, Hit, Job, articles, shorten, titled
 
 IMPORTS = """
 from txtai import Embeddings
@@ -40,7 +40,7 @@ class Txtai:
         if self.job.mode == "hybrid":
             options["hybrid"] = True
         if self.tuned:
-            options |= {"maxlength": POSITIONS, "encodebatch": BATCH}
+            options |= {"maxlength": POSITIONS, "encodebatch": self.job.batch}
         if self.job.variant == "onnx":
             options |= {"path": f"{self.job.onnx}/onnx/model.onnx", "method": "onnx"}
         self.database = Embeddings(**options)
