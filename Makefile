@@ -6,8 +6,9 @@ BIN := $(VENV)/bin
 HOST ?= 127.0.0.1
 PORT ?= 7860
 INDEX ?= index
+BENCH ?=
 
-.PHONY: serve test lint wheel clean
+.PHONY: serve test lint wheel bench bench-memory clean
 
 serve: $(VENV)/.serve
 	@test -e $(INDEX)/catalog.sqlite || { echo "footnote: making an index of corpus/"; $(BIN)/rag ingest corpus --index $(INDEX); }
@@ -20,6 +21,13 @@ lint: $(VENV)/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# Us and five peers on this machine, in environments of their own; options go into BENCH (`python eval/bench run --help`).
+bench: $(VENV)/.bench
+	$(BIN)/python eval/bench run $(BENCH)
+
+bench-memory: $(VENV)/.bench
+	$(BIN)/python eval/bench memory $(BENCH)
 
 # The wheel holds the one package and the page's own files, and nothing else.
 wheel: $(VENV)/.test
@@ -40,6 +48,11 @@ $(VENV)/.serve: pyproject.toml constraints.txt
 $(VENV)/.test: $(VENV)/.serve
 	@echo "footnote: installing what the tests need"
 	@$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+$(VENV)/.bench: $(VENV)/.serve
+	@echo "footnote: installing what the comparison needs"
+	@$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[bench]'
 	@touch $@
 
 clean:
