@@ -36,7 +36,6 @@ def arguments() -> argparse.Namespace:
     a_run.add_argument("--passages", type=int, default=3000, help="passages that every system embeds")
     a_run.add_argument("--rounds", type=int, default=3, help="of embedding, systems in turn")
     a_run.add_argument("--repeats", type=int, default=5, help="of a cold start and of imports")
-    a_run.add_argument("--onnx", type=Path, help="our exported model, for the bare run; otherwise a plain export")
     a_memory = commands.add_parser("memory", parents=[common], help="the memory of large indexes")
     a_memory.add_argument("--articles", type=int, default=10_000)
     a_memory.add_argument("--many", type=int, default=100_000, help="articles for us alone, 0 for none")

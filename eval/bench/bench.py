@@ -76,7 +76,7 @@ class Bench:
             if OURS in self.args.systems:
                 yield Task(f"parts/{name}", lambda n=name: self.parts(n))
         first = next(iter(self.sets))
-        for config in self.configs:
+        for config in (c for c in self.configs if c.system != OURS or c.variant == self.default):
             yield Task("/".join(("cold", first, *config)), lambda c=config: self.cold(first, c))
         yield from self.embeddings()
 
@@ -151,7 +151,8 @@ class Bench:
 
     def query(self, name: str, config: Config) -> dict[str, Any]:
         """Return the times of the questions of a set and how good what they found is."""
-        judged = self.sets[name].questions()
+        if not (judged := self.sets[name].questions()):
+            raise Failed("no judged question has its article in this sample")
         found = self.worker("query", config, index=str(self.made(name, config)), questions=judged)
         return {"seconds": found["seconds"], "queries": len(judged), **quality(self.sets[name].qrels(), found["found"])}
 
@@ -196,11 +197,7 @@ class Bench:
     def parts(self, name: str) -> dict[str, Any]:
         """Return the bare parts of a hybrid question in our index of a set."""
         index = self.made(name, Config(OURS, "hybrid", self.default))
-        onnx = self.args.onnx or OUT / "onnx" / "onnx" / "model.onnx"
-        found = self.limits(
-            {"do": "query", "index": str(index), "questions": self.sets[name].questions(), "onnx": str(onnx)}
-        )
-        return {**found, "export": "ours" if self.args.onnx else "plain"}
+        return self.limits({"do": "query", "index": str(index), "questions": self.sets[name].questions()})
 
     def memory(self, config: Config, count: int | None = None) -> dict[str, Any]:
         """Return the peak of a process that indexes many articles."""
@@ -271,7 +268,7 @@ class Bench:
             except Missing as error:
                 self.absent[name] = str(error)
         self.configs = [c for c in self.configs if c.environment not in self.absent]
-        code = "from rag.embed.model import bundled_folder; print(bundled_folder())"
+        code = "from rag.embed.weights import bundled_folder; print(bundled_folder())"
         self.model = output([sys.executable, "-c", code], peers.environ(OURS))
         self.export("tokens", OUT / "onnx", OURS)
         if peers.OPTIMISED in {c.environment for c in self.configs}:

@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 ROWS = 240
 """Rows of the products that the model is made of: a passage or so.  More rows are measured too."""
@@ -108,19 +108,17 @@ def scan(dim: int, rows: int = SCAN_ROWS) -> dict[str, Any]:
         "rows": rows,
         "bytes_per_s": vectors.nbytes / shortest,
         "limit_s": shortest,
-        "ours_s": best_time(lambda: segment.best(question, DEPTH, mask)),
+        "ours_s": best_time(lambda: segment.best(question[None, :], DEPTH, mask)),
     }
 
 
 def bare_run(onnx: Path, tokens: int) -> float:
-    """Return the median time of one run of an exported model on so many tokens, with onnxruntime's defaults."""
+    """Return the median time of one run of our prepared model on so many tokens, with onnxruntime's defaults."""
     import numpy as np
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(onnx), providers=["CPUExecutionProvider"])
-    kinds = {"tensor(int64)": np.int64, "tensor(int32)": np.int32}
-    values = {"input_ids": 2003, "attention_mask": 1, "token_type_ids": 0}
-    given = {i.name: np.full((1, tokens), values[i.name], kinds[i.type]) for i in session.get_inputs()}
+    given = {"ids": np.full((1, tokens), 2003, np.int64)}
     return median_time(lambda _: session.run(None, given), range(200))
 
 
@@ -134,15 +132,17 @@ def median_time(work: Callable[[Any], object], given: Sequence[Any]) -> float:
     return statistics.median(times[min(5, len(given)) :])
 
 
-def query_parts(index: str, questions: Sequence[str], model: str, onnx: str) -> dict[str, Any]:
+def query_parts(index: str, questions: Sequence[str], model: str) -> dict[str, Any]:
     """Return the time of each part that a hybrid question cannot do without, in an index of ours."""
     import numpy as np
     from protocol import token_counts
 
     import rag
+    from rag.embed.model import Model
 
     tokens = int(statistics.median(token_counts(questions, model)))
     with rag.open(index) as engine, engine.view() as view:
+        onnx = cast(Model, engine.embedder).folder / "float32.onnx"
         rows = engine.stats().passages
         lexical = median_time(lambda q: view.lexical(q, DEPTH), questions)
     made = np.random.default_rng(0)
@@ -156,7 +156,7 @@ def query_parts(index: str, questions: Sequence[str], model: str, onnx: str) -> 
     return {
         "tokens": tokens,
         "passages": rows,
-        "model_s": bare_run(Path(onnx), tokens),
+        "model_s": bare_run(onnx, tokens),
         "scan_s": median_time(exact, list(asked)),
         "lexical_s": lexical,
     }
@@ -169,7 +169,7 @@ def main() -> None:
         shape = Shape.of(Path(job["model"]))
         found = {"products": product_rates(shape), "scan": scan(shape.hidden)}
     else:
-        found = query_parts(job["index"], list(job["questions"].values()), job["model"], job["onnx"])
+        found = query_parts(job["index"], list(job["questions"].values()), job["model"])
     Path(sys.argv[2]).write_text(json.dumps(found), "utf-8")
 
 

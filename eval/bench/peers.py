@@ -83,19 +83,12 @@ def configs(systems: list[str], variants: list[str], precisions: list[str]) -> l
 def precisions() -> list[str]:
     """Return the precisions that our settings allow, the one in force first."""
     sys.path.insert(0, str(ROOT))
-    from rag.errors import InvalidSettings
-    from rag.settings import ModelSettings, Settings
+    from rag.embed.model import Model
+    from rag.settings import Settings
 
-    if "precision" not in ModelSettings.model_fields:
-        return ["float32"]
-    allowed = []
-    for name in PRECISIONS:
-        try:
-            allowed.append(Settings.load(model={"precision": name}).model.precision)  # type: ignore[attr-defined]
-        except InvalidSettings:
-            continue
-    in_force = Settings.load().model.precision  # type: ignore[attr-defined]
-    return sorted(allowed, key=lambda name: name != in_force)
+    chosen = Settings.load().model
+    in_force = Model(chosen.name, precision=chosen.precision, cache=chosen.cache).precision
+    return sorted(PRECISIONS, key=lambda name: name != in_force)
 
 
 def imports(system: str) -> str:
@@ -144,8 +137,7 @@ def environ(system: str, config: Config | None = None) -> dict[str, str]:
         kept["PYTHONPATH"] = str(ROOT)
         if config:
             kept["RAG_SEARCH__RETRIEVER"] = "fused" if config.mode == "hybrid" else config.mode
-            if len(precisions()) > 1:
-                kept["RAG_MODEL__PRECISION"] = config.variant
+            kept["RAG_MODEL__PRECISION"] = config.variant
     return kept
 
 

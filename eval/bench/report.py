@@ -165,9 +165,9 @@ def _limits(figures: Figures) -> str:
         if p := figures.values.get(f"parts/{set}"):
             times = [milliseconds(p[n]) for n in ("model_s", "scan_s", "lexical_s")]
             total = milliseconds(figures.query_limit(set) or 0)
-            rows.append((set, whole(p["passages"]), p["tokens"], *times, total, p["export"]))
+            rows.append((set, whole(p["passages"]), p["tokens"], *times, total))
     if rows:
-        names = "set passages query_tokens model_ms scan_ms lexical_ms sum_ms export".split()
+        names = "set passages query_tokens model_ms scan_ms lexical_ms sum_ms".split()
         parts.append("The bare parts of a hybrid question:\n\n" + table(names, rows))
     return "\n\n".join(["## Limits of this machine", *parts]) if parts else ""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -45,14 +45,7 @@ class Footnote:
             self.texts.clear()
 
     def embed(self, texts: list[str]) -> Any:
-        """Embed in groups sorted by length, as the write path hands them over."""
-        from rag.intake.pipeline import GROUP_TEXTS
-
-        order: list[int] = []
-        for at in range(0, len(texts), GROUP_TEXTS):
-            order += sorted(range(at, min(at + GROUP_TEXTS, len(texts))), key=lambda n: len(texts[n]))
-        vectors = [v for batch in self.embedder.passages([texts[n] for n in order]) for v in batch]
-        return [vectors[n] for n in sorted(range(len(order)), key=order.__getitem__)]
+        return [v for some in self.embedder.passages(texts) for v in some]
 
     def index(self, corpus: Path, where: Path) -> Iterable[str]:
         import rag
@@ -78,13 +71,18 @@ class Footnote:
             self.embedder = self.make(*args, **options)
             whole = self.embedder.passages
 
-            def passages(texts: Any) -> Any:
-                if self.texts is not None:
-                    self.texts += texts
-                return whole([t[: self.chars] for t in texts] if self.chars else texts)
+            def passages(texts: Iterable[str]) -> Any:
+                return whole(self._noted(texts))
 
             self.embedder.passages = passages
         return self.embedder
+
+    def _noted(self, texts: Iterable[str]) -> Iterator[str]:
+        """Yield texts as they are to be embedded, and keep them where they are to be counted."""
+        for text in texts:
+            if self.texts is not None:
+                self.texts.append(text)
+            yield text[: self.chars] if self.chars else text
 
 
 def make(job: Job) -> Footnote:
