@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rag.embed.model import Model
-from rag.embed.network import LONGEST_WORD, readable
+from rag.embed.tokens import LONGEST_WORD, readable
 from rag.intake.chunk import TITLE_SHARE, chunk, embedded_text, sentences, short_title
 from rag.intake.text import clean
 from rag.types import Article, Embedder, Passage, Section
