@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rag.embed.model import Model
-from rag.embed.network import LONGEST_WORD, readable
+from rag.embed.tokens import LONGEST_WORD, readable
 from rag.intake.chunk import TITLE_SHARE, chunk, embedded_text, sentences, short_title
 from rag.intake.text import clean
 from rag.types import Article, Embedder, Passage, Section
@@ -86,6 +87,19 @@ TEXTS = st.text(
 @settings(max_examples=150, deadline=None)
 def test_any_text_keeps_its_offsets(text: str, tokens: int) -> None:
     check(Article(id="a", title="T", text=clean(text)), HashEmbedder(), tokens)
+
+
+class PairsCost(HashEmbedder):
+    """One whose counts do not add up: every two words that stand together cost one token more."""
+
+    def count(self, texts: Sequence[str]) -> list[int]:
+        return [max(2 * len(t.split()) - 1, 0) + 2 for t in texts]
+
+
+@given(TEXTS, st.integers(8, 64))
+@settings(max_examples=150, deadline=None)
+def test_counts_that_do_not_add_up_cut_nothing(text: str, tokens: int) -> None:
+    check(Article(id="a", title="T", text=clean(text)), PairsCost(), tokens)
 
 
 @given(TEXTS)

@@ -14,8 +14,8 @@ import rag
 from rag.embed import weights as w
 from rag.embed.half import is_fast
 from rag.embed.model import Model, cores
-from rag.embed.network import readable
 from rag.embed.prepare import CLOSE
+from rag.embed.tokens import readable
 from rag.errors import IndexMismatch, ModelError, TextTooLong
 from rag.types import Embedder
 

@@ -58,14 +58,14 @@ def test_a_folder_gives_its_pages_by_name_without_hidden_and_unknown_files(tmp_p
         ("b.md", "md"),
         ("d.jsonl", "jsonl"),
     ]
-    assert all(p.path.is_absolute() for p in found)
+    assert all(Path(p.path).is_absolute() for p in found)
 
 
 def test_a_file_is_named_by_its_last_part(tmp_path: Path) -> None:
     (tmp_path / "one.txt").write_text("x")
     (page,) = pages(str(tmp_path / "one.txt"))
     assert isinstance(page, Page)
-    assert (page.name, page.path) == ("one.txt", tmp_path / "one.txt")
+    assert (page.name, page.path) == ("one.txt", str(tmp_path / "one.txt"))
 
 
 def test_questions_beside_a_corpus_are_no_articles(tmp_path: Path) -> None:
@@ -402,7 +402,7 @@ def test_an_empty_corpus_is_a_failure(put: Put) -> None:
 
 def test_a_page_that_is_gone_is_a_failure(tmp_path: Path) -> None:
     for kind in ("txt", "jsonl"):
-        (found,) = read(Page("gone", tmp_path / "gone", kind))  # type: ignore[arg-type]
+        (found,) = read(Page("gone", str(tmp_path / "gone"), kind))  # type: ignore[arg-type]
         assert isinstance(found, Failure)
 
 
@@ -417,7 +417,7 @@ def test_a_page_that_is_gone_is_a_failure(tmp_path: Path) -> None:
 def test_no_content_raises(tmp_path: Path, kind: str, content: bytes) -> None:
     path = tmp_path / f"a.{kind}"
     path.write_bytes(content)
-    for found in read(Page(path.name, path, kind)):  # type: ignore[arg-type]
+    for found in read(Page(path.name, str(path), kind)):  # type: ignore[arg-type]
         if isinstance(found, Failure):
             assert "\n" not in found.reason
         else:

@@ -9,15 +9,18 @@ import signal
 import subprocess
 import sys
 import time
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
+import faiss
+import numpy as np
 import pytest
 from contracts import EMBEDDER, StoreContract, article, check_dense, put
 from fakes import FINGERPRINT
 
 from rag.errors import IndexDamaged, IndexLocked, NoIndex
-from rag.store import local, segments, transaction, view
+from rag.store import catalog, local, segments, transaction, view
 from rag.types import Filter, Store
 
 HERE = Path(__file__).parent
@@ -36,6 +39,7 @@ class TestLocalStoreInSegments(StoreContract):
     def make(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Store]:
         monkeypatch.setattr(transaction, "TAIL_ROWS", 3)
         monkeypatch.setattr(segments, "FEW", 0)
+        monkeypatch.setattr(segments, "BLOCK", 2)
         monkeypatch.setattr(view, "FEW_WORDS", 0)
         return lambda: local.LocalStore.create(tmp_path / "index", FINGERPRINT)
 
@@ -165,6 +169,49 @@ def test_a_segment_written_anew_is_left_alone_afterwards(tmp_path: Path, monkeyp
     assert sorted((tmp_path / "index" / "segments").iterdir()) == files
     kept = {a.id: a for a in (article(n) for n in [*range(5), *range(12, 20), 30])}
     check_dense(store, kept, "word3 version0", 20, Filter())
+
+
+def test_a_segment_made_of_blocks_is_the_file_that_faiss_writes(tmp_path: Path) -> None:
+    rng = np.random.default_rng(5)
+    vectors = rng.standard_normal((1_000, 48), np.float32)
+    columns = np.array([(n, n // 3, 1) for n in range(1_000)], segments.COLUMNS)
+    blocks = np.split(vectors, [0, 1, 400, 990])
+    named = segments.write(tmp_path, "s", columns, iter(blocks), 48)
+    faiss.write_index(segments.in_memory(vectors, columns).index, str(tmp_path / "whole"))
+    assert (tmp_path / "s.faiss").read_bytes() == (tmp_path / "whole").read_bytes()
+    found = segments.read(tmp_path, named, 48)
+    np.testing.assert_array_equal(found.vectors, vectors)
+    np.testing.assert_array_equal(found.columns, columns)
+    kept = rng.random(1_000) < 0.3
+    np.testing.assert_array_equal(np.concatenate(list(segments.blocks(tmp_path, named, 48, kept))), vectors[kept])
+
+
+def test_making_a_large_segment_of_others_takes_little_memory(tmp_path: Path) -> None:
+    dim, rows = 64, 40_000
+    columns = np.zeros(rows, segments.COLUMNS)
+    made = (np.ones((4_000, dim), np.float32) for _ in range(10))
+    first = segments.write(tmp_path, "first", columns, made, dim)
+    tracemalloc.start()
+    try:
+        everything = np.ones(rows, bool)
+        again = segments.write(tmp_path, "again", columns, segments.blocks(tmp_path, first, dim, everything), dim)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert again.vectors_sha256 == first.vectors_sha256
+    assert peak < first.vectors_bytes / 2
+
+
+def test_keys_taken_for_stored_are_those_that_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catalog, "RECENT", 3)
+    vectors = catalog.VectorFile(tmp_path / "vectors.sqlite", 4, write=True)
+    keys = [bytes([n]) * 16 for n in range(10)]
+    for key in keys[:8]:
+        vectors.put([key], np.ones((1, 4), np.float32))
+        assert vectors.known(keys) == set(keys[: keys.index(key) + 1])
+    vectors.forget(keys[5:7])
+    assert vectors.known(keys) == {*keys[:5], keys[7]}
+    vectors.close()
 
 
 def test_a_second_writer_is_told_who_holds_the_lock(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rag.embed import weights
-from rag.embed.network import readable
+from rag.embed.tokens import readable
 
 if TYPE_CHECKING:
     from rag.types import Vectors

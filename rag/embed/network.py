@@ -7,7 +7,6 @@ and what a run touches stays in the core's own cache.  Runs go side by side, one
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -16,28 +15,16 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import numpy.typing as npt
 
+from rag.embed.tokens import Tokens, readable
 from rag.errors import ModelError, TextTooLong
 
 if TYPE_CHECKING:
-    from tokenizers import Encoding, Tokenizer
+    from tokenizers import Tokenizer
 
     from rag.types import Vectors
 
 Ids = npt.NDArray[np.int64]
 """One text's tokens, shape (1, n)."""
-
-LONGEST_WORD = 40
-"""Letters that stand together in what a model reads.
-
-WordPiece gives a word of over 100 letters the one token for unknown words, so such a run would
-count as nothing; broken up it is read.  Few real words are longer than this.
-"""
-_LONG_RUN = re.compile(rf"\S{{{LONGEST_WORD}}}(?=\S)")
-
-
-def readable(text: str) -> str:
-    """Return the text as the model should read it: long unspaced runs broken up."""
-    return _LONG_RUN.sub(lambda m: m.group() + " ", text)
 
 
 class Reader:
@@ -49,8 +36,8 @@ class Reader:
         self._passage_prompt, self._query_prompt = passage_prompt, query_prompt
 
     @cached_property
-    def _whole(self) -> Tokenizer:
-        return self._load()
+    def _whole(self) -> Tokens:
+        return Tokens(self._load())
 
     @cached_property
     def _cutting(self) -> Tokenizer:
@@ -68,25 +55,22 @@ class Reader:
 
     def count(self, texts: Sequence[str]) -> list[int]:
         """Return how many tokens each passage costs, its prompt and special tokens included."""
-        return [len(e.ids) for e in self._encoded(texts)]
+        return self._whole.count([self._passage_prompt + text for text in texts])
 
     def passages(self, texts: Sequence[str]) -> list[Ids]:
         """Return the tokens of passages.  Raises TextTooLong."""
-        encoded = self._encoded(texts)
-        for e, text in zip(encoded, texts, strict=True):
-            if len(e.ids) > self.max_tokens:
+        found = self._whole.ids([self._passage_prompt + text for text in texts])
+        for ids, text in zip(found, texts, strict=True):
+            if len(ids) > self.max_tokens:
                 raise TextTooLong(
-                    f"a text of {len(e.ids)} tokens ({text[:40]!r}…) is longer than the {self.max_tokens} "
+                    f"a text of {len(ids)} tokens ({text[:40]!r}…) is longer than the {self.max_tokens} "
                     "that the model reads: lower passages.tokens"
                 )
-        return [np.array([e.ids], np.int64) for e in encoded]
+        return [np.array([ids], np.int64) for ids in found]
 
     def query(self, text: str) -> Ids:
         """Return the tokens of a question, at most as many as the model reads."""
         return np.array([self._cutting.encode(self._query_prompt + readable(text)).ids], np.int64)
-
-    def _encoded(self, texts: Sequence[str]) -> list[Encoding]:
-        return self._whole.encode_batch_fast([self._passage_prompt + readable(t) for t in texts])
 
 
 class Network:

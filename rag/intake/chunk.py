@@ -29,6 +29,10 @@ WINDOW = 2_000
 """Characters given to the splitter at a time, so that a megabyte without a space costs linear time."""
 
 
+Costs = Callable[[Sequence[str]], list[int]]
+"""What each text costs in tokens, without what every text costs."""
+
+
 class Span(NamedTuple):
     """Characters [start:end] of an article."""
 
@@ -53,10 +57,9 @@ def chunk(article: Article, embedder: Embedder, *, tokens: int = 200, overlap: i
 
     found = []
     for section, stretch in stretches(article):
-        units = list(_units(article.text, stretch, room, costs))
-        sizes = costs([article.text[u.start : u.end] for u in units])
-        for span in _pack(units, sizes, room, overlap):
-            found += [(section, s) for s in _fitting(article.text, span, room, costs)]
+        units = _units(article.text, stretch, room, costs)
+        for span in _fitting(article.text, list(_pack(units, room, overlap)), room, costs):
+            found.append((section, span))
     return [
         Passage(article.id, article.revision, s.start, s.end, section, article.text[s.start : s.end])
         for section, s in found
@@ -112,17 +115,20 @@ def _trimmed(text: str, start: int, end: int) -> list[Span]:
     return [Span(start + left, start + left + kept)] if kept else []
 
 
-def _units(text: str, stretch: Span, room: int, costs: Callable[[Sequence[str]], list[int]]) -> Iterator[Span]:
-    """Yield sentences, and the pieces of those that do not fit."""
+def _units(text: str, stretch: Span, room: int, costs: Costs) -> list[tuple[Span, int]]:
+    """Return sentences, and the pieces of those that do not fit, each with its cost."""
     found = sentences(text, stretch.start, stretch.end)
+    units = []
     for span, size in zip(found, costs([text[s.start : s.end] for s in found]), strict=True):
         if size <= room:
-            yield span
+            units.append((span, size))
         else:
-            yield from _pieces(text, span, room, costs)
+            pieces = list(_pieces(text, span, room, costs))
+            units += zip(pieces, costs([text[p.start : p.end] for p in pieces]), strict=True)
+    return units
 
 
-def _pieces(text: str, span: Span, room: int, costs: Callable[[Sequence[str]], list[int]]) -> Iterator[Span]:
+def _pieces(text: str, span: Span, room: int, costs: Costs) -> Iterator[Span]:
     # Few articles have a sentence that long, and importing this takes longer than a whole search.
     from langchain_text_splitters import RecursiveCharacterTextSplitter
 
@@ -164,8 +170,9 @@ def _whole_character(text: str, at: int, end: int) -> int:
     return at
 
 
-def _pack(units: list[Span], sizes: list[int], room: int, overlap: int) -> Iterator[Span]:
+def _pack(units: list[tuple[Span, int]], room: int, overlap: int) -> Iterator[Span]:
     """Yield spans of whole units, about equally large, none above `room`."""
+    sizes = [size for _, size in units]
     total = sum(sizes)
     target = total / max(math.ceil(total / room), 1) if total else room
     first = 0
@@ -175,7 +182,7 @@ def _pack(units: list[Span], sizes: list[int], room: int, overlap: int) -> Itera
             size += sizes[last]
             last += 1
         last = max(last, first + 1)
-        yield Span(units[first].start, units[last - 1].end)
+        yield Span(units[first][0].start, units[last - 1][0].end)
         if last == len(units):
             return
         repeated, back = 0, last
@@ -189,13 +196,14 @@ def _pack(units: list[Span], sizes: list[int], room: int, overlap: int) -> Itera
         first = back
 
 
-def _fitting(text: str, span: Span, room: int, costs: Callable[[Sequence[str]], list[int]]) -> Iterator[Span]:
-    """Yield the span, or halves of it for a tokenizer whose counts do not add up."""
-    if costs([text[span.start : span.end]])[0] <= room or span.end - span.start < 2:
-        yield span
-        return
-    middle = (span.start + span.end) // 2
-    space = text.rfind(" ", span.start + 1, middle)
-    cut = space if space > span.start else _whole_character(text, middle, span.end - 1)
-    for half in [*_trimmed(text, span.start, cut), *_trimmed(text, cut, span.end)]:
-        yield from _fitting(text, half, room, costs)
+def _fitting(text: str, spans: list[Span], room: int, costs: Costs) -> Iterator[Span]:
+    """Yield the spans, in place of one that does not fit its halves: a tokenizer's counts need not add up."""
+    for span, size in zip(spans, costs([text[s.start : s.end] for s in spans]), strict=True):
+        if size <= room or span.end - span.start < 2:
+            yield span
+            continue
+        middle = (span.start + span.end) // 2
+        space = text.rfind(" ", span.start + 1, middle)
+        cut = space if space > span.start else _whole_character(text, middle, span.end - 1)
+        halves = [*_trimmed(text, span.start, cut), *_trimmed(text, cut, span.end)]
+        yield from _fitting(text, halves, room, costs)

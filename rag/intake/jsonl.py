@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from datetime import date
+from pathlib import Path
 from typing import IO
 
 from rag.errors import InvalidArticle, UnreadablePage
@@ -24,7 +25,7 @@ def read_records(page: Page, max_line: int) -> Iterator[Article | Failure]:
     """
     found = False
     try:
-        with page.path.open("rb") as file:
+        with Path(page.path).open("rb") as file:
             for number, line in enumerate(_lines(file, max_line), start=1):
                 if line is not None and not line.strip():
                     continue
@@ -36,10 +37,10 @@ def read_records(page: Page, max_line: int) -> Iterator[Article | Failure]:
                 except (UnreadablePage, InvalidArticle) as error:
                     yield Failure(f"{page.path}:{number}", str(error))
     except OSError as error:
-        yield Failure(str(page.path), f"it cannot be read ({error.strerror}): check its permissions")
+        yield Failure(page.path, f"it cannot be read ({error.strerror}): check its permissions")
         return
     if not found:
-        yield Failure(str(page.path), "it is empty: remove it or fill it")
+        yield Failure(page.path, "it is empty: remove it or fill it")
 
 
 def _lines(file: IO[bytes], limit: int) -> Iterator[bytes | None]:

@@ -131,11 +131,8 @@ class Item:
 
     value: Page | Article | Failure
     root: str
-
-    @property
-    def origin(self) -> str:
-        """The file it is in; empty for an article that was handed over."""
-        return str(self.value.path.resolve()) if isinstance(self.value, Page) else ""
+    origin: str = ""
+    """The file it is in; empty for an article that was handed over."""
 
 
 def find(sources: Iterable[str | Path | Article]) -> list[Item]:
@@ -147,12 +144,20 @@ def find(sources: Iterable[str | Path | Article]) -> list[Item]:
         elif isinstance(source, (str, Path)):
             # Resolved, so that another way to write a path is not another source.
             root = str(Path(source).expanduser().resolve())
-            items += [Item(page, root) for page in pages(source)]
+            items += [Item(page, root, _origin(page)) for page in pages(source)]
         else:
             raise BadSource(f"{type(source).__name__} is not a source: give a path or rag.Article values")
     if not items:
         raise BadSource("there is nothing to ingest: give a path or some articles")
     return items
+
+
+def _origin(page: Page | Failure) -> str:
+    if isinstance(page, Failure):
+        return ""
+    resolved = str(Path(page.path).resolve())
+    # Of the two equal texts one is kept: there may be a great many pages.
+    return page.path if page.path == resolved else resolved
 
 
 def _cleaned(article: Article) -> Article | Failure:
@@ -303,8 +308,8 @@ class _Run:
     def _new(self, article: Article, origin: str) -> _Cut | None:
         """Return the article cut up, or None when the store has it as it is or it cannot be taken."""
         try:
-            self._claim(article.id, origin)
             known = self.known.known(article.id) if self.known else None
+            self._claim(article.id, origin, known is not None)
             if known == article.revision:
                 self.tally.unchanged += 1
                 return None
@@ -318,10 +323,10 @@ class _Run:
             self.tally.changed += 1
         return cut
 
-    def _claim(self, id: str, origin: str) -> None:
+    def _claim(self, id: str, origin: str, known: bool) -> None:
         """Raise DuplicateId when another source has this id, in this run or in the store."""
         before = self.seen.get(id)
-        if before is None and self.known and self.known.known(id) is not None:
+        if before is None and self.known and known:
             kept = self.known.origin(id)
             # A source that has moved takes its articles along.
             before = kept if kept and kept != origin and Path(kept).exists() else None
@@ -347,7 +352,7 @@ def _records(value: Page | Article | Failure) -> int:
     if not isinstance(value, Page) or value.kind != "jsonl":
         return 1
     try:
-        with value.path.open("rb") as f:
+        with Path(value.path).open("rb") as f:
             return max(sum(block.count(b"\n") for block in iter(lambda: f.read(1 << 20), b"")), 1)
     except OSError:
         return 1  # Reading it properly reports what is wrong with it.

@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from urllib.parse import quote
 
 from rag.errors import InvalidArticle, UnreadablePage
@@ -44,14 +45,14 @@ def read(page: Page, *, max_page: int = MAX_PAGE, max_line: int = MAX_LINE) -> I
         data = _bytes(page, max_page)
         articles = list(_READERS[page.kind](page, data))
     except (UnreadablePage, InvalidArticle) as error:
-        yield Failure(str(page.path), str(error))
+        yield Failure(page.path, str(error))
         return
     yield from articles
 
 
 def _bytes(page: Page, limit: int) -> bytes:
     try:
-        with page.path.open("rb") as file:
+        with Path(page.path).open("rb") as file:
             data = file.read(limit + 1)
     except OSError as error:
         raise UnreadablePage(f"it cannot be opened ({error.strerror}): check its permissions") from error

@@ -35,11 +35,12 @@ _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 class Page:
     """One file that may hold articles.
 
-    `name` is its path under the ingested root with `/` between folders; `path` is absolute.
+    `name` is its path under the ingested root with `/` between folders; `path` is absolute, and text
+    because it is a quarter of the size of a Path: all pages are listed before the first is read.
     """
 
     name: str
-    path: Path
+    path: str
     kind: Kind
 
 
@@ -76,7 +77,7 @@ def _file(path: Path) -> Page:
     kind = KINDS.get(path.suffix.lower())
     if kind is None:
         raise BadSource(f"{_shown(path)} is of an unknown kind: give one of {_known()}, or a folder of them")
-    return Page(_shown(path.name), path, kind)
+    return Page(_shown(path.name), str(path), kind)
 
 
 def _folder(root: Path) -> Iterator[Page | Failure]:
@@ -103,7 +104,7 @@ def _folder(root: Path) -> Iterator[Page | Failure]:
             elif path.is_symlink() and not path.exists():
                 found.append((shown, Failure(_shown(path), "it is a link to nothing: remove or repair it")))
             elif path.is_file():
-                found.append((shown, Page(shown, path, kind)))
+                found.append((shown, Page(shown, str(path), kind)))
     if not found:
         seen = f" ({others} files of other kinds)" if others else ""
         raise BadSource(f"{_shown(root)} holds no articles{seen}: put {_known()} files there, or give another folder")

@@ -6,7 +6,7 @@ import re
 import unicodedata
 
 # Form feeds, vertical tabs and the Unicode separators end a line wherever they stand in for one.
-_NEWLINES = re.compile("\r\n|[\r\x0b\x0c\x85\u2028\u2029]")
+_NEWLINES = re.compile("[\r\x0b\x0c\x85\u2028\u2029]")
 _CONTROLS = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f]")
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _SPACES = re.compile(r"\s+")
@@ -47,7 +47,7 @@ def clean(text: str) -> str:
     >>> clean("\\ufeffone\\r\\ntwo\\x00")
     'one\\ntwo'
     """
-    text = _NEWLINES.sub("\n", text)
+    text = _NEWLINES.sub("\n", text.replace("\r\n", "\n"))
     text = _CONTROLS.sub("", text)
     text = _SURROGATES.sub("\ufffd", text)
     return unicodedata.normalize("NFC", text.lstrip("\ufeff"))

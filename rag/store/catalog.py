@@ -46,6 +46,9 @@ CREATE TABLE forget (key BLOB PRIMARY KEY) WITHOUT ROWID;
 """
 _VECTORS = "CREATE TABLE IF NOT EXISTS vectors (key BLOB PRIMARY KEY, vector BLOB NOT NULL)"
 
+RECENT = 10_000
+"""Keys remembered to be stored."""
+
 HEAD = "id, title, authors, published, url, source, title_made"
 """The columns that `head` reads."""
 
@@ -190,6 +193,7 @@ class VectorFile:
 
     def __init__(self, path: Path, dim: int, *, write: bool) -> None:
         self._path, self._dim = path, dim
+        self._recent: set[bytes] = set()
         with guarded(path):
             self._db = connect(path, write=write)
             if write:
@@ -197,10 +201,20 @@ class VectorFile:
 
     def known(self, keys: Sequence[bytes]) -> set[bytes]:
         """Return those of the keys that are stored."""
+        recent = self._recent.intersection(keys)
         with guarded(self._path):
-            return {row[0] for part in parts(keys) for row in self._db.execute(
-                f"SELECT key FROM vectors WHERE key IN ({marks(part)})", part
-            )}  # fmt: skip
+            for part in parts([key for key in keys if key not in recent]):
+                recent.update(
+                    row[0] for row in self._db.execute(f"SELECT key FROM vectors WHERE key IN ({marks(part)})", part)
+                )
+        self._remember(recent)
+        return recent
+
+    def _remember(self, keys: Iterable[bytes]) -> None:
+        # A key is asked about before it is embedded and again when its passage is stored.
+        if len(self._recent) > RECENT:
+            self._recent.clear()
+        self._recent.update(keys)
 
     def put(self, keys: Sequence[bytes], vectors: Vectors) -> None:
         """Store vectors, durably."""
@@ -211,6 +225,7 @@ class VectorFile:
                 [(k, np.asarray(v, "<f4").tobytes()) for k, v in zip(keys, vectors, strict=True)],
             )
             self._db.execute("COMMIT")
+        self._remember(keys)
 
     def get(self, keys: Sequence[bytes]) -> Vectors:
         """Return the vectors of the keys, shape (n, dim).  Raises KeyError when one is missing."""
@@ -225,6 +240,7 @@ class VectorFile:
 
     def forget(self, keys: Sequence[bytes]) -> None:
         """Erase vectors; the pages that held them are overwritten."""
+        self._recent.clear()
         if keys:
             with guarded(self._path):
                 self._db.execute("PRAGMA secure_delete=1")
@@ -300,6 +316,9 @@ def read_article(row: Sequence[object]) -> Article:
 
 def section_ordinals(db: sqlite3.Connection, names: Iterable[str]) -> dict[str, int]:
     """Return the ordinals of section names, making those that are new."""
-    wanted = set(names)
-    db.executemany("INSERT OR IGNORE INTO sections (name) VALUES (?)", [(n,) for n in sorted(wanted)])
-    return {name: ord for ord, name in db.execute("SELECT ord, name FROM sections") if name in wanted}
+    ordinals = {}
+    for name in sorted(set(names)):
+        row = db.execute("SELECT ord FROM sections WHERE name = ?", (name,)).fetchone()
+        found = row[0] if row else db.execute("INSERT INTO sections (name) VALUES (?)", (name,)).lastrowid
+        ordinals[name] = int(found or 0)
+    return ordinals

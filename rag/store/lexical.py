@@ -22,7 +22,7 @@ from rag.errors import IndexDamaged
 from rag.types import Scored
 from rag.words import analyzer, terms, words
 
-HEAP_BYTES = 64_000_000
+HEAP_BYTES = 32_000_000
 
 
 class Damaged(IndexDamaged):

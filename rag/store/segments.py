@@ -2,13 +2,18 @@
 
 A segment is two files: a FAISS flat index and an array of columns (row, article, section).  It is
 written once, named by the catalog afterwards, and never changed; what is removed is masked.
+
+However large it is, a segment is written from blocks, and never held in memory.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import struct
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, cast
 
@@ -27,6 +32,9 @@ COLUMNS = np.dtype([("row", "<i8"), ("article", "<i8"), ("section", "<i4")])
 
 CHECKED_BYTES = 32 * 2**20
 """Files up to this size are checked whole when opened; larger ones by size only, to open quickly."""
+
+BLOCK = 4_096
+"""Vectors read and written at a time when a segment is made."""
 
 FEW = 1_000
 """At most this many matches are scored by picking their rows, which beats a scan of everything."""
@@ -95,16 +103,40 @@ def in_memory(vectors: Vectors, columns: Columns) -> Segment:
     return Segment(index, columns)
 
 
-def write(folder: Path, name: str, segment: Segment) -> SegmentName:
-    """Write a segment's two files durably and return what the catalog must know of them."""
+def write(folder: Path, name: str, columns: Columns, blocks: Iterable[Vectors], dim: int) -> SegmentName:
+    """Write a segment's two files durably and return what the catalog must know of them.
+
+    The blocks hold one vector for each of the columns, in their order.
+    """
     folder.mkdir(exist_ok=True)
-    vectors, columns = _paths(folder, name)
-    faiss.write_index(segment.index, str(vectors))
-    np.save(columns, segment.columns, allow_pickle=False)
-    for path in (vectors, columns):
+    vectors, table = _paths(folder, name)
+    digest = hashlib.sha256()
+    with vectors.open("wb") as file:
+        for part in chain([_header(dim, len(columns))], (np.asarray(block, "<f4").tobytes() for block in blocks)):
+            digest.update(part)
+            file.write(part)
+    np.save(table, columns, allow_pickle=False)
+    for path in (vectors, table):
         _sync(path)
     _sync(folder)
-    return SegmentName(name, len(segment.columns), vectors.stat().st_size, _sha256(vectors), _sha256(columns))
+    return SegmentName(name, len(columns), vectors.stat().st_size, digest.hexdigest(), _sha256(table))
+
+
+def _header(dim: int, rows: int) -> bytes:
+    # A FAISS file of a flat index is that of an empty one, with other counts, followed by the vectors.
+    index = faiss.IndexFlatIP(dim)
+    index.ntotal = rows
+    return bytes(faiss.serialize_index(index)[:-8]) + struct.pack("<Q", rows * dim)
+
+
+def blocks(folder: Path, named: SegmentName, dim: int, kept: Mask) -> Iterator[Vectors]:
+    """Yield the vectors of a segment that the mask keeps, in order, some at a time."""
+    with _paths(folder, named.name)[0].open("rb") as file:
+        file.seek(-4 * named.rows * dim, os.SEEK_END)
+        for at in range(0, named.rows, BLOCK):
+            size = min(BLOCK, named.rows - at)
+            block = np.fromfile(file, "<f4", size * dim).reshape(size, dim)
+            yield block[kept[at : at + size]]
 
 
 def read(folder: Path, named: SegmentName, dim: int) -> Segment:
@@ -140,12 +172,6 @@ def remove(folder: Path, name: str) -> None:
 def names_on_disk(folder: Path) -> set[str]:
     """Return the names of all segments whose files lie in the folder."""
     return {p.stem for p in folder.glob("*.faiss")} | {p.stem for p in folder.glob("*.npy")}
-
-
-def merged(parts: list[tuple[Segment, Mask]]) -> Segment:
-    """Return one segment of what the masks let pass, in order."""
-    vectors = np.concatenate([s.vectors[m] for s, m in parts])
-    return in_memory(vectors, np.concatenate([np.asarray(s.columns[m]) for s, m in parts]))
 
 
 def top(rows: npt.NDArray[np.int64], scores: npt.NDArray[np.float32], k: int) -> Scored:

@@ -13,13 +13,14 @@ import os
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 
 from rag.errors import RagError, StoreError, UnknownArticle
 from rag.store import catalog, lexical, segments
-from rag.store.view import CATALOG, SEGMENTS, VECTORS, tail
+from rag.store.view import CATALOG, SEGMENTS, VECTORS
 from rag.types import Article, Fingerprint, NewPassage, Vectors
 
 TAIL_ROWS = 4_096
@@ -46,6 +47,8 @@ class LocalTransaction:
             self._restart(restart)
         else:
             self._recover()
+        with catalog.guarded(self._path):
+            self._next_row = int(catalog.get(self._db, "next_row"))
 
     # -- what is asked and changed ------------------------------------------------------------
 
@@ -99,9 +102,8 @@ class LocalTransaction:
             self._retire(article.id)
             ord = catalog.insert_article(self._db, article, origin)
             names = catalog.section_ordinals(self._db, [p.section for p in passages])
-            row = int(catalog.get(self._db, "next_row"))
-            rows = range(row, row + len(passages))
-            catalog.put(self._db, "next_row", str(rows.stop))
+            rows = range(self._next_row, self._next_row + len(passages))
+            self._next_row = rows.stop
             self._db.executemany(
                 "INSERT INTO passages (row, article, start, end, section, key) VALUES (?, ?, ?, ?, ?, ?)",
                 [(r, ord, p.start, p.end, names[p.section], p.key) for r, p in zip(rows, passages, strict=True)],
@@ -146,6 +148,7 @@ class LocalTransaction:
             if self._words:
                 self._words.commit()
             self._seal()
+            catalog.put(self._db, "next_row", str(self._next_row))
             catalog.put(self._db, "generation", str(int(catalog.get(self._db, "generation")) + 1))
             self._db.execute("COMMIT")
             self._changed = False
@@ -195,30 +198,42 @@ class LocalTransaction:
             self._rewrite(named[len(named) - take :], with_tail_above=above)
 
     def _rewrite(self, old: list[tuple[int, int, segments.SegmentName]], with_tail_above: int | None) -> None:
-        parts = []
+        folder, dim = self._folder / SEGMENTS, self._fingerprint.dim
+        columns, vectors = [], []
         for first, last, name in old:
-            segment = segments.read(self._folder / SEGMENTS, name, self._fingerprint.dim)
+            there = np.asarray(segments.read(folder, name, dim).columns)
             gone = [
                 r[0] for r in self._db.execute("SELECT row FROM tombstones WHERE row BETWEEN ? AND ?", (first, last))
             ]
-            parts.append((segment, ~np.isin(segment.columns["row"], gone)))
+            kept = ~np.isin(there["row"], gone)
+            columns.append(there[kept])
+            vectors.append(segments.blocks(folder, name, dim, kept))
         if with_tail_above is not None:
-            rest = tail(self._db, self._vectors, with_tail_above)
-            parts.append((rest, np.ones(len(rest.columns), bool)))
-        whole = segments.merged(parts)
+            rest = self._db.execute(
+                "SELECT row, article, section FROM passages WHERE row > ? ORDER BY row", (with_tail_above,)
+            )
+            columns.append(np.fromiter(rest, segments.COLUMNS))
+            vectors.append(self._tail_vectors(with_tail_above))
+        whole = np.concatenate(columns)
         # These rows are in no file any more; once they are out of the lexical index too, they are forgotten.
         self._db.executemany(
             "UPDATE tombstones SET dropped = 1 WHERE row BETWEEN ? AND ?", [(first, last) for first, last, _ in old]
         )
         self._db.executemany("DELETE FROM segments WHERE name = ?", [(n.name,) for _, _, n in old])
-        if len(whole.columns):
+        if len(whole):
             generation = int(catalog.get(self._db, "generation")) + 1
-            first, last = int(whole.columns["row"][0]), int(whole.columns["row"][-1])
-            new = segments.write(self._folder / SEGMENTS, f"{generation}-{first}-{last}", whole)
+            first, last = int(whole["row"][0]), int(whole["row"][-1])
+            new = segments.write(folder, f"{generation}-{first}-{last}", whole, chain.from_iterable(vectors), dim)
             self._db.execute(
                 "INSERT INTO segments VALUES (?, ?, ?, ?, ?, ?, ?)",
                 (new.name, first, last, new.rows, new.vectors_bytes, new.vectors_sha256, new.columns_sha256),
             )
+
+    def _tail_vectors(self, above: int) -> Iterator[Vectors]:
+        """Yield the vectors of the passages above a row, in order, some at a time."""
+        rest = self._db.execute("SELECT key FROM passages WHERE row > ? ORDER BY row", (above,))
+        while found := rest.fetchmany(segments.BLOCK):
+            yield self._vectors.get([bytes(key) for (key,) in found])
 
     def _tidy(self) -> None:
         """Take away what the committed catalog no longer needs.  Interrupted, the next writer does it."""
