@@ -103,3 +103,14 @@ def test_verdicts() -> None:
     assert verdict("They  are old.", "Pad. They are\nold.").verdict == "supported"
     assert verdict("Old engines are heavy and cost money.", "The engines are old.").verdict == "unsupported"
     assert verdict("The old engines cost money", "The engines are old.").verdict == "partial"
+
+
+@pytest.mark.parametrize("before", [[], [Text(" \n")]])
+def test_a_mark_for_nothing_written_is_refused(before: list[Text | Mark]) -> None:
+    with pytest.raises(BadMark, match="nothing that it wrote"):
+        run([*before, Mark(HITS[0], 0, 4)])
+
+
+def test_white_space_between_marks_begins_no_sentence() -> None:
+    _, answer = run([Text("x"), Mark(HITS[0], 0, 2), Text(" "), Mark(HITS[0], 0, 1)])
+    assert [s.citations for s in answer.sentences] == [(1, 2)]

@@ -260,6 +260,9 @@ def test_a_spoiled_prepared_model_is_made_again(tiny: Path, tmp_path: Path) -> N
 
 def test_bytes_that_changed_in_a_prepared_model_are_found(tiny: Path, tmp_path: Path) -> None:
     model = Model(str(tiny), cache=tmp_path)
+    assert not model.is_prepared()
+    assert model.dim == 32
+    assert model.is_prepared()
     assert model.damaged() == []
     (weights,) = tmp_path.glob("*/int8.weights")
     data = bytearray(weights.read_bytes())

@@ -35,12 +35,15 @@ def cite(
     cited: list[Citation] = []
     for piece in written:
         if isinstance(piece, Text):
-            if cited:
+            # White space between two marks begins no sentence.
+            if cited and piece.text.strip():
                 sentences.append(_sentence(text, cited))
                 text, cited = "", []
             text += piece.text
             yield piece
             continue
+        if not text.strip():
+            raise BadMark(f"the writer cited a passage of {piece.hit.article.id!r} for nothing that it wrote")
         span = (piece.hit.passage.article_id, piece.hit.passage.revision, piece.start, piece.end)
         citation = numbers.get(span) or _citation(len(numbers) + 1, piece, evidence)
         numbers[span] = citation
