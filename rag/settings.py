@@ -23,7 +23,7 @@ class ModelSettings(_Group):
 
     name: str | None = Field(None, description="name or folder of the model; unset: the bundled all-MiniLM-L6-v2")
     precision: Literal["float32", "int8", "half"] | None = Field(
-        None, description="of passages' vectors; unset: half where a GPU or AMX makes that fast, else float32"
+        None, description="of passages' vectors; unset: half with a GPU, else float32"
     )
     batch: int | None = Field(None, ge=1, le=4096, description="texts in one forward pass in half precision")
     cache: str | None = Field(

@@ -69,8 +69,8 @@ class Model:
 
     @cached_property
     def precision(self) -> str:
-        """float32, int8 or half: as asked for, else half where that is fast."""
-        return self._precision or ("half" if half.is_fast() else "float32")
+        """float32, int8 or half: as asked for, else half with a GPU."""
+        return self._precision or ("half" if half.has_gpu() else "float32")
 
     @property
     def digest(self) -> str:
