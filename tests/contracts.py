@@ -82,6 +82,9 @@ def check_dense(store: Store, kept: dict[str, Article], query: str, k: int, wher
     want = brute(kept, query, where)
     with store.view() as view:
         got = view.dense(EMBEDDER.query(query), k, where)
+        _, among_many = view.dense_many(EMBEDDER.queries(["something else", query]), k, where)
+        np.testing.assert_array_equal(among_many.rows, got.rows)
+        np.testing.assert_array_equal(among_many.scores, got.scores)
         ids = [p.id for p, _ in view.passages(got.rows.tolist())]
         for p, head in view.passages(got.rows.tolist()):
             assert kept[head.id].text[p.start : p.end] == p.text

@@ -189,10 +189,12 @@ class _Run:
         self.began = self.committed = self.kept = time.monotonic()
         # Pages: all there are, those read, and those of them whose articles are stored.
         self.total = self.read = self.stored = 0
-        # Keys of the texts given to the embedder and not stored yet, in order; vectors that came of the first of them.
-        self.asked: dict[bytes, None] = {}
-        self.asked_in_all = 0
-        self.embedded: list[Vectors] = []
+        # Keys of the texts that the embedder has, in order; vectors that came of it; and both until they are durable.
+        self.asked: deque[bytes] = deque()
+        self.fresh: list[tuple[list[bytes], Vectors]] = []
+        self.pending: set[bytes] = set()
+        # Texts given to the embedder in all, and those whose vectors are durable.
+        self.given = self.durable = 0
         self.queue: deque[_Queued] = deque()
 
     def take(self, items: Sequence[Item]) -> None:
@@ -206,7 +208,8 @@ class _Run:
             for vectors in self.embedder.passages(self._missing(items, self.target)):
                 self._keep(vectors)
         except KeyboardInterrupt:
-            self._store(self.target)
+            if self.target.whole:
+                self._store(self.target)
             raise
         self._store(self.target)
         self.stored = self.total
@@ -232,13 +235,14 @@ class _Run:
                 group.append(cut)
             if cut is None or sum(len(c.keys) for c in group) >= GROUP_TEXTS:
                 wanted = {k: t for c in group for k, t in zip(c.keys, c.texts, strict=True)}
-                known = target.cached(list(wanted)) | self.asked.keys()
+                known = target.cached(list(wanted)) | self.pending
                 for c in group:
                     new = dict.fromkeys(k for k in c.keys if k not in known)
                     self.tally.reused += len(c.keys) - len(new)
-                    self.asked_in_all += len(new)
-                    self.queue.append(_Queued(c, self.asked_in_all, self.read))
-                    self.asked |= new
+                    self.given += len(new)
+                    self.queue.append(_Queued(c, self.given, self.read))
+                    self.asked.extend(new)
+                    self.pending |= new.keys()
                     known |= new.keys()
                     yield from (wanted[k] for k in new)
                 group = []
@@ -246,7 +250,7 @@ class _Run:
 
     def _keep(self, vectors: Vectors) -> None:
         assert self.target is not None
-        self.embedded.append(vectors)
+        self.fresh.append(([self.asked.popleft() for _ in vectors], vectors))
         self.tally.embedded += len(vectors)
         self._store_now_and_then(self.target)
         self._report()
@@ -262,14 +266,13 @@ class _Run:
 
     def _store(self, target: Transaction) -> None:
         """Make the vectors computed so far durable, and add the articles that wait for no other."""
-        if self.embedded:
-            vectors = np.concatenate(self.embedded)
-            self.embedded = []
-            keys = list(itertools.islice(self.asked, len(vectors)))
-            target.remember(keys, vectors)
-            for k in keys:
-                del self.asked[k]
-        while self.queue and self.queue[0].texts <= self.tally.embedded:
+        if self.fresh:
+            keys = [key for keys, _ in self.fresh for key in keys]
+            target.remember(keys, np.concatenate([vectors for _, vectors in self.fresh]))
+            self.fresh = []
+            self.pending.difference_update(keys)
+            self.durable += len(keys)
+        while self.queue and self.queue[0].texts <= self.durable:
             ready = self.queue.popleft()
             cut = ready.cut
             new = [NewPassage(p.start, p.end, p.section, k) for p, k in zip(cut.passages, cut.keys, strict=True)]

@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rag.errors import IndexDamaged
-from rag.types import Scored, Vectors
+from rag.types import Scored, Vector, Vectors
 
 Mask = npt.NDArray[np.bool_]
 Columns = npt.NDArray[np.void]
@@ -80,19 +80,30 @@ class Segment:
         found: list[Found] = []
         for n in range(0, len(vectors), size):
             # A product, because FAISS compares one vector on one core, in three times the time.
-            for scores in vectors[n : n + size] @ rows.T:
-                found.append(_best_of(at, scores if len(scores) == len(at) else scores[at], k))
+            for vector, scores in zip(vectors[n : n + size], vectors[n : n + size] @ rows.T, strict=True):
+                near = _largest(scores if len(scores) == len(at) else scores[at], k)
+                found.append(self._best_of(at[near], vector, k))
         return found
 
-
-def _best_of(at: npt.NDArray[np.int64], scores: npt.NDArray[np.float32], k: int) -> Found:
-    """Return the places with the k best scores, and those that tie with the last of these."""
-    if k >= len(scores):
+    def _best_of(self, at: npt.NDArray[np.int64], vector: Vector, k: int) -> Found:
+        """Return those of some places that are among the best k, or tie with the last of these, and their scores."""
+        scores = products(self.vectors[at], vector)
+        if k < len(scores):
+            kept = np.round(scores, 6) >= np.round(np.partition(scores, -k)[-k], 6)
+            return at[kept], scores[kept]
         return at, scores
-    least = np.partition(scores, len(scores) - k)[len(scores) - k]
-    near = np.flatnonzero(scores > least - 2e-6)
-    kept = near[np.round(scores[near], 6) >= np.round(least, 6)]
-    return at[kept], scores[kept]
+
+
+def products(rows: Vectors, vector: Vector) -> npt.NDArray[np.float32]:
+    """Return the inner product of each row with a vector, the same wherever a row lies and however many there are."""
+    return np.asarray(np.einsum("ij,j->i", rows, vector), np.float32)
+
+
+def _largest(scores: npt.NDArray[np.float32], k: int) -> npt.NDArray[np.int64]:
+    """Return the places of the k largest scores, and of those that another order of summing might put among them."""
+    if k >= len(scores):
+        return np.arange(len(scores))
+    return np.flatnonzero(scores > np.partition(scores, -k)[-k] - 2e-6)
 
 
 def in_memory(vectors: Vectors, columns: Columns) -> Segment:

@@ -87,6 +87,8 @@ class LocalTransaction:
     @contextlib.contextmanager
     def _change(self) -> Iterator[None]:
         """Run a change of several steps; one that is broken off makes the transaction unfit to be committed."""
+        if self._spoiled:
+            raise StoreError("a change was broken off half way: nothing since the last commit is kept, run it again")
         self._begin()
         self._spoiled = True
         with catalog.guarded(self._path):

@@ -169,7 +169,7 @@ class LocalView:
             n = len(part.columns)
             inside = (places >= at) & (places < at + n)
             if inside.any():
-                out[inside] = part.vectors[places[inside] - at] @ vector
+                out[inside] = segments.products(part.vectors[places[inside] - at], vector)
             at += n
         return np.round(out, 6)
 
