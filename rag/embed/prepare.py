@@ -81,7 +81,7 @@ def find(cache: Path, digest: str) -> Prepared | None:
     try:
         found = Prepared(**json.loads((folder / ABOUT).read_text("utf-8")))
         whole = all((folder / name).stat().st_size == size for name, size in found.bytes.items())
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, AttributeError):
         return None
     fits = found.format == FORMAT and found.onnxruntime == onnxruntime.__version__
     return found if fits and whole else None
