@@ -205,9 +205,9 @@ def ingest(
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Report:
     """Bring articles into an index, made if there is none, and return what was done.  See `rag.ingest`."""
-    from rag.intake import pipeline
+    from rag.intake import items, pipeline
 
-    items = pipeline.find(sources)
+    found = items.find(sources)
     model = _model(settings)
     if not settings.model.precision and not rebuild and local.LocalStore.exists(index):
         # Whatever this machine would choose, an index goes on as it was begun.
@@ -222,14 +222,14 @@ def ingest(
         settings.passages.overlap,
     )
     if dry_run and not local.LocalStore.exists(index):
-        return pipeline.ingest(items, None, model, settings, dry_run=True, on_progress=on_progress)
+        return pipeline.ingest(found, None, model, settings, dry_run=True, on_progress=on_progress)
     store = _anew(index, wanted) if rebuild and not dry_run else local.LocalStore.create(index, wanted)
     try:
         if not rebuild:
             _same(store.fingerprint, wanted, Path(index))
         with store.writer(wanted if rebuild and not dry_run else None) as transaction:
             report = pipeline.ingest(
-                items,
+                found,
                 transaction,
                 model,
                 settings,

@@ -26,7 +26,7 @@ def rag_command(*args: object, env: dict[str, str] | None = None) -> Result:
     return CliRunner().invoke(main, [str(a) for a in args], env=env, catch_exceptions=False)
 
 
-def one_line(result: Result, code: int, *words: str) -> None:
+def assert_one_line(result: Result, code: int, *words: str) -> None:
     """Assert the exit code and that standard error is one line that holds the words."""
     assert result.exit_code == code, result.stderr
     lines = [line for line in result.stderr.splitlines() if line.strip()]
@@ -162,10 +162,10 @@ class TestLifecycle:
             (tmp_path / folder).mkdir()
             (tmp_path / folder / "x.md").write_text(f"---\nid: same\n---\nText of {folder}.\n", "utf-8")
         result = rag_command("ingest", tmp_path / "a", tmp_path / "b", "--index", tmp_path / "index")
-        one_line(result, 3, str(tmp_path / "a" / "x.md"), str(tmp_path / "b"), "same")
+        assert_one_line(result, 3, str(tmp_path / "a" / "x.md"), str(tmp_path / "b"), "same")
         assert rag_command("ingest", tmp_path / "a", "--index", tmp_path / "index").exit_code == 0
         result = rag_command("ingest", tmp_path / "b", "--index", tmp_path / "index")
-        one_line(result, 3, str(tmp_path / "a"), str(tmp_path / "b"), "same")
+        assert_one_line(result, 3, str(tmp_path / "a"), str(tmp_path / "b"), "same")
 
     def test_another_way_to_write_a_path_is_not_another_source(self, tmp_path: Path) -> None:
         (tmp_path / "in").mkdir()
@@ -285,7 +285,7 @@ def test_a_bad_source_gives_one_line(name: str, tmp_path: Path) -> None:
     make, code, words = BAD_SOURCES[name]
     index = tmp_path / "index"
     result = rag_command(*make(tmp_path), "--index", index)
-    one_line(result, code, *words)
+    assert_one_line(result, code, *words)
     if code == 1:
         assert not index.exists(), "a source that cannot be read leaves nothing behind"
 
@@ -317,7 +317,7 @@ def test_the_rest_of_a_source_is_read(tmp_path: Path) -> None:
     ids=lambda v: " ".join(v)[:30] if isinstance(v, list) else None,
 )
 def test_a_bad_question_gives_one_line(args: list[str], words: list[str], corpus_index: Path) -> None:
-    one_line(rag_command(*args, "--index", corpus_index), 1, *words)
+    assert_one_line(rag_command(*args, "--index", corpus_index), 1, *words)
 
 
 def test_bad_usage_is_2(corpus_index: Path) -> None:
@@ -329,18 +329,20 @@ def test_bad_usage_is_2(corpus_index: Path) -> None:
 class TestBadIndexes:
     def test_none(self, tmp_path: Path) -> None:
         for args in (["search", "x"], ["ask", "x"], ["articles", "list"], ["articles", "remove", "x"], ["serve"]):
-            one_line_last(rag_command(*args, "--index", tmp_path / "none"), 1, str(tmp_path / "none"), "rag ingest")
+            assert_last_line(rag_command(*args, "--index", tmp_path / "none"), 1, str(tmp_path / "none"), "rag ingest")
         assert not (tmp_path / "none").exists()
 
     def test_of_another_model(self, corpus_index: Path, tmp_path: Path) -> None:
         env = {"RAG_MODEL__NAME": "another/model"}
-        one_line(rag_command("search", "x", "--index", corpus_index, env=env), 1, "another/model", "all-MiniLM-L6-v2")
+        assert_one_line(
+            rag_command("search", "x", "--index", corpus_index, env=env), 1, "another/model", "all-MiniLM-L6-v2"
+        )
 
     def test_of_other_passages(self, corpus_index: Path, tmp_path: Path) -> None:
         (tmp_path / "a.txt").write_text("Some text to add.", "utf-8")
         env = {"RAG_PASSAGES__TOKENS": "100"}
         result = rag_command("ingest", tmp_path / "a.txt", "--index", corpus_index, env=env)
-        one_line(result, 1, "passage_tokens", "200", "100", "--rebuild")
+        assert_one_line(result, 1, "passage_tokens", "200", "100", "--rebuild")
         with rag.open(corpus_index) as engine:
             assert "a.txt" not in [h.id for h, _ in engine.articles()]
 
@@ -351,8 +353,8 @@ class TestBadIndexes:
         for name in ("catalog.sqlite", "vectors.sqlite"):
             (index / name).write_bytes(b"not a database, and long enough to be looked at" * 100)
             result = rag_command("search", "ferry", "--index", index)
-            one_line(result, 1, name, "rag ingest")
-            one_line(rag_command("ingest", tmp_path / "a.txt", "--index", index), 1, name)
+            assert_one_line(result, 1, name, "rag ingest")
+            assert_one_line(rag_command("ingest", tmp_path / "a.txt", "--index", index), 1, name)
             assert rag_command("doctor", "--index", index).exit_code == 1
             assert rag_command("ingest", tmp_path / "a.txt", "--index", index, "--rebuild").exit_code == 0
             assert rag_command("search", "ferry", "--index", index).exit_code == 0
@@ -364,10 +366,10 @@ class TestBadIndexes:
             ({"RAG_SEARCH__DENSE_WEIGHT": "7"}, "dense_weight"),
             ({"RAG_SEARCH__NOTHING": "1"}, "nothing"),
         ):
-            one_line(rag_command("search", "x", "--index", corpus_index, env=env), 1, word)
+            assert_one_line(rag_command("search", "x", "--index", corpus_index, env=env), 1, word)
 
 
-def one_line_last(result: Result, code: int, *words: str) -> None:
+def assert_last_line(result: Result, code: int, *words: str) -> None:
     """Assert the exit code and the words in the last line of standard error."""
     assert result.exit_code == code
     last = result.stderr.strip().splitlines()[-1]

@@ -20,9 +20,8 @@ from rag.embed.network import Network, Reader
 from rag.embed.prepare import Prepared
 from rag.embed.weights import BUNDLED
 from rag.errors import ModelError
+from rag.files import sha256
 from rag.types import Vector, Vectors
-
-PRECISIONS = ("float32", "int8", "half")
 
 TEXTS_A_TASK = 8
 """Texts that one thread takes at a time."""
@@ -112,7 +111,7 @@ class Model:
         """Return the files whose content is not what was written: of the prepared model, and of the bundled one."""
         found = prepare.find(self._cache, self._weights)
         held = found.sha256 if found else {}
-        spoiled = [self.folder / name for name, told in held.items() if weights.sha256(self.folder / name) != told]
+        spoiled = [self.folder / name for name, told in held.items() if sha256(self.folder / name) != told]
         if self.name == BUNDLED and self._folder and not weights.is_published(self._folder):
             spoiled.append(self._folder / weights.FILE)
         return spoiled

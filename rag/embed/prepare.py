@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import shutil
 import tempfile
 import warnings
@@ -21,8 +20,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from filelock import FileLock
 
-from rag.embed.weights import sha256
 from rag.errors import ModelError
+from rag.files import sha256, sync
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -155,7 +154,7 @@ def _write(folder: Path, name: str, transformer: SentenceTransformer) -> Prepare
     )
     (folder / ABOUT).write_text(json.dumps(asdict(made), indent=1), "utf-8")
     for path in folder.iterdir():
-        _sync(path)
+        sync(path)
     return made
 
 
@@ -261,11 +260,3 @@ def _optimize(source: Path, folder: Path, precision: str) -> None:
     options.add_session_config_entry("session.optimized_model_external_initializers_file_name", f"{precision}.weights")
     options.add_session_config_entry("session.optimized_model_external_initializers_min_size_in_bytes", "1024")
     onnxruntime.InferenceSession(str(source), options, providers=["CPUExecutionProvider"], disabled_optimizers=SLOW)
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rag.errors import ModelError
+from rag.files import sha256
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -92,9 +93,3 @@ def load(name: str, folder: Path | None) -> SentenceTransformer:
     except Exception as e:  # the library raises whatever its many back ends do
         reason = " ".join(str(e).split())[:200]
         raise ModelError(f"model {name!r} cannot be loaded: {reason}; check the name or folder") from e
-
-
-def sha256(path: Path) -> str:
-    """Return the SHA-256 of a file in hex."""
-    with path.open("rb") as f:
-        return hashlib.file_digest(f, "sha256").hexdigest()

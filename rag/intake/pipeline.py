@@ -8,20 +8,19 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import logging
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from rag.errors import BadSource, DuplicateId, RagError
+from rag.errors import DuplicateId, RagError
 from rag.intake.chunk import TITLE_SHARE, chunk, embedded_text, short_title
+from rag.intake.items import Item, records
 from rag.intake.readers import read
-from rag.intake.sources import Page, pages
-from rag.intake.text import clean
+from rag.intake.sources import Page
 from rag.settings import Settings
 from rag.types import (
     Article,
@@ -34,8 +33,6 @@ from rag.types import (
     Transaction,
     Vectors,
 )
-
-log = logging.getLogger(__name__)
 
 GROUP_TEXTS = 256
 """Texts looked up together: whether their vectors are known."""
@@ -94,7 +91,7 @@ def ingest(
     dry_run: bool = False,
     on_progress: OnProgress | None = None,
 ) -> Report:
-    """Bring what `find` found into a store and return what was done.
+    """Bring what was found (see items.py) into a store and return what was done.
 
     What is complete is committed every few seconds and when the run is interrupted, unless
     `all_or_nothing`.  A dry run writes and embeds nothing; it needs a transaction only to know what
@@ -125,52 +122,6 @@ def ingest(
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
-    """A page to read, an article that was handed over, or what went wrong before reading."""
-
-    value: Page | Article | Failure
-    root: str
-    origin: str = ""
-    """The file it is in; empty for an article that was handed over."""
-
-
-def find(sources: Iterable[str | Path | Article]) -> list[Item]:
-    """Return everything there is to read.  Raises BadSource for a source that cannot be read at all."""
-    items: list[Item] = []
-    for source in sources:
-        if isinstance(source, Article):
-            items.append(Item(_cleaned(source), ""))
-        elif isinstance(source, (str, Path)):
-            # Resolved, so that another way to write a path is not another source.
-            root = str(Path(source).expanduser().resolve())
-            items += [Item(page, root, _origin(page)) for page in pages(source)]
-        else:
-            raise BadSource(f"{type(source).__name__} is not a source: give a path or rag.Article values")
-    if not items:
-        raise BadSource("there is nothing to ingest: give a path or some articles")
-    return items
-
-
-def _origin(page: Page | Failure) -> str:
-    if isinstance(page, Failure):
-        return ""
-    resolved = str(Path(page.path).resolve())
-    # Of the two equal texts one is kept: there may be a great many pages.
-    return page.path if page.path == resolved else resolved
-
-
-def _cleaned(article: Article) -> Article | Failure:
-    text = clean(article.text)
-    if text != article.text:
-        if article.sections:
-            return Failure(article.id, "its text is not clean NFC, so its sections' offsets would move: clean it first")
-        article = replace(article, text=text)
-    if not text.strip():
-        return Failure(article.id, "it has no text")
-    return replace(article, title=clean(article.title))
-
-
 class _Run:
     def __init__(
         self,
@@ -199,7 +150,7 @@ class _Run:
 
     def take(self, items: Sequence[Item]) -> None:
         """Read everything and store it; while some texts are embedded the next are read."""
-        self.total = sum(_records(item.value) for item in items)
+        self.total = sum(records(item.value) for item in items)
         if self.target is None:
             for _ in self._cuts(items):
                 pass
@@ -230,10 +181,12 @@ class _Run:
     def _missing(self, items: Sequence[Item], target: Transaction) -> Iterator[str]:
         """Yield the texts whose vectors are not known yet, and put what they belong to in the queue."""
         group: list[_Cut] = []
+        waiting = 0
         for cut in itertools.chain(self._cuts(items), [None]):
             if cut:
                 group.append(cut)
-            if cut is None or sum(len(c.keys) for c in group) >= GROUP_TEXTS:
+                waiting += len(cut.keys)
+            if cut is None or waiting >= GROUP_TEXTS:
                 wanted = {k: t for c in group for k, t in zip(c.keys, c.texts, strict=True)}
                 known = target.cached(list(wanted)) | self.pending
                 for c in group:
@@ -245,7 +198,7 @@ class _Run:
                     self.pending |= new.keys()
                     known |= new.keys()
                     yield from (wanted[k] for k in new)
-                group = []
+                group, waiting = [], 0
                 self._store_now_and_then(target)
 
     def _keep(self, vectors: Vectors) -> None:
@@ -350,23 +303,6 @@ class _Run:
             self.on_progress(Progress(self.stored, self.total, self.tally.embedded, time.monotonic() - self.began))
 
 
-def _records(value: Page | Article | Failure) -> int:
-    """Return how many records a page holds, as far as can be told without reading it: the measure of progress."""
-    if not isinstance(value, Page) or value.kind != "jsonl":
-        return 1
-    try:
-        with Path(value.path).open("rb") as f:
-            return max(sum(block.count(b"\n") for block in iter(lambda: f.read(1 << 20), b"")), 1)
-    except OSError:
-        return 1  # Reading it properly reports what is wrong with it.
-
-
 def key(model_digest: str, text: str) -> bytes:
     """Return the key of a text's vector: the same model and text have the same."""
     return hashlib.sha256(f"{model_digest}\n{text}".encode()).digest()[:16]
-
-
-def _within(before: str, origin: str) -> bool:
-    """Say whether one path lies inside the other, as when a file is ingested again with its folder."""
-    a, b = Path(before), Path(origin)
-    return a.is_relative_to(b) or b.is_relative_to(a)

@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rag.errors import IndexDamaged
+from rag.files import sha256, sync
 from rag.types import Scored, Vector, Vectors
 
 Mask = npt.NDArray[np.bool_]
@@ -128,9 +129,9 @@ def write(folder: Path, name: str, columns: Columns, blocks: Iterable[Vectors], 
             file.write(part)
     np.save(table, columns, allow_pickle=False)
     for path in (vectors, table):
-        _sync(path)
-    _sync(folder)
-    return SegmentName(name, len(columns), vectors.stat().st_size, digest.hexdigest(), _sha256(table))
+        sync(path)
+    sync(folder)
+    return SegmentName(name, len(columns), vectors.stat().st_size, digest.hexdigest(), sha256(table))
 
 
 def _header(dim: int, rows: int) -> bytes:
@@ -154,9 +155,9 @@ def read(folder: Path, named: SegmentName, dim: int) -> Segment:
     """Return a segment mapped from its files.  Raises FileNotFoundError, or IndexDamaged when they are not as named."""
     vectors, columns = _paths(folder, named.name)
     size = vectors.stat().st_size
-    sound = size == named.vectors_bytes and _sha256(columns) == named.columns_sha256
+    sound = size == named.vectors_bytes and sha256(columns) == named.columns_sha256
     if sound and size <= CHECKED_BYTES:
-        sound = _sha256(vectors) == named.vectors_sha256
+        sound = sha256(vectors) == named.vectors_sha256
     if not sound:
         raise damaged(vectors)
     try:
@@ -199,16 +200,3 @@ def top(rows: npt.NDArray[np.int64], scores: npt.NDArray[np.float32], k: int) ->
 
 def _paths(folder: Path, name: str) -> tuple[Path, Path]:
     return folder / f"{name}.faiss", folder / f"{name}.npy"
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as f:
-        return hashlib.file_digest(f, "sha256").hexdigest()
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
