@@ -70,26 +70,31 @@ class Fused:
         words = np.zeros(len(rows), np.float32)
         words[np.searchsorted(rows, lexical.rows)] = lexical.scores
         scores = self.dense_weight * _share(near) + (1 - self.dense_weight) * _share(words)
-        ranks = {"dense": _ranks(dense.rows), "lexical": _ranks(lexical.rows)}
+        ranks = {"dense": dense.rows.tolist(), "lexical": lexical.rows.tolist()}
         order = np.lexsort((rows, -np.round(scores, 6)))
         return hits(view, Scored(rows[order], scores[order].astype(np.float32)), k, ranks)
 
 
-def hits(view: View, scored: Scored, k: int, ranks: str | Mapping[str, Mapping[int, int]]) -> list[Hit]:
-    """Return the best k of some scored rows as hits; equal scores are ordered by passage id."""
+def hits(view: View, scored: Scored, k: int, ranked: str | Mapping[str, list[int]]) -> list[Hit]:
+    """Return the best k of some scored rows as hits; equal scores are ordered by passage id.
+
+    `ranked` names the one list that they come from, or gives the rows of each, best first.
+    """
     scores = np.round(scored.scores, 6)
     last = k
     # All that tie with the last one wanted take part, so that which of them is kept depends on their ids.
     while 0 < last < len(scores) and scores[last] == scores[k - 1]:
         last += 1
     rows = [int(r) for r in scored.rows[:last]]
-    found = zip(rows, view.passages(rows), scores[:last].tolist(), strict=True)
-    best = sorted(found, key=lambda f: (-f[2], f[1][0].id))[:k]
+    known = zip(rows, view.passages(rows), scores[:last].tolist(), strict=True)
+    best = sorted(known, key=lambda f: (-f[2], f[1][0].id))[:k]
     return [
         Hit(
             rank,
             float(score),
-            {ranks: rank} if isinstance(ranks, str) else {n: r[row] for n, r in ranks.items() if row in r},
+            {ranked: rank}
+            if isinstance(ranked, str)
+            else {name: found.index(row) + 1 for name, found in ranked.items() if row in found},
             passage,
             head,
         )
@@ -156,7 +161,3 @@ def quoted(query: str) -> list[str]:
 def _share(scores: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     most = float(scores.max(initial=0.0))
     return (np.maximum(scores, 0) / most if most > 0 else np.zeros_like(scores)).astype(np.float32)
-
-
-def _ranks(rows: Sequence[int] | npt.NDArray[np.int64]) -> dict[int, int]:
-    return {int(row): rank for rank, row in enumerate(rows, 1)}

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 from fakes import HashEmbedder
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from rag.embed.model import Model
@@ -97,6 +97,7 @@ class PairsCost(HashEmbedder):
 
 
 @given(TEXTS, st.integers(8, 64))
+@example("0 0 0 0", 10)
 @settings(max_examples=150, deadline=None)
 def test_counts_that_do_not_add_up_cut_nothing(text: str, tokens: int) -> None:
     check(Article(id="a", title="T", text=clean(text)), PairsCost(), tokens)

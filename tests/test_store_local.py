@@ -39,6 +39,7 @@ class TestLocalStoreInSegments(StoreContract):
     def make(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Store]:
         monkeypatch.setattr(transaction, "TAIL_ROWS", 3)
         monkeypatch.setattr(segments, "FEW", 0)
+        monkeypatch.setattr(segments, "ALONE", 0)
         monkeypatch.setattr(segments, "BLOCK", 2)
         monkeypatch.setattr(view, "FEW_WORDS", 0)
         return lambda: local.LocalStore.create(tmp_path / "index", FINGERPRINT)

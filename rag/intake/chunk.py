@@ -49,16 +49,20 @@ def chunk(article: Article, embedder: Embedder, *, tokens: int = 200, overlap: i
     limit = min(tokens, embedder.max_tokens)
     special = embedder.count([""])[0]
     title = short_title(article.title, embedder, limit // TITLE_SHARE)
-    room = limit - special - (embedder.count([title])[0] - special if title else 0)
+    taken = embedder.count([title])[0] if title else special
+    room = limit - taken
 
-    def costs(texts: Sequence[str]) -> list[int]:
-        counted = embedder.count(texts) if texts else []
-        return [max(n - special, math.ceil(len(t) / CHARS_PER_TOKEN)) for n, t in zip(counted, texts, strict=True)]
+    def costs(texts: Sequence[str], title: str = "", taken: int = special) -> list[int]:
+        counted = embedder.count([embedded_text(title, t) for t in texts]) if texts else []
+        return [max(n - taken, math.ceil(len(t) / CHARS_PER_TOKEN)) for n, t in zip(counted, texts, strict=True)]
+
+    def costs_below_title(texts: Sequence[str]) -> list[int]:
+        return costs(texts, title, taken)
 
     found = []
     for section, stretch in stretches(article):
         units = _units(article.text, stretch, room, costs)
-        for span in _fitting(article.text, list(_pack(units, room, overlap)), room, costs):
+        for span in _fitting(article.text, list(_pack(units, room, overlap)), room, costs_below_title):
             found.append((section, span))
     return [
         Passage(article.id, article.revision, s.start, s.end, section, article.text[s.start : s.end])

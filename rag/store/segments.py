@@ -13,6 +13,7 @@ import os
 import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain
 from pathlib import Path
 from typing import Any, cast
@@ -40,6 +41,8 @@ BLOCK = 4_096
 FEW = 1_000
 """At most this many matches are scored by picking their rows, which beats a scan of everything."""
 
+ALONE = 8_000
+"""At most this many are compared with one vector on one core: waking a second one costs the model's next run more."""
 
 SCORES = 2**24
 """Scores held at a time, when many vectors are compared with all."""
@@ -56,14 +59,14 @@ class SegmentName:
     columns_sha256: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Segment:
     """Vectors of shape (n, dim) in a FAISS index, and their columns in ascending order of row."""
 
     index: Any
     columns: Columns
 
-    @property
+    @cached_property
     def vectors(self) -> Vectors:
         """The vectors where they lie, not a copy; shape (n, dim)."""
         flat = faiss.rev_swig_ptr(self.index.get_xb(), self.index.ntotal * self.index.d)
@@ -77,6 +80,11 @@ class Segment:
         at = np.flatnonzero(mask)
         some = len(at) <= FEW
         rows = self.vectors[at] if some else self.vectors
+        if len(vectors) == 1 and len(rows) <= ALONE:
+            scores = products(rows, vectors[0])
+            scores = scores if some else scores[at]
+            near = _best_places(scores, k)
+            return [(at[near], scores[near])]
         size = max(SCORES // max(len(rows), 1), 1)
         found: list[Found] = []
         for n in range(0, len(vectors), size):
@@ -89,15 +97,20 @@ class Segment:
     def _best_of(self, at: npt.NDArray[np.int64], vector: Vector, k: int) -> Found:
         """Return those of some places that are among the best k, or tie with the last of these, and their scores."""
         scores = products(self.vectors[at], vector)
-        if k < len(scores):
-            kept = np.round(scores, 6) >= np.round(np.partition(scores, -k)[-k], 6)
-            return at[kept], scores[kept]
-        return at, scores
+        near = _best_places(scores, k)
+        return at[near], scores[near]
 
 
 def products(rows: Vectors, vector: Vector) -> npt.NDArray[np.float32]:
     """Return the inner product of each row with a vector, the same wherever a row lies and however many there are."""
-    return np.asarray(np.einsum("ij,j->i", rows, vector), np.float32)
+    return np.asarray(np.vecdot(rows, vector), np.float32)
+
+
+def _best_places(scores: npt.NDArray[np.float32], k: int) -> npt.NDArray[np.int64]:
+    """Return the places of the k largest scores, and of those that tie with the last of them."""
+    if k >= len(scores):
+        return np.arange(len(scores))
+    return np.flatnonzero(np.round(scores, 6) >= np.round(np.partition(scores, -k)[-k], 6))
 
 
 def _largest(scores: npt.NDArray[np.float32], k: int) -> npt.NDArray[np.int64]:

@@ -147,8 +147,8 @@ class LocalView:
         if index is None:
             return Scored(np.empty(0, np.int64), np.empty(0, np.float32))
         mask = self._mask(where)
-        allowed = self._state.rows[mask]
-        if len(allowed) <= FEW_WORDS < len(self._state.rows):
+        if np.count_nonzero(mask) <= FEW_WORDS < len(mask):
+            allowed = self._state.rows[mask]
             found = index.search(text, max(len(allowed), 1), allowed)
             return segments.top(found.rows, found.scores, k)
         want = k + 50
