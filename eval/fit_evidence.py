@@ -22,9 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from halves import half
 from scipy.optimize import minimize
-from score import OUT, index_of, table
 from sklearn.metrics import roc_auc_score
 
 import rag
@@ -32,6 +30,10 @@ from rag import retrieve
 from rag.answer import evidence as ev
 from rag.answer import features
 from rag.engine import open_engine
+from rag.evaluation import collection
+from rag.evaluation.halves import half
+from rag.evaluation.retrieval import index_of
+from rag.evaluation.tables import of_records
 from rag.types import ArticleHead, EvidenceSentence, Hit, Passage
 
 AGAINST = {"missing"}
@@ -45,6 +47,7 @@ NOT_WITHHELD = {"news-2022"}
 WRONG_COST = 1.5
 """What a wrong answer costs, in wrong refusals: a refusal shows the nearest passages and misleads nobody."""
 
+OUT = Path(__file__).parent / "out"
 TARGET = Path(ev.__file__).with_name("evidence.json")
 
 
@@ -77,7 +80,8 @@ def collect(data: Path, most: int) -> Path:
     records = yes[: most - len(no)] + no
     settings = rag.Settings.load()
     partial = path.with_suffix(".part")
-    with open_engine(index_of(data, settings), settings) as engine, partial.open("w", encoding="utf-8") as out:
+    index = index_of(collection.read(data), settings, OUT / "indexes")
+    with open_engine(index, settings) as engine, partial.open("w", encoding="utf-8") as out:
         for n, r in enumerate(records):
             with engine.view() as view:
                 wide = retrieve.search(engine.retriever, view, r["question"], 3 * settings.answer.hits)
@@ -244,7 +248,7 @@ def main() -> None:
                 row[f"{k} answered"] = None if np.isnan(value) else value
             row["Brier"] = float(np.mean((given - truth) ** 2))
             lines.append({k: f"{v:.3f}" if isinstance(v, float) else v for k, v in row.items()})
-    print(table(lines), f"\nthreshold {threshold}")
+    print(of_records(lines), f"\nthreshold {threshold}")
     for names, weights in ((features.SENTENCE, on_sentences), (features.QUESTION, on_question)):
         print({n: round(float(w), 2) for n, w in zip(names, weights.weights, strict=True)})
     held = {
@@ -253,7 +257,7 @@ def main() -> None:
     }
     rounded = {k: {n: round(float(x), 4) for n, x in v.items()} for k, v in held.items()}
     TARGET.write_text(json.dumps({**rounded, "threshold": threshold}, indent=1) + "\n", "utf-8")
-    args.report.write_text(table(lines) + f"\n\nThreshold {threshold}. Made by eval/fit_evidence.py.\n", "utf-8")
+    args.report.write_text(of_records(lines) + f"\n\nThreshold {threshold}. Made by eval/fit_evidence.py.\n", "utf-8")
 
 
 if __name__ == "__main__":

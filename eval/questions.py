@@ -12,9 +12,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from score import table
-
 import rag
+from rag.evaluation.tables import of_records
 from rag.intake.text import fold
 
 HERE = Path(__file__).parent
@@ -75,8 +74,8 @@ def main() -> None:
         if args.page:
             rows.append(ask_all("analyst-page", args.page, Path(folder) / "page", shown))
     print("\n".join(shown))
-    print(table(rows))
-    args.out.write_text(table(rows) + "\n\nMade by eval/questions.py.\n", "utf-8")
+    print(of_records(rows))
+    args.out.write_text(of_records(rows) + "\n\nMade by eval/questions.py.\n", "utf-8")
 
 
 if __name__ == "__main__":

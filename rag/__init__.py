@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rag.errors import (
     BadSource,
@@ -44,6 +44,7 @@ from rag.types import (
     Retriever,
     Section,
     Sentence,
+    Steps,
     Store,
     Support,
     Verdict,
@@ -131,6 +132,29 @@ def ask(
         return engine.ask(question, history=history, where=where)
 
 
+def evaluate(
+    data: str | Path | Sequence[str | Path],
+    *,
+    config: Sequence[str] = (),
+    index: str | Path | None = None,
+    measures: Sequence[str] | None = None,
+    out: str | Path = "eval/out",
+    on_progress: Callable[[Progress | Steps], None] | None = None,
+) -> list[dict[str, Any]]:
+    """Put the questions of collections to the search and return a row for each: measures, times, sizes.
+
+    Does what `rag eval retrieval` does and returns what that prints with --json; the other commands are functions of
+    `rag.evaluation.commands`.  `config` holds settings as "search.dense_weight=0.7", `measures` names of ir_measures.
+    The runs are written under `out`.
+
+    Raises BadSource, InvalidSettings, MissingExtra, and what `rag.ingest` and `rag.open` raise.
+    """
+    from rag.evaluation import commands
+
+    given = [data] if isinstance(data, (str, Path)) else data
+    return commands.retrieval(given, config=config, index=index, measures=measures, out=out, on_progress=on_progress)
+
+
 __all__ = [
     "Answer",
     "Article",
@@ -161,6 +185,7 @@ __all__ = [
     "Section",
     "Sentence",
     "Settings",
+    "Steps",
     "Store",
     "StoreError",
     "Support",
@@ -170,6 +195,7 @@ __all__ = [
     "Verdict",
     "Writer",
     "ask",
+    "evaluate",
     "ingest",
     "open",
     "search",

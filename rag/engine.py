@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from rag.embed.model import Model
 from rag.errors import IndexDamaged, IndexMismatch, InvalidQuestion, InvalidSettings
-from rag.retrieve import Dense, Fused, Lexical, search, search_many
+from rag.retrieve import Dense, Fused, Lexical, Reranked, search, search_many
 from rag.settings import Settings
 from rag.store import local, view
 from rag.types import (
@@ -53,7 +53,14 @@ class Engine:
 
     def __init__(self, store: Store, embedder: Embedder, settings: Settings) -> None:
         self.store, self.embedder, self.settings = store, embedder, settings
-        self.retriever = choose(RETRIEVERS, settings.search.retriever, "search.retriever")(embedder, settings)
+        self.retriever: Retriever = choose(RETRIEVERS, settings.search.retriever, "search.retriever")(
+            embedder, settings
+        )
+        if settings.search.reranker:
+            from rag.embed.cross import Pairs
+
+            scorer = Pairs(settings.search.reranker)
+            self.retriever = Reranked(self.retriever, scorer, depth=settings.search.rerank_depth)
 
     @cached_property
     def judge(self) -> Judge:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -73,6 +74,44 @@ class Fused:
         ranks = {"dense": dense.rows.tolist(), "lexical": lexical.rows.tolist()}
         order = np.lexsort((rows, -np.round(scores, 6)))
         return hits(view, Scored(rows[order], scores[order].astype(np.float32)), k, ranks)
+
+
+class Scorer(Protocol):
+    """Reads a question and a text together."""
+
+    def scores(self, question: str, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+        """Return how well each text answers the question, shape (texts,)."""
+        ...
+
+
+class Reranked:
+    """The first hits of another retriever, in the order of a scorer; those behind keep their order and follow.
+
+    Nogueira and Cho, "Passage Re-ranking with BERT", 2019.
+    """
+
+    def __init__(self, inner: Retriever, scorer: Scorer, *, depth: int) -> None:
+        self.inner, self.scorer, self.depth = inner, scorer, depth
+
+    def search(self, view: View, query: str, k: int, where: Filter | None = None) -> list[Hit]:
+        return self._ordered(query, self.inner.search(view, query, max(k, self.depth), where), k)
+
+    def search_many(self, view: View, queries: Sequence[str], k: int, where: Filter | None = None) -> list[list[Hit]]:
+        found = self.inner.search_many(view, queries, max(k, self.depth), where)
+        return [self._ordered(query, some, k) for query, some in zip(queries, found, strict=True)]
+
+    def _ordered(self, query: str, found: list[Hit], k: int) -> list[Hit]:
+        first, rest = found[: self.depth], found[self.depth :]
+        texts = [f"{h.article.title}\n{h.passage.text}" if h.article.title else h.passage.text for h in first]
+        scores = np.round(self.scorer.scores(query, texts), 6).tolist()
+        order = sorted(range(len(first)), key=lambda n: (-scores[n], first[n].passage.id))
+        read = [replace(first[n], score=scores[n], ranks={**first[n].ranks, "reranked": r})
+                for r, n in enumerate(order, 1)]  # fmt: skip
+        # Scores of two kinds in one list: those that were not read again may not stand above the last that was.
+        last = read[-1].score if read else 0.0
+        most = rest[0].score if rest else 1.0
+        behind = [replace(h, score=last * h.score / most if most > 0 else 0.0) for h in rest]
+        return [replace(h, rank=n) for n, h in enumerate((read + behind)[:k], 1)]
 
 
 def hits(view: View, scored: Scored, k: int, ranked: str | Mapping[str, list[int]]) -> list[Hit]:

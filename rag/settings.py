@@ -46,6 +46,10 @@ class SearchSettings(_Group):
     retriever: str = Field("fused", description="dense, lexical or fused")
     dense_weight: float = Field(0.65, ge=0, le=1, description="weight of the dense score in the fused one")
     depth: int = Field(100, ge=10, le=10_000, description="candidates taken from each member before fusing")
+    reranker: str | None = Field(
+        None, description="name or folder of a sentence-transformers CrossEncoder that reads the first hits again"
+    )
+    rerank_depth: int = Field(50, ge=1, le=1_000, description="hits that the reranker reads")
 
 
 class AnswerSettings(_Group):

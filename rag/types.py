@@ -269,6 +269,16 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
+class Steps:
+    """How far something else that takes long has come: what it is doing, questions done of all, seconds so far."""
+
+    doing: str
+    done: int
+    total: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Text:
     """A piece of an answer's text, as it is written."""
 

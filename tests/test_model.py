@@ -276,3 +276,45 @@ def test_a_cache_that_cannot_be_written_is_named(tiny: Path, tmp_path: Path) -> 
     with pytest.raises(ModelError, match=r"set model\.cache") as caught:
         Model(str(tiny), cache=tmp_path / "file").query("x")
     assert "\n" not in str(caught.value)
+
+
+@pytest.fixture(scope="module")
+def tiny_pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cross-encoder of random weights."""
+    from transformers import BertConfig, BertForSequenceClassification
+
+    folder = tmp_path_factory.mktemp("tiny-pairs") / "model"
+    config = BertConfig(hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=64, num_labels=1)
+    BertForSequenceClassification(config).save_pretrained(folder)
+    for name in ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt"):
+        shutil.copy(w.bundled_folder() / name, folder)
+    return folder
+
+
+def test_a_cross_encoder_reads_the_first_hits_again(tiny_pairs: Path, tmp_path: Path) -> None:
+    from sentence_transformers import CrossEncoder
+
+    for n, text in enumerate(("The ferry sails at nine.", "A lamp was lit.", "The ferry is late.", "Rye bread.")):
+        (tmp_path / f"{n}.txt").write_text(text + "\n", "utf-8")
+    rag.ingest(tmp_path, index=tmp_path / "index")
+    settings = rag.Settings.load(search={"reranker": str(tiny_pairs), "rerank_depth": 3})
+    with rag.open(tmp_path / "index", settings=settings) as engine:
+        hits = engine.search("When does the ferry sail?")
+    assert sorted(h.ranks.get("reranked", 0) for h in hits) == [0, 1, 2, 3]
+    read = hits[:3]
+    library = CrossEncoder(str(tiny_pairs))
+    texts = [f"{h.article.title}\n{h.passage.text}" for h in read]
+    expected = library.predict([("When does the ferry sail?", t) for t in texts], show_progress_bar=False)
+    assert [h.score for h in read] == pytest.approx(expected.tolist(), abs=1e-5)
+    assert [h.score for h in hits] == sorted((h.score for h in hits), reverse=True)
+
+
+def test_a_cross_encoder_that_is_none_is_one_line(tiny: Path, tmp_path: Path) -> None:
+    from rag.embed.cross import Pairs
+
+    with pytest.raises(ModelError, match="does not exist"):
+        Pairs(str(tmp_path / "nowhere"))
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ModelError, match="cannot be loaded") as caught:
+        Pairs(str(tmp_path / "empty")).scores("a", ["b"])
+    assert "\n" not in str(caught.value)

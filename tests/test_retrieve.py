@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from contracts import EMBEDDER, article, put
 from fakes import FINGERPRINT
 
-from rag.retrieve import Dense, Fused, Lexical, quoted, search
+from rag.retrieve import Dense, Fused, Lexical, Reranked, quoted, search
 from rag.store.local import LocalStore
 from rag.types import Article, Filter, Retriever, Section, View
+from rag.words import words
+
+
+class SharedWords:
+    """A scorer: the share of the question's words that a text holds."""
+
+    def scores(self, question: str, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+        asked = set(words(question))
+        return np.array([len(asked & set(words(t))) / len(asked) for t in texts], np.float32)
+
 
 RETRIEVERS: list[Retriever] = [
     Dense(EMBEDDER),
     Lexical(),
     Fused(EMBEDDER, dense_weight=0.7, depth=10),
+    Reranked(Fused(EMBEDDER, dense_weight=0.7, depth=10), SharedWords(), depth=20),
 ]
 
 
@@ -114,3 +126,20 @@ def test_query_syntax_is_only_text(view: View) -> None:
 def test_quoted() -> None:
     assert quoted('a "b c" d "e') == ["b c"]
     assert quoted('""  " "') == []
+
+
+def test_a_reranker_orders_the_first_hits_and_leaves_the_rest(view: View) -> None:
+    class Backwards:
+        """A scorer that likes what comes last."""
+
+        def scores(self, question: str, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+            return np.arange(len(texts), dtype=np.float32) / 10 + 0.1
+
+    inner = Dense(EMBEDDER)
+    plain = inner.search(view, "word7 story", 8)
+    found = Reranked(inner, Backwards(), depth=3).search(view, "word7 story", 8)
+    ids = [h.passage.id for h in plain]
+    assert [h.passage.id for h in found] == [ids[2], ids[1], ids[0], *ids[3:]]
+    assert [h.ranks["dense"] for h in found] == [3, 2, 1, 4, 5, 6, 7, 8]
+    assert [h.ranks.get("reranked") for h in found] == [1, 2, 3, None, None, None, None, None]
+    assert [h.score for h in found] == sorted((h.score for h in found), reverse=True)

@@ -4,50 +4,23 @@ from __future__ import annotations
 
 import json
 import logging
-import signal
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from functools import wraps
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
 import rag
-from rag.errors import InvalidFilter, RagError
+from rag.errors import RagError
 from rag.faces import show
+from rag.faces.evaluate import evaluation
+from rag.faces.options import filter_options, index_option, json_option, print_json, stop_between_steps
 from rag.to_json import found, to_dict
 from rag.types import Answer, Filter
 
-SOME_FAILED, INTERRUPTED = 3, 130
-
-F = TypeVar("F", bound=Callable[..., Any])
-
-index_option = click.option(
-    "--index", default="index", show_default=True, metavar="DIR", help="Folder of the index.", type=click.Path()
-)
-json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON value and nothing else.")
-
-
-def filter_options(command: F) -> F:
-    """Add the options that make a Filter, passed on as `where`."""
-
-    @wraps(command)
-    def filtered(*args: Any, author: tuple[str, ...], since: str | None, until: str | None,
-                 section: tuple[str, ...], source: tuple[str, ...], **rest: Any) -> Any:  # fmt: skip
-        where = Filter(authors=author, since=since, until=until, sections=section, sources=source)  # type: ignore[arg-type]
-        return command(*args, where=where or None, **rest)
-
-    for option in (
-        click.option("--source", multiple=True, metavar="S", help="Only from this source."),
-        click.option("--section", multiple=True, metavar="S", help="Only in this section."),
-        click.option("--until", metavar="DATE", help="Only published on this day or before."),
-        click.option("--since", metavar="DATE", help="Only published on this day or later."),
-        click.option("--author", multiple=True, metavar="A", help="Only by this author.  Filters may be repeated."),
-    ):
-        filtered = option(filtered)
-    return filtered  # type: ignore[return-value]
+SOME_FAILED = 3
+"""Exit code of an ingest that left some pages unread."""
 
 
 class Commands(click.Group):
@@ -101,7 +74,7 @@ def ingest(source: tuple[str, ...], index: str, rebuild: bool, prune: bool, dry_
     from rag import engine
     from rag.settings import Settings
 
-    with _stop_between_steps() as stop_if_asked, show.progress() as on_progress:
+    with stop_between_steps() as stop_if_asked, show.progress() as on_progress:
 
         def step(progress: rag.Progress) -> None:
             on_progress(progress)
@@ -111,7 +84,7 @@ def ingest(source: tuple[str, ...], index: str, rebuild: bool, prune: bool, dry_
             source, index, Settings.load(), prune=prune, rebuild=rebuild, dry_run=dry_run, on_progress=step
         )
     if as_json:
-        _print_json(to_dict(report))
+        print_json(to_dict(report))
     else:
         click.echo(show.report(report, dry_run=dry_run))
     for failure in report.failed:
@@ -133,7 +106,7 @@ def search(question: str, k: int, group: Any, where: Filter | None, index: str, 
     with rag.open(index) as engine:
         hits = engine.search(question, k=k, where=where, group=group)
     if as_json:
-        _print_json(found(question, hits))
+        print_json(found(question, hits))
     else:
         click.echo(show.hits(hits))
 
@@ -154,7 +127,7 @@ def ask(question: str | None, questions: str | None, where: Filter | None, index
     with rag.open(index) as engine:
         for n, q in enumerate(asked):
             if as_json:
-                _print_json(to_dict(engine.ask(q, where=where)))
+                print_json(to_dict(engine.ask(q, where=where)))
                 continue
             if len(asked) > 1:
                 click.echo(f"{chr(10) if n else ''}{q}")
@@ -201,7 +174,7 @@ def list_articles(index: str, as_json: bool) -> None:
     with store.view() as view:
         listed = view.articles()
     if as_json:
-        _print_json([{**to_dict(head), "passages": n} for head, n in listed])
+        print_json([{**to_dict(head), "passages": n} for head, n in listed])
     else:
         click.echo(show.articles(listed))
 
@@ -219,7 +192,7 @@ def show_article(id: str, index: str, as_json: bool) -> None:
         article = view.article(id)
         count = next((n for head, n in view.articles(Filter(articles=(id,))) if head.id == id), 0)
     if as_json:
-        _print_json({**to_dict(article), "passages": count})
+        print_json({**to_dict(article), "passages": count})
     else:
         click.echo(show.article(article, count))
 
@@ -234,7 +207,7 @@ def remove_article(id: str, index: str, as_json: bool) -> None:
 
     remove(id, index)
     if as_json:
-        _print_json({"removed": id})
+        print_json({"removed": id})
     else:
         click.echo(f"removed {id}")
 
@@ -248,7 +221,7 @@ def doctor(index: str, as_json: bool) -> None:
 
     findings = examine(index)
     if as_json:
-        _print_json(findings)
+        print_json(findings)
     else:
         click.echo(show.findings(findings))
     if findings["problems"]:
@@ -275,34 +248,4 @@ def _questions(path: Path) -> Iterator[str]:
         raise RagError(f"{path.absolute()} is not UTF-8 (byte {error.start}): convert it") from error
 
 
-def _print_json(value: object) -> None:
-    click.echo(json.dumps(value, ensure_ascii=False))
-
-
-@contextmanager
-def _stop_between_steps() -> Iterator[Callable[[], None]]:
-    """Make Ctrl-C take effect between two steps, when nothing that was computed is lost; a second one at once."""
-    wanted = False
-
-    def ask_to_stop(_: int, __: object) -> None:
-        nonlocal wanted
-        if wanted:
-            raise KeyboardInterrupt
-        wanted = True
-        click.echo("\nstopping: keeping what is done (Ctrl-C again to stop at once)", err=True)
-
-    def stop_if_asked() -> None:
-        if wanted:
-            raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGINT, ask_to_stop)
-    try:
-        yield stop_if_asked
-    except KeyboardInterrupt:
-        click.echo("stopped; run the same command again to go on from here", err=True)
-        sys.exit(INTERRUPTED)
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-__all__ = ["InvalidFilter", "main"]
+main.add_command(evaluation)

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from rag.types import Answer, Article, ArticleHead, Citation, Hit, Progress, Report, Text
+from rag.types import Answer, Article, ArticleHead, Citation, Hit, Progress, Report, Steps, Text
 
 
 @contextmanager
-def progress() -> Iterator[Callable[[Progress], None]]:
+def progress() -> Iterator[Callable[[Progress | Steps], None]]:
     """Give a function that shows progress on standard error: a bar on a terminal, else a line now and then."""
     if sys.stderr.isatty():
         with _bar() as on_progress:
@@ -19,8 +19,10 @@ def progress() -> Iterator[Callable[[Progress], None]]:
         return
     shown = 0.0
 
-    def line(p: Progress) -> None:
+    def line(p: Progress | Steps) -> None:
         nonlocal shown
+        if p.seconds < shown:  # something else began
+            shown = 0.0
         if p.seconds - shown >= 10:
             shown = p.seconds
             print(_told(p), file=sys.stderr, flush=True)  # noqa: T201
@@ -28,13 +30,17 @@ def progress() -> Iterator[Callable[[Progress], None]]:
     yield line
 
 
-def _told(p: Progress) -> str:
+def _told(p: Progress | Steps) -> str:
     rate = p.done / p.seconds if p.seconds else 0.0
     left = f", {_time((p.total - p.done) / rate)} left" if rate else ""
-    return f"{p.done:,} of {p.total:,} pages, {_embedded(p)}, {_time(p.seconds)} so far{left}"
+    what = f"{p.doing}: " if isinstance(p, Steps) else ""
+    things = "questions" if isinstance(p, Steps) else "pages"
+    return f"{what}{p.done:,} of {p.total:,} {things}, {_rate(p)}, {_time(p.seconds)} so far{left}"
 
 
-def _embedded(p: Progress) -> str:
+def _rate(p: Progress | Steps) -> str:
+    if isinstance(p, Steps):
+        return f"{p.done / p.seconds if p.seconds else 0:,.0f} a second"
     return f"{p.embedded:,} passages embedded ({p.embedded / p.seconds if p.seconds else 0:,.0f} a second)"
 
 
@@ -44,7 +50,7 @@ def _time(seconds: float) -> str:
 
 
 @contextmanager
-def _bar() -> Iterator[Callable[[Progress], None]]:
+def _bar() -> Iterator[Callable[[Progress | Steps], None]]:
     from rich.console import Console
     from rich.progress import BarColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
     from rich.progress import Progress as Bars
@@ -59,10 +65,13 @@ def _bar() -> Iterator[Callable[[Progress], None]]:
         TimeRemainingColumn(elapsed_when_finished=True),
     )
     with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
-        task: TaskID = bars.add_task("ingest", total=None, note="")
+        tasks: dict[str, TaskID] = {}
 
-        def on_progress(p: Progress) -> None:
-            bars.update(task, completed=p.done, total=p.total, note=_embedded(p))
+        def on_progress(p: Progress | Steps) -> None:
+            doing = p.doing if isinstance(p, Steps) else "ingest"
+            if doing not in tasks:
+                tasks[doing] = bars.add_task(doing, total=p.total, note="")
+            bars.update(tasks[doing], completed=p.done, total=p.total, note=_rate(p))
 
         yield on_progress
 

@@ -1,0 +1,253 @@
+"""A run: the questions of a collection, put one by one to the search that everyone gets."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import rag
+from rag.engine import Engine, ingest
+from rag.errors import BadSource, IndexMismatch, InvalidSettings, UnknownArticle
+from rag.evaluation import measures, quotes, runs
+from rag.evaluation.collection import Collection, Judgments
+from rag.evaluation.quotes import Place, Placed
+from rag.settings import Settings
+from rag.to_json import found as as_json
+from rag.types import Article, Progress, Steps
+
+DEPTH = 100
+"""Articles found for each question."""
+
+AROUND = 200
+"""Characters kept on either side of a quote."""
+
+SHOWN = 10
+"""First hits of each question that are kept with their texts."""
+
+
+def settings_of(config: Sequence[str]) -> Settings:
+    """Return the settings in force with some NAME=VALUE put first.  Raises InvalidSettings."""
+    groups: dict[str, dict[str, str]] = {}
+    for given in config:
+        name, equals, value = given.partition("=")
+        group, dot, field = name.partition(".")
+        if not (equals and dot):
+            raise InvalidSettings(f"configuration {given!r} is not GROUP.FIELD=VALUE, as search.dense_weight=0.7")
+        groups.setdefault(group, {})[field] = value
+    return Settings.load(**groups)
+
+
+def name_of(config: Sequence[str]) -> str:
+    """Return the name of a run by what its configuration changes.
+
+    >>> name_of(["search.depth=50", "search.retriever=dense"])
+    'search.depth=50,search.retriever=dense'
+    """
+    return ",".join(config).replace("/", "_") or "default"
+
+
+def index_of(
+    collection: Collection, settings: Settings, folder: Path, on_progress: Callable[[Progress], None] | None = None
+) -> Path:
+    """Return an index of the collection's articles under a folder, brought up to date.
+
+    There is one for a collection; cut anew when the settings say so, it keeps the vectors of texts already embedded.
+    """
+    if collection.articles is None:
+        raise BadSource(
+            f"{collection.path.absolute()} comes without articles: name the index that holds them with --index, "
+            "or put them into articles/ beside the questions"
+        )
+    # Folders of one name in different places are different collections.
+    place = hashlib.sha256(str(collection.articles.resolve()).encode()).hexdigest()[:8]
+    index = folder / f"{collection.name}-{place}"
+    try:
+        report = ingest([collection.articles], index, settings, prune=True, on_progress=on_progress)
+    except IndexMismatch:
+        report = ingest([collection.articles], index, settings, rebuild=True, on_progress=on_progress)
+    if report.failed:
+        first = report.failed[0]
+        raise BadSource(f"{len(report.failed)} articles cannot be read, the first {first.source}: {first.reason}")
+    return index
+
+
+def evaluate(
+    collection: Collection,
+    engine: Engine,
+    out: Path,
+    *,
+    name: str = "default",
+    config: Sequence[str] = (),
+    names: Sequence[str] = measures.DEFAULT,
+    on_progress: Callable[[Steps], None] | None = None,
+) -> dict[str, Any]:
+    """Ask a collection's judged questions, write the run to `out` and return its row: measures, times, sizes.
+
+    Each question is searched for by itself, for ten passages and for the articles of the run; the time is that of the
+    former, which is what a user waits, the model included.  An article is found where its best passage is.  What an
+    earlier, interrupted call has asked is not asked again.
+
+    Raises BadSource when the judgments name articles that the index does not hold, or nothing is judged.
+    """
+    measures.parse(names)
+    placed = quotes.places(collection.questions.values(), article_of(engine), ids_of(engine))
+    judgments = judged(collection, engine, placed)
+    wanted = sorted(q for q, grades in judgments.items() if any(g > 0 for g in grades.values()))
+    if not wanted:
+        raise BadSource(f"{collection.path.absolute()}: no question has an article that answers it")
+    told = about(collection, engine, config)
+    unfinished = runs.Unfinished(out / f"{name}.unfinished.jsonl", key(told, wanted))
+    with unfinished:
+        records = unfinished.done()
+        for query, record in _asked(engine, collection.queries, wanted, records, placed, name, on_progress):
+            records[query] = record
+            unfinished.keep(query, record)
+    ranked = {q: [(a, float(s)) for a, s in records[q]["ranked"]] for q in wanted}
+    values = measures.per_query(names, {q: judgments[q] for q in wanted}, ranked)
+    for measure in quotes.QUOTE_MEASURES:
+        if of_some := {q: records[q]["quotes"][measure] for q in wanted if records[q]["quotes"]}:
+            values[measure] = of_some
+    seconds = {q: records[q]["seconds"] for q in wanted}
+    hits, texts = {q: records[q]["hits"] for q in wanted}, {q: collection.queries[q] for q in wanted}
+    answering = {q: _wanted(engine, judgments[q], placed.places.get(q, ())) for q in wanted}
+    run = runs.Run(name, ranked, told, values, seconds, hits, texts, answering)
+    path = runs.write(run, out, {q: judgments[q] for q in wanted})
+    unfinished.remove()
+    return row(run, path) | {"quotes_not_found": len(placed.missing)}
+
+
+def row(run: runs.Run, path: Path) -> dict[str, Any]:
+    """Return what there is to tell of a run: its measures with intervals, its times, its index."""
+    times = np.array(list(run.seconds.values())) * 1000
+    return {
+        **run.about,
+        "run": str(path),
+        "queries": len(run.ranked),
+        "measures": {m: asdict(measures.score(v)) for m, v in run.values.items()},
+        "latency_ms": {f"p{p}": round(float(np.percentile(times, p)), 2) for p in (50, 95)} if len(times) else {},
+    }
+
+
+def judged(collection: Collection, engine: Engine, placed: Placed) -> Judgments:
+    """Return the judgments; an article that holds a quote of which no article is named is relevant too.
+
+    Raises BadSource for judgments of articles that the index does not hold.
+    """
+    known = set(ids_of(engine))
+    unknown = [(q, a) for q, grades in collection.judgments.items() for a in grades if a not in known]
+    if unknown:
+        query, article = unknown[0]
+        raise BadSource(
+            f"{collection.path.absolute()}: {len(unknown)} judgments name articles that are not in the index, "
+            f"the first {article!r} for query {query!r}"
+        )
+    judgments = {q: dict(grades) for q, grades in collection.judgments.items()}
+    for question in collection.questions.values():
+        if any(not quote.article for quote in question.quotes):
+            for place in placed.places.get(question.id, ()):
+                judgments.setdefault(question.id, {}).setdefault(place.article, 1)
+    return judgments
+
+
+def _wanted(engine: Engine, grades: Mapping[str, int], places: Sequence[Place]) -> list[dict[str, Any]]:
+    """Return what answers a question, to be read: each quote with the words around it, and the articles without one."""
+    told = []
+    quoted = {p.article for p in places}
+    for place in places:
+        article = engine.article(place.article)
+        start, end = place.spans[0]
+        told.append(
+            {
+                "article": article.id,
+                "title": article.title,
+                "spans": [list(s) for s in place.spans],
+                "before": article.text[max(start - AROUND, 0) : start],
+                "quote": article.text[start:end],
+                "after": article.text[end : end + AROUND],
+            }
+        )
+    for id, grade in grades.items():
+        if grade > 0 and id not in quoted:
+            told.append({"article": id, "title": engine.article(id).title, "spans": [], "quote": ""})
+    return told
+
+
+def _asked(
+    engine: Engine,
+    queries: Mapping[str, str],
+    wanted: Sequence[str],
+    done: Mapping[str, Any],
+    placed: Placed,
+    name: str,
+    on_progress: Callable[[Steps], None] | None,
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    waiting = [q for q in wanted if q not in done]
+    if waiting:
+        engine.search(queries[waiting[0]], k=1)  # the model is loaded before the clock runs
+    began = time.perf_counter()
+    for n, query in enumerate(waiting, 1):
+        asked = time.perf_counter()
+        passages = [h.passage for h in engine.search(queries[query], k=10)]
+        seconds = time.perf_counter() - asked
+        there = placed.places.get(query)
+        of_quotes = quotes.quote_values(passages, there) if there else {}
+        hits = engine.search(queries[query], k=DEPTH, group="article")
+        yield (
+            query,
+            {
+                "seconds": round(seconds, 6),
+                "ranked": runs.falling([(h.article.id, h.score) for h in hits]),
+                "quotes": of_quotes,
+                "hits": as_json(queries[query], hits[:SHOWN])["hits"],
+            },
+        )
+        if on_progress:
+            on_progress(Steps(name, n, len(waiting), time.perf_counter() - began))
+
+
+def about(collection: Collection, engine: Engine, config: Sequence[str]) -> dict[str, Any]:
+    """Return what figures depend on: the collection, the settings that differ, the model, the index."""
+    stats = engine.stats()
+    return {
+        "set": collection.name,
+        "data": str(collection.path),
+        "digest": collection.digest(),
+        "config": list(config),
+        "model": stats.fingerprint.model,
+        "model_digest": stats.fingerprint.model_digest[:16],
+        "passage_tokens": stats.fingerprint.passage_tokens,
+        "articles": stats.articles,
+        "passages": stats.passages,
+        "index_bytes": stats.bytes,
+        "version": rag.__version__,
+    }
+
+
+def key(told: Mapping[str, Any], asked: Sequence[str]) -> str:
+    """Return what must be equal for the answers to some questions to be taken up again later."""
+    lasting = {name: value for name, value in told.items() if name not in ("data", "index_bytes")}
+    return hashlib.sha256(json.dumps([lasting, list(asked)], sort_keys=True).encode()).hexdigest()
+
+
+def ids_of(engine: Engine) -> list[str]:
+    """Return the ids of an index's articles."""
+    return [head.id for head, _ in engine.articles()]
+
+
+def article_of(engine: Engine) -> Callable[[str], Article | None]:
+    """Return a function that gives an article by its id, or None."""
+
+    def article(id: str) -> Article | None:
+        try:
+            return engine.article(id)
+        except UnknownArticle:
+            return None
+
+    return article
