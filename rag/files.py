@@ -1,10 +1,15 @@
-"""Files that must be on the disk, and be what was written."""
+"""Files that must be on the disk and be what was written, and files that a user gives."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+
+from rag.errors import BadSource
 
 
 def sha256(path: Path) -> str:
@@ -20,3 +25,29 @@ def sync(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def text_of(path: Path) -> str:
+    """Return the text of a user's file.  Raises BadSource."""
+    try:
+        return path.read_text("utf-8-sig")
+    except OSError as e:
+        raise BadSource(f"{path.absolute()} cannot be read ({e.strerror}): check the path") from e
+    except UnicodeDecodeError as e:
+        raise BadSource(f"{path.absolute()} is not UTF-8 (byte {e.start}): convert it") from e
+
+
+def records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the objects of a file of JSON lines, each with where it stands, as FILE:LINE.  Raises BadSource."""
+    # Not splitlines(): it breaks at characters that may stand in a line of JSON.
+    for n, line in enumerate(text_of(path).split("\n"), 1):
+        if not line.strip():
+            continue
+        where = f"{path.absolute()}:{n}"
+        try:
+            record = json.loads(line)
+        except ValueError as e:
+            raise BadSource(f"{where} is not JSON ({e}): write one object a line") from e
+        if not isinstance(record, dict):
+            raise BadSource(f"{where} is no object: write one object a line")
+        yield where, record

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from rag.errors import BadSource
-from rag.files import sha256
+from rag.files import records, sha256, text_of
 
 Judgments = dict[str, dict[str, int]]
 """Grades of articles by question: 0 is judged and not relevant, what is absent was not judged."""
@@ -101,7 +101,7 @@ def read(path: str | Path, split: str = "test") -> Collection:
 
 def _beir(folder: Path, corpus: Path, split: str) -> Collection:
     queries: dict[str, str] = {}
-    for where, record in _records(folder / "queries.jsonl"):
+    for where, record in records(folder / "queries.jsonl"):
         id, text = record.get("_id"), record.get("text")
         if not isinstance(id, str) or not isinstance(text, str) or not text.strip():
             raise BadSource(f'{where}: a query needs "_id" and "text"')
@@ -162,7 +162,7 @@ def _questions(path: Path) -> dict[str, Question]:
                 )
             found[question.id] = question
     else:
-        for where, record in _records(path):
+        for where, record in records(path):
             question = _question(record, where)
             _put_once(found, question.id, question, where)
     if not found:
@@ -224,36 +224,12 @@ def _from_questions(questions: Iterable[Question]) -> Judgments:
     return found
 
 
-def _records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the objects of a file of lines, each with where it stands."""
-    # Not splitlines(): it breaks at characters that may stand in a line of JSON.
-    for n, line in enumerate(_text(path).split("\n"), 1):
-        if not line.strip():
-            continue
-        try:
-            record = json.loads(line)
-        except ValueError as e:
-            raise BadSource(f"{path.absolute()}:{n} is not JSON ({e}): write one object a line") from e
-        if not isinstance(record, dict):
-            raise BadSource(f"{path.absolute()}:{n} is no object: write one object a line")
-        yield f"{path.absolute()}:{n}", record
-
-
 def _rows(path: Path, between: str) -> Iterator[list[str]]:
-    lines = io.StringIO(_text(path), newline="")
+    lines = io.StringIO(text_of(path), newline="")
     if between == "\t":
         yield from csv.reader(lines, delimiter=between, quoting=csv.QUOTE_NONE)
     else:
         yield from csv.reader(lines, delimiter=between)
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text("utf-8-sig")
-    except OSError as e:
-        raise BadSource(f"{path.absolute()} cannot be read ({e.strerror}): check the path") from e
-    except UnicodeDecodeError as e:
-        raise BadSource(f"{path.absolute()} is not UTF-8 (byte {e.start}): convert it") from e
 
 
 def _put_once(found: dict[str, Any], id: str, value: object, where: str) -> None:

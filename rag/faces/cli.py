@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import sys
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from rag.errors import RagError
 from rag.faces import show
 from rag.faces.evaluate import evaluation
 from rag.faces.options import filter_options, index_option, json_option, print_json, stop_between_steps
+from rag.files import records
 from rag.to_json import found, to_dict
 from rag.types import Answer, Filter
 
@@ -229,23 +229,11 @@ def doctor(index: str, as_json: bool) -> None:
 
 
 def _questions(path: Path) -> Iterator[str]:
-    try:
-        with path.open(encoding="utf-8") as lines:
-            for n, line in enumerate(lines, 1):
-                if not line.strip():
-                    continue
-                try:
-                    record = json.loads(line)
-                except ValueError as error:
-                    raise RagError(f"{path.absolute()}:{n} is not JSON ({error}): write one object a line") from error
-                asked = record.get("question", record.get("text")) if isinstance(record, dict) else None
-                if not isinstance(asked, str):
-                    raise RagError(f'{path.absolute()}:{n} has no "question": write {{"question": "..."}} on each line')
-                yield asked
-    except OSError as error:
-        raise RagError(f"{path.absolute()} cannot be read ({error.strerror}): check the path") from error
-    except UnicodeDecodeError as error:
-        raise RagError(f"{path.absolute()} is not UTF-8 (byte {error.start}): convert it") from error
+    for where, record in records(path):
+        asked = record.get("question", record.get("text"))
+        if not isinstance(asked, str):
+            raise RagError(f'{where} has no "question": write {{"question": "..."}} on each line')
+        yield asked
 
 
 main.add_command(evaluation)
