@@ -17,6 +17,7 @@ import feedback
 import fusion
 import lexical
 import numpy as np
+import together
 from cases import Case, best_passages, fused, load, values
 
 from rag.evaluation.compare import holm, randomisation
@@ -26,7 +27,10 @@ from rag.evaluation.tables import table
 TUNED = ("time-1963", "squad2-half", "nq-gold")
 TOLD = ("cranfield", "medline-1033", "checkthat-2020", "news-2022")
 MOST = {"nq-gold": 1000, "squad2-half": 1000}
-MODULES = {"fusion.py": fusion, "articles.py": articles, "feedback.py": feedback, "lexical.py": lexical}
+MODULES = {
+    "fusion.py": fusion, "articles.py": articles, "feedback.py": feedback, "lexical.py": lexical,
+    "together.py": together,
+}  # fmt: skip
 RESULTS = Path(__file__).parent.parent / "results"
 
 
