@@ -6,6 +6,7 @@ have, is imported when the clock has stopped.
 
 from __future__ import annotations
 
+import functools
 import json
 import resource
 import sys
@@ -250,6 +251,7 @@ def shorten(owner: Any, method: str, chars: int | None) -> None:
         return
     whole = getattr(owner, method)
 
+    @functools.wraps(whole)  # Chroma looks at the names of its arguments.
     def short(self: Any, texts: Any, *args: Any, **options: Any) -> Any:
         cut = texts[:chars] if isinstance(texts, str) else [t[:chars] for t in texts]
         return whole(self, cut, *args, **options)
