@@ -175,7 +175,9 @@ def _wanted(engine: Engine, grades: Mapping[str, int], places: Sequence[Place]) 
         )
     for id, grade in grades.items():
         if grade > 0 and id not in quoted:
-            told.append({"article": id, "title": engine.article(id).title, "spans": [], "quote": ""})
+            article = engine.article(id)
+            lead = article.text[: 2 * AROUND]
+            told.append({"article": id, "title": article.title, "spans": [], "quote": "", "lead": lead})
     return told
 
 
