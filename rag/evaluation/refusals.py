@@ -108,7 +108,7 @@ def shared_threshold(sets: Sequence[tuple[Floats, Bools]], wrong_cost: float) ->
     cost the same the middle one is taken.
 
     >>> shared_threshold([(np.array([.9, .1]), np.array([True, False]))], 1.0)
-    0.5
+    0.51
     """
 
     def cost(threshold: float) -> float:
