@@ -251,9 +251,15 @@ def shorten(owner: Any, method: str, chars: int | None) -> None:
         return
     whole = getattr(owner, method)
 
-    @functools.wraps(whole)  # Chroma looks at the names of its arguments.
-    def short(self: Any, texts: Any, *args: Any, **options: Any) -> Any:
-        cut = texts[:chars] if isinstance(texts, str) else [t[:chars] for t in texts]
-        return whole(self, cut, *args, **options)
+    def cut(texts: Any) -> Any:
+        return texts[:chars] if isinstance(texts, str) else [t[:chars] for t in texts]
+
+    # Chroma looks at the names of the arguments, and gives the texts by name.
+    @functools.wraps(whole)
+    def short(self: Any, *args: Any, **named: Any) -> Any:
+        if args:
+            return whole(self, cut(args[0]), *args[1:], **named)
+        first, *_ = named
+        return whole(self, **{**named, first: cut(named[first])})
 
     setattr(owner, method, short)
