@@ -32,7 +32,7 @@ def draw(figures: Figures, path: Path) -> None:
     for axis, (title, bars) in zip(axes.flat, panels, strict=False):
         names = [s for s in (OURS, *PEERS) if s in bars]
         drawn = axis.barh(names, [bars[n] for n in names], color=["#b5482a" if n == OURS else "#9aa5b1" for n in names])
-        axis.bar_label(drawn, fmt="{:.4g}", padding=2, fontsize=7)
+        axis.bar_label(drawn, fmt=lambda v: f"{v:,.0f}" if v >= 100 else f"{v:.3g}", padding=2, fontsize=7)
         axis.invert_yaxis()
         axis.margins(x=0.18)
         axis.set_title(title, fontsize=9)
