@@ -51,7 +51,7 @@ def retrieval(rows: Sequence[Mapping[str, Any]]) -> str:
         ]
         for row in rows
     ]
-    runs = "\n".join(f"- {row['run']}" for row in rows)
+    runs = "\n".join(f"- {row['run']}, to be read as {row['report']}" for row in rows)
     return f"{table(heads, lines)}\n\n± is half of a 95 % interval (bootstrap over the questions).  Runs:\n\n{runs}"
 
 
