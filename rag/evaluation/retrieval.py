@@ -116,7 +116,7 @@ def evaluate(
             values[measure] = of_some
     seconds = {q: records[q]["seconds"] for q in wanted}
     hits, texts = {q: records[q]["hits"] for q in wanted}, {q: collection.queries[q] for q in wanted}
-    answering = {q: _wanted(engine, judgments[q], placed.places.get(q, ())) for q in wanted}
+    answering = {q: what_answers(engine, judgments[q], placed.places.get(q, ())) for q in wanted}
     run = runs.Run(name, ranked, told, values, seconds, hits, texts, answering)
     path = runs.write(run, out, {q: judgments[q] for q in wanted})
     unfinished.remove()
@@ -156,7 +156,7 @@ def judged(collection: Collection, engine: Engine, placed: Placed) -> Judgments:
     return judgments
 
 
-def _wanted(engine: Engine, grades: Mapping[str, int], places: Sequence[Place]) -> list[dict[str, Any]]:
+def what_answers(engine: Engine, grades: Mapping[str, int], places: Sequence[Place]) -> list[dict[str, Any]]:
     """Return what answers a question, to be read: each quote with the words around it, and the articles without one."""
     told = []
     quoted = {p.article for p in places}
