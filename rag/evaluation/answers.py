@@ -20,7 +20,7 @@ from rag.evaluation.collection import Collection, Question
 from rag.evaluation.halves import half
 from rag.evaluation.measures import score
 from rag.evaluation.quotes import Place
-from rag.evaluation.retrieval import about, article_of, ids_of, key
+from rag.evaluation.retrieval import about, article_of, ids_of, key, what_answers
 from rag.intake.chunk import sentences
 from rag.intake.text import fold
 from rag.to_json import to_dict
@@ -70,9 +70,9 @@ def evaluate(
             started = time.perf_counter()
             answer = engine.ask(question.text)
             seconds = time.perf_counter() - started
-            record = judge(question, answer, placed.places.get(question.id, ()), engine) | {
-                "seconds": round(seconds, 6)
-            }
+            there = placed.places.get(question.id, ())
+            record = judge(question, answer, there, engine)
+            record |= {"seconds": round(seconds, 6), "wanted": what_answers(engine, {}, there)}
             records[question.id] = record
             unfinished.keep(question.id, record)
             if on_progress:
