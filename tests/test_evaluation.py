@@ -379,6 +379,15 @@ class TestCommands:
                 hits = engine.search(text, k=100, group="article")
                 assert [a for a, _ in run.ranked[id]] == [h.article.id for h in hits]
 
+    def test_a_question_that_finds_nothing_counts(self, data: Path, tmp_path: Path) -> None:
+        with_line("queries.jsonl", json.dumps({"_id": "q5", "text": 'What is said of "purple giraffes"?'}))(data)
+        with_line("qrels/test.tsv", "q5\tferry\t1")(data)
+        (row,) = rag.evaluate(data, out=tmp_path / "out", measures=["nDCG@10"])
+        assert row["queries"] == row["measures"]["nDCG@10"]["queries"] == 5
+        assert "q5" not in runs.read(row["run"]).ranked
+        assert runs.read(row["run"]).values["nDCG@10"]["q5"] == 0
+        assert "not found" in Path(row["report"]).read_text("utf-8")
+
     def test_an_interrupted_run_goes_on(self, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         def stop(progress: Steps | Progress) -> None:
             if isinstance(progress, Steps) and progress.done == 2:

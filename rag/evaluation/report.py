@@ -93,7 +93,7 @@ def marked(passage: Mapping[str, Any], wanted: Sequence[Mapping[str, Any]]) -> l
 
 
 def _rank(run: Run, query: str, article: str) -> int | None:
-    return next((n for n, (a, _) in enumerate(run.ranked[query], 1) if a == article), None)
+    return next((n for n, (a, _) in enumerate(run.ranked.get(query, ()), 1) if a == article), None)
 
 
 def _right(run: Run, query: str) -> set[str]:
