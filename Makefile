@@ -8,7 +8,7 @@ PORT ?= 7860
 INDEX ?= index
 BENCH ?=
 
-.PHONY: serve test lint wheel bench bench-memory clean
+.PHONY: serve test lint wheel bench bench-memory tables clean
 
 serve: $(VENV)/.serve
 	@test -e $(INDEX)/catalog.sqlite || { echo "footnote: making an index of corpus/"; $(BIN)/rag ingest corpus --index $(INDEX); }
@@ -28,6 +28,12 @@ bench: $(VENV)/.bench
 
 bench-memory: $(VENV)/.bench
 	$(BIN)/python eval/bench memory $(BENCH)
+
+# Every committed table of retrieval anew, from the folder of outside sets that RAG_EVAL_DATA names.  Takes about an hour.
+tables: $(VENV)/.bench
+	$(BIN)/python eval/tables.py $(RAG_EVAL_DATA)
+	$(BIN)/python eval/ideas $(RAG_EVAL_DATA)
+	$(BIN)/python eval/lexical_engines.py $(RAG_EVAL_DATA)
 
 # The wheel holds the one package and the page's own files, and nothing else.
 wheel: $(VENV)/.test
