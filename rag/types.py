@@ -270,12 +270,13 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """How far something else that takes long has come: what it is doing, questions done of all, seconds so far."""
+    """How far something else that takes long has come: what it is doing, things done of all, seconds so far."""
 
     doing: str
     done: int
     total: int
     seconds: float
+    things: str = "questions"
 
 
 @dataclass(frozen=True, slots=True)

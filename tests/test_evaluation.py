@@ -136,6 +136,7 @@ class TestOwnQuestions:
             ("question,source\n", ["questions.csv:1", "'source'"]),
             ("question,quote\n,words\n", ["questions.csv:2", "empty"]),
             ("question,quote\n", ["holds no question"]),
+            ("question,quote\nWhy?," + "x" * 200_000 + "\n", ["questions.csv:2", "field"]),
         ],
     )
     def test_a_table_of_another_form(self, text: str, said: list[str], tmp_path: Path) -> None:

@@ -227,9 +227,13 @@ def _from_questions(questions: Iterable[Question]) -> Judgments:
 def _rows(path: Path, between: str) -> Iterator[list[str]]:
     lines = io.StringIO(text_of(path), newline="")
     if between == "\t":
-        yield from csv.reader(lines, delimiter=between, quoting=csv.QUOTE_NONE)
+        rows = csv.reader(lines, delimiter=between, quoting=csv.QUOTE_NONE)
     else:
-        yield from csv.reader(lines, delimiter=between)
+        rows = csv.reader(lines, delimiter=between)
+    try:
+        yield from rows
+    except csv.Error as e:
+        raise BadSource(f"{path.absolute()}:{rows.line_num} is no row of a table ({e}): mend it there") from e
 
 
 def _put_once(found: dict[str, Any], id: str, value: object, where: str) -> None:

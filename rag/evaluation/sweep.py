@@ -60,7 +60,11 @@ def measure(
     names: Sequence[str],
     on_progress: Callable[[Steps | Progress], None] | None = None,
 ) -> Iterator[Point]:
-    """Yield every point on every collection, all judged questions of each in one batch."""
+    """Yield every point on every collection, all judged questions of each in one batch.
+
+    Stopped and begun again it searches again, and embeds nothing again.
+    """
+    started, done = time.perf_counter(), 0
     for collection in collections:
         for config in points:
             settings = settings_of(config)
@@ -83,6 +87,10 @@ def measure(
                 for q, hits in zip(quoted, shown, strict=True):
                     for name, value in quotes.quote_values([h.passage for h in hits], placed.places[q]).items():
                         values.setdefault(name, {})[q] = value
+            done += 1
+            if on_progress:
+                passed = time.perf_counter() - started
+                on_progress(Steps("sweep", done, len(points) * len(collections), passed, "points"))
             yield Point(collection.name, config, values, seconds)
 
 

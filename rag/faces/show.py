@@ -34,7 +34,7 @@ def _told(p: Progress | Steps) -> str:
     rate = p.done / p.seconds if p.seconds else 0.0
     left = f", {_time((p.total - p.done) / rate)} left" if rate else ""
     what = f"{p.doing}: " if isinstance(p, Steps) else ""
-    things = "questions" if isinstance(p, Steps) else "pages"
+    things = p.things if isinstance(p, Steps) else "pages"
     return f"{what}{p.done:,} of {p.total:,} {things}, {_rate(p)}, {_time(p.seconds)} so far{left}"
 
 
