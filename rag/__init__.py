@@ -26,6 +26,7 @@ from rag.errors import (
     UnknownArticle,
     UnreadablePage,
 )
+from rag.protocols import Embedder, Retriever, Store, Writer
 from rag.settings import Settings
 from rag.to_json import to_dict
 from rag.types import (
@@ -33,7 +34,6 @@ from rag.types import (
     Article,
     ArticleHead,
     Citation,
-    Embedder,
     Failure,
     Filter,
     Group,
@@ -41,14 +41,11 @@ from rag.types import (
     Passage,
     Progress,
     Report,
-    Retriever,
     Section,
     Sentence,
     Steps,
-    Store,
     Support,
     Verdict,
-    Writer,
 )
 
 if TYPE_CHECKING:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from rag.embed.model import Model
 from rag.errors import IndexDamaged, IndexMismatch, InvalidQuestion, InvalidSettings
+from rag.protocols import Embedder, Retriever, Store, View, Writer
 from rag.retrieve import Dense, Fused, Lexical, Reranked, search, search_many
 from rag.settings import Settings
 from rag.store import local, view
@@ -20,19 +21,14 @@ from rag.types import (
     Article,
     ArticleHead,
     Citation,
-    Embedder,
     Filter,
     Fingerprint,
     Group,
     Hit,
     Progress,
     Report,
-    Retriever,
     Stats,
-    Store,
     Text,
-    View,
-    Writer,
 )
 
 # What only an answer or an ingest needs is imported there: a search from a cold start is to be over in half a second.

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from rag.types import Embedder, Filter, Group, Hit, Retriever, Scored, Vector, View
+from rag.protocols import Embedder, Retriever, Scorer, View
+from rag.types import Filter, Group, Hit, Scored, Vector
 
 _QUOTED = re.compile(r'"([^"\n]{1,200})"|“([^”\n]{1,200})”')
 
@@ -74,14 +74,6 @@ class Fused:
         ranks = {"dense": dense.rows.tolist(), "lexical": lexical.rows.tolist()}
         order = np.lexsort((rows, -np.round(scores, 6)))
         return hits(view, Scored(rows[order], scores[order].astype(np.float32)), k, ranks)
-
-
-class Scorer(Protocol):
-    """Reads a question and a text together."""
-
-    def scores(self, question: str, texts: Sequence[str]) -> npt.NDArray[np.float32]:
-        """Return how well each text answers the question, shape (texts,)."""
-        ...
 
 
 class Reranked:

@@ -16,7 +16,8 @@ import pytest
 from fakes import HashEmbedder, key
 
 from rag.errors import StoreError, UnknownArticle
-from rag.types import Article, Filter, NewPassage, Section, Store
+from rag.protocols import Store
+from rag.types import Article, Filter, NewPassage, Section
 
 EMBEDDER = HashEmbedder()
 

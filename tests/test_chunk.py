@@ -14,7 +14,8 @@ from rag.embed.model import Model
 from rag.embed.tokens import LONGEST_WORD, readable
 from rag.intake.chunk import TITLE_SHARE, chunk, embedded_text, sentences, short_title
 from rag.intake.text import clean
-from rag.types import Article, Embedder, Passage, Section
+from rag.protocols import Embedder
+from rag.types import Article, Passage, Section
 
 HOSTILE = {
     "repeated sentences": "The same sentence again. " * 400,

@@ -17,7 +17,7 @@ from rag.embed.model import Model, cores
 from rag.embed.prepare import CLOSE
 from rag.embed.tokens import readable
 from rag.errors import IndexMismatch, ModelError, TextTooLong
-from rag.types import Embedder
+from rag.protocols import Embedder
 
 pytestmark = pytest.mark.model
 

@@ -10,9 +10,10 @@ import pytest
 from contracts import EMBEDDER, article, put
 from fakes import FINGERPRINT
 
+from rag.protocols import Retriever, View
 from rag.retrieve import Dense, Fused, Lexical, Reranked, quoted, search
 from rag.store.local import LocalStore
-from rag.types import Article, Filter, Retriever, Section, View
+from rag.types import Article, Filter, Section
 from rag.words import words
 
 

@@ -20,8 +20,9 @@ from contracts import EMBEDDER, StoreContract, article, check_dense, put
 from fakes import FINGERPRINT
 
 from rag.errors import IndexDamaged, IndexLocked, NoIndex
-from rag.store import catalog, local, segments, transaction, view
-from rag.types import Filter, Store
+from rag.protocols import Store
+from rag.store import local, segments, transaction, vectorfile, view
+from rag.types import Filter
 
 HERE = Path(__file__).parent
 
@@ -204,8 +205,8 @@ def test_making_a_large_segment_of_others_takes_little_memory(tmp_path: Path) ->
 
 
 def test_keys_taken_for_stored_are_those_that_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(catalog, "RECENT", 3)
-    vectors = catalog.VectorFile(tmp_path / "vectors.sqlite", 4, write=True)
+    monkeypatch.setattr(vectorfile, "RECENT", 3)
+    vectors = vectorfile.VectorFile(tmp_path / "vectors.sqlite", 4, write=True)
     keys = [bytes([n]) * 16 for n in range(10)]
     for key in keys[:8]:
         vectors.put([key], np.ones((1, 4), np.float32))

@@ -22,7 +22,8 @@ import numpy.typing as npt
 from rag.answer import features
 from rag.answer.features import Features
 from rag.intake.chunk import sentences
-from rag.types import Embedder, Evidence, EvidenceSentence, Hit
+from rag.protocols import Embedder
+from rag.types import Evidence, EvidenceSentence, Hit
 
 REMEMBERED = 20_000
 """Sentence vectors kept in memory: questions about the same articles meet the same sentences."""

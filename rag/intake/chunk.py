@@ -16,7 +16,8 @@ from typing import NamedTuple
 
 import sentencex
 
-from rag.types import Article, Embedder, Passage
+from rag.protocols import Embedder
+from rag.types import Article, Passage
 
 CHARS_PER_TOKEN = 8
 """A passage's bound in characters is this times its bound in tokens: a run that the model cannot tell

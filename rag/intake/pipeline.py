@@ -21,18 +21,9 @@ from rag.intake.chunk import TITLE_SHARE, chunk, embedded_text, short_title
 from rag.intake.items import Item, records
 from rag.intake.readers import read
 from rag.intake.sources import Page
+from rag.protocols import Embedder, Transaction
 from rag.settings import Settings
-from rag.types import (
-    Article,
-    Embedder,
-    Failure,
-    NewPassage,
-    Passage,
-    Progress,
-    Report,
-    Transaction,
-    Vectors,
-)
+from rag.types import Article, Failure, NewPassage, Passage, Progress, Report, Vectors
 
 GROUP_TEXTS = 256
 """Texts looked up together: whether their vectors are known."""

@@ -14,11 +14,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rag.errors import IndexDamaged
-from rag.store import catalog
+from rag.protocols import View
+from rag.store import catalog, sqlite, vectorfile
 from rag.store.lock import locked
 from rag.store.transaction import LocalTransaction
 from rag.store.view import CATALOG, VECTORS, LocalView, State, load_state
-from rag.types import Fingerprint, View
+from rag.types import Fingerprint
 
 
 class LocalStore:
@@ -29,7 +30,7 @@ class LocalStore:
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
-        self._connections = catalog.Connections(self.folder / CATALOG)
+        self._connections = sqlite.Connections(self.folder / CATALOG)
         self._state: State | None = None
         self._loading = threading.Lock()
         with self._connections.reading() as db:
@@ -39,7 +40,7 @@ class LocalStore:
     def create(cls, folder: str | Path, fingerprint: Fingerprint) -> LocalStore:
         """Return the store in a folder, made there if there is none."""
         path = Path(folder) / CATALOG
-        with catalog.guarded(path):
+        with sqlite.guarded(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             # Whether or not the file is there: a process killed while making it may have left it empty.
             catalog.create(path, fingerprint)
@@ -113,7 +114,7 @@ def check_vectors(folder: str | Path, dim: int) -> None:
     """Raise IndexDamaged when the file of vectors cannot be read."""
     path = Path(folder) / VECTORS
     if path.exists():
-        vectors = catalog.VectorFile(path, dim, write=True)
+        vectors = vectorfile.VectorFile(path, dim, write=True)
         try:
             vectors.known([b""])
         finally:

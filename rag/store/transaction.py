@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from rag.errors import RagError, StoreError, UnknownArticle
-from rag.store import catalog, lexical, segments
+from rag.store import catalog, lexical, segments, sqlite, vectorfile
 from rag.store.view import CATALOG, SEGMENTS, VECTORS
 from rag.types import Article, Fingerprint, NewPassage, Vectors
 
@@ -31,15 +31,15 @@ DEAD_SHARE = 0.25
 
 
 class LocalTransaction:
-    """The one writer of a folder.  See `rag.types.Transaction` for the contract."""
+    """The one writer of a folder.  See `rag.protocols.Transaction` for the contract."""
 
     def __init__(self, folder: Path, restart: Fingerprint | None = None) -> None:
         self._folder = folder
         self._path = folder / CATALOG
-        with catalog.guarded(self._path):
-            self._db = catalog.connect(self._path, write=True)
+        with sqlite.guarded(self._path):
+            self._db = sqlite.connect(self._path, write=True)
             self._fingerprint = restart or catalog.fingerprint(self._db)
-        self._vectors = catalog.VectorFile(folder / VECTORS, self._fingerprint.dim, write=True)
+        self._vectors = vectorfile.VectorFile(folder / VECTORS, self._fingerprint.dim, write=True)
         self._words: lexical.WordsWriter | None = None
         self._changed = False
         self._spoiled = False
@@ -47,19 +47,19 @@ class LocalTransaction:
             self._restart(restart)
         else:
             self._recover()
-        with catalog.guarded(self._path):
+        with sqlite.guarded(self._path):
             self._next_row = int(catalog.get(self._db, "next_row"))
 
     # -- what is asked and changed ------------------------------------------------------------
 
     def known(self, id: str) -> str | None:
-        with catalog.guarded(self._path):
+        with sqlite.guarded(self._path):
             row = self._db.execute("SELECT revision FROM articles WHERE id = ? AND live", (id,)).fetchone()
         return None if row is None else str(row[0])
 
     def origin(self, id: str) -> str:
         """Return where the current revision of an article came from.  Raises UnknownArticle."""
-        with catalog.guarded(self._path):
+        with sqlite.guarded(self._path):
             row = self._db.execute("SELECT origin FROM articles WHERE id = ? AND live", (id,)).fetchone()
         if row is None:
             raise UnknownArticle(f"no article {id!r} in the index: `rag articles list` names them")
@@ -71,7 +71,7 @@ class LocalTransaction:
             "" if origin is None else " AND (origin = ? OR origin LIKE ? ESCAPE '!')"
         )
         like = "" if origin is None else origin.replace("!", "!!").replace("%", "!%").replace("_", "!_") + os.sep + "%"
-        with catalog.guarded(self._path):
+        with sqlite.guarded(self._path):
             return {str(r[0]) for r in self._db.execute(sql, () if origin is None else (origin, like))}
 
     def cached(self, keys: Sequence[bytes]) -> set[bytes]:
@@ -91,7 +91,7 @@ class LocalTransaction:
             raise StoreError("a change was broken off half way: nothing since the last commit is kept, run it again")
         self._begin()
         self._spoiled = True
-        with catalog.guarded(self._path):
+        with sqlite.guarded(self._path):
             yield
         self._spoiled = False
 
@@ -124,9 +124,9 @@ class LocalTransaction:
             self._db.execute("DELETE FROM articles WHERE id = ?", (id,))
             keys = [bytes(r[0]) for r in self._db.execute("SELECT key FROM used WHERE id = ?", (id,))]
             self._db.execute("DELETE FROM used WHERE id = ?", (id,))
-            for part in catalog.parts(keys):
+            for part in sqlite.parts(keys):
                 others = {
-                    r[0] for r in self._db.execute(f"SELECT key FROM used WHERE key IN ({catalog.marks(part)})", part)
+                    r[0] for r in self._db.execute(f"SELECT key FROM used WHERE key IN ({sqlite.marks(part)})", part)
                 }
                 self._db.executemany("INSERT OR IGNORE INTO forget VALUES (?)", [(k,) for k in part if k not in others])
 
@@ -146,7 +146,7 @@ class LocalTransaction:
             return
         if self._spoiled:
             raise StoreError("a change was broken off half way: nothing since the last commit is kept, run it again")
-        with catalog.guarded(self._path):
+        with sqlite.guarded(self._path):
             if self._words:
                 self._words.commit()
             self._seal()
@@ -158,7 +158,7 @@ class LocalTransaction:
 
     def _begin(self) -> None:
         if not self._changed:
-            with catalog.guarded(self._path):
+            with sqlite.guarded(self._path):
                 self._db.execute("BEGIN IMMEDIATE")
             self._changed = True
 
@@ -265,7 +265,7 @@ class LocalTransaction:
     def _restart(self, fingerprint: Fingerprint) -> None:
         """Begin anew without reading what may be damaged: only the catalog is touched, and vectors stay cached."""
         self._begin()
-        with catalog.guarded(self._path):
+        with sqlite.guarded(self._path):
             for table in ("passages", "articles", "segments", "tombstones", "used", "sections"):
                 self._db.execute(f"DELETE FROM {table}")
             name = catalog.get(self._db, "lexical")
@@ -274,7 +274,7 @@ class LocalTransaction:
 
     def _recover(self) -> None:
         """Undo what a killed writer began and finish what it had committed."""
-        with catalog.guarded(self._path):
+        with sqlite.guarded(self._path):
             if (self._folder / catalog.get(self._db, "lexical")).exists():
                 words = self._lexical()
                 # Rows that reached the lexical index and were never named by a commit would come back as others.
@@ -286,7 +286,7 @@ class LocalTransaction:
         """Roll back to the last commit and release everything."""
         try:
             if self._changed:
-                with catalog.guarded(self._path):
+                with sqlite.guarded(self._path):
                     self._db.execute("ROLLBACK")
         finally:
             try:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from rag.errors import IndexDamaged, UnknownArticle
 from rag.intake.sections import canonical
 from rag.intake.text import fold
-from rag.store import catalog, lexical, segments
+from rag.store import catalog, lexical, segments, sqlite, vectorfile
 from rag.store.segments import Mask, Segment
 from rag.types import Article, ArticleHead, Filter, Fingerprint, Passage, Scored, Stats, Vector, Vectors
 from rag.words import words
@@ -86,14 +86,14 @@ def load_state(folder: Path, db: sqlite3.Connection, generation: int, before: St
             index = before.lexical_index
         else:
             where = folder / lexical_name
-            index = lexical.open_index(where) if catalog.is_writable(where / "meta.json") else lexical.open_copy(where)
+            index = lexical.open_index(where) if sqlite.is_writable(where / "meta.json") else lexical.open_copy(where)
         words = lexical.Words(index, folder / lexical_name)
     return State(
         generation, fingerprint, lexical_name, parts, opened, words, index, len(gone), rows, ~np.isin(rows, gone)
     )
 
 
-def tail(db: sqlite3.Connection, vectors: catalog.VectorFile, above: int) -> Segment:
+def tail(db: sqlite3.Connection, vectors: vectorfile.VectorFile, above: int) -> Segment:
     """Return the passages above a row, which are in no segment, as one in memory."""
     found = db.execute(
         "SELECT row, article, section, key FROM passages WHERE row > ? ORDER BY row", (above,)
@@ -107,7 +107,7 @@ def _tail(path: Path, db: sqlite3.Connection, dim: int, above: int) -> Segment:
         return segments.in_memory(np.empty((0, dim), np.float32), np.empty(0, segments.COLUMNS))
     if not path.exists():
         raise IndexDamaged(f"index file {path.absolute()} is missing: rebuild it with `rag ingest SOURCE --rebuild`")
-    vectors = catalog.VectorFile(path, dim, write=False)
+    vectors = vectorfile.VectorFile(path, dim, write=False)
     try:
         return tail(db, vectors, above)
     finally:
@@ -115,7 +115,7 @@ def _tail(path: Path, db: sqlite3.Connection, dim: int, above: int) -> Segment:
 
 
 class LocalView:
-    """A View of the local store, good inside the `with` block that gave it.  See `rag.types.View`."""
+    """A View of the local store, good inside the `with` block that gave it.  See `rag.protocols.View`."""
 
     def __init__(self, folder: Path, db: sqlite3.Connection, state: State) -> None:
         self._folder, self._db, self._state = folder, db, state
@@ -176,12 +176,12 @@ class LocalView:
     def passages(self, rows: Sequence[int]) -> list[tuple[Passage, ArticleHead]]:
         found: dict[int, tuple[Passage, ArticleHead]] = {}
         heads: dict[int, ArticleHead] = {}
-        for part in catalog.parts([int(r) for r in rows]):
+        for part in sqlite.parts([int(r) for r in rows]):
             for row, start, end, section, text, revision, ord, *head in self._db.execute(
                 "SELECT p.row, p.start, p.end, s.name, substr(a.text, p.start + 1, p.end - p.start), a.revision, a.ord,"
                 f" {', '.join('a.' + c for c in catalog.HEAD.split(', '))}"
                 " FROM passages p JOIN articles a ON a.ord = p.article JOIN sections s ON s.ord = p.section"
-                f" WHERE p.row IN ({catalog.marks(part)})",
+                f" WHERE p.row IN ({sqlite.marks(part)})",
                 part,
             ):
                 if ord not in heads:

@@ -1,0 +1,115 @@
+"""SQLite files as an index uses them: how they are opened, read by many threads, and how they fail.
+
+A reader's queries run in one read transaction, so they all see one commit.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from rag.errors import IndexDamaged, IndexReadOnly, NoIndex, StoreError
+
+
+def connect(path: Path, *, write: bool) -> sqlite3.Connection:
+    """Return a connection that leaves transactions to its user."""
+    writable = is_writable(path)
+    mode = "rwc" if write else ("rw" if writable else "ro&immutable=1")
+    db = sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode={mode}", uri=True, isolation_level=None, check_same_thread=False, timeout=30
+    )
+    if write:
+        db.execute("PRAGMA journal_mode=WAL")
+        db.execute("PRAGMA synchronous=FULL")
+    elif writable:
+        db.execute("PRAGMA query_only=1")
+    return db
+
+
+def is_writable(path: Path) -> bool:
+    """Say whether a file, or one not yet there, can be written in its folder."""
+    # A read-only mount refuses root too, which permission bits do not tell.
+    return os.access(path.parent, os.W_OK) and (not path.exists() or os.access(path, os.W_OK))
+
+
+@contextlib.contextmanager
+def guarded(path: Path) -> Iterator[None]:
+    """Turn what SQLite and the system raise about a file into our errors."""
+    try:
+        yield
+    except sqlite3.DatabaseError as e:
+        reason = str(e)
+        if "readonly" in reason or "read-only" in reason:
+            raise IndexReadOnly(f"index {path.parent.absolute()} cannot be written: make the folder writable") from e
+        if "locked" in reason:
+            raise StoreError(f"index file {path.absolute()} is busy: try again") from e
+        if "full" in reason:
+            raise StoreError(f"no space left to write {path.absolute()}: free some and run it again") from e
+        raise IndexDamaged(
+            f"index file {path.absolute()} is damaged ({reason}): rebuild it with `rag ingest SOURCE --rebuild`"
+        ) from e
+    except PermissionError as e:
+        raise IndexReadOnly(f"index {path.parent.absolute()} cannot be written: make the folder writable") from e
+    except OSError as e:
+        if e.errno == 30:
+            raise IndexReadOnly(f"index {path.parent.absolute()} cannot be written: make the folder writable") from e
+        raise StoreError(f"index {path.parent.absolute()}: {e.strerror or e}") from e
+
+
+class Connections:
+    """Read connections to one file, reused between threads, each by one thread at a time."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._idle: list[sqlite3.Connection] = []
+        self._lock = threading.Lock()
+        self._inode = self._inode_now()
+
+    def _inode_now(self) -> int:
+        return self._path.stat().st_ino if self._path.exists() else 0
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """Give a connection inside one read transaction: every query in it sees the same commit."""
+        if not self._path.exists():
+            raise NoIndex(f"no index in {self._path.parent.absolute()}: make one with `rag ingest SOURCE --index DIR`")
+        with guarded(self._path):
+            with self._lock:
+                if self._inode != self._inode_now():
+                    self._close_idle()
+                    self._inode = self._inode_now()
+                db = self._idle.pop() if self._idle else None
+            db = db or connect(self._path, write=False)
+            try:
+                db.execute("BEGIN")
+                yield db
+                db.execute("COMMIT")
+            except BaseException:
+                db.close()
+                raise
+            with self._lock:
+                self._idle.append(db)
+
+    def _close_idle(self) -> None:
+        while self._idle:
+            self._idle.pop().close()
+
+    def close(self) -> None:
+        """Close all that are not in use."""
+        with self._lock:
+            self._close_idle()
+
+
+def parts(values: Sequence[bytes] | Sequence[int], size: int = 500) -> Iterator[list[bytes] | list[int]]:
+    """Yield the values in lists short enough for one SQL statement."""
+    for i in range(0, len(values), size):
+        yield list(values[i : i + size])  # type: ignore[misc]
+
+
+def marks(values: Sequence[object]) -> str:
+    """Return as many question marks as there are values."""
+    return ",".join("?" * len(values))
