@@ -53,10 +53,10 @@ class Engine:
             embedder, settings
         )
         if settings.search.reranker:
-            from rag.embed.cross import Pairs
+            from rag.embed.cross import PairScorer
 
-            scorer = Pairs(settings.search.reranker)
-            self.retriever = Reranked(self.retriever, scorer, depth=settings.search.rerank_depth)
+            reads = PairScorer(settings.search.reranker)
+            self.retriever = Reranked(self.retriever, reads, depth=settings.search.rerank_depth)
 
     @cached_property
     def judge(self) -> Judge:

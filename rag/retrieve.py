@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
+from rag.intake.text import embedded_text
 from rag.protocols import Embedder, Retriever, Scorer, View
 from rag.types import Filter, Group, Hit, Scored, Vector
 
@@ -71,7 +72,7 @@ class Fused:
         words = np.zeros(len(rows), np.float32)
         words[np.searchsorted(rows, lexical.rows)] = lexical.scores
         scores = self.dense_weight * _share(near) + (1 - self.dense_weight) * _share(words)
-        ranks = {"dense": dense.rows.tolist(), "lexical": lexical.rows.tolist()}
+        ranks = {"dense": _ranks(dense.rows), "lexical": _ranks(lexical.rows)}
         order = np.lexsort((rows, -np.round(scores, 6)))
         return hits(view, Scored(rows[order], scores[order].astype(np.float32)), k, ranks)
 
@@ -94,7 +95,7 @@ class Reranked:
 
     def _ordered(self, query: str, found: list[Hit], k: int) -> list[Hit]:
         first, rest = found[: self.depth], found[self.depth :]
-        texts = [f"{h.article.title}\n{h.passage.text}" if h.article.title else h.passage.text for h in first]
+        texts = [embedded_text(h.article.title, h.passage.text) for h in first]
         scores = np.round(self.scorer.scores(query, texts), 6).tolist()
         order = sorted(range(len(first)), key=lambda n: (-scores[n], first[n].passage.id))
         read = [replace(first[n], score=scores[n], ranks={**first[n].ranks, "reranked": r})
@@ -106,10 +107,10 @@ class Reranked:
         return [replace(h, rank=n) for n, h in enumerate((read + behind)[:k], 1)]
 
 
-def hits(view: View, scored: Scored, k: int, ranked: str | Mapping[str, list[int]]) -> list[Hit]:
+def hits(view: View, scored: Scored, k: int, ranks: str | Mapping[str, Mapping[int, int]]) -> list[Hit]:
     """Return the best k of some scored rows as hits; equal scores are ordered by passage id.
 
-    `ranked` names the one list that they come from, or gives the rows of each, best first.
+    `ranks` names the one list that they come from, or gives the ranks of rows in each.
     """
     scores = np.round(scored.scores, 6)
     last = k
@@ -123,9 +124,7 @@ def hits(view: View, scored: Scored, k: int, ranked: str | Mapping[str, list[int
         Hit(
             rank,
             float(score),
-            {ranked: rank}
-            if isinstance(ranked, str)
-            else {name: found.index(row) + 1 for name, found in ranked.items() if row in found},
+            {ranks: rank} if isinstance(ranks, str) else {n: r[row] for n, r in ranks.items() if row in r},
             passage,
             head,
         )
@@ -192,3 +191,7 @@ def quoted(query: str) -> list[str]:
 def _share(scores: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     most = float(scores.max(initial=0.0))
     return (np.maximum(scores, 0) / most if most > 0 else np.zeros_like(scores)).astype(np.float32)
+
+
+def _ranks(rows: npt.NDArray[np.int64]) -> dict[int, int]:
+    return dict(zip(rows.tolist(), range(1, len(rows) + 1), strict=True))

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from rag.embed.model import Model
 from rag.embed.tokens import LONGEST_WORD, readable
-from rag.intake.chunk import TITLE_SHARE, chunk, embedded_text, sentences, short_title
-from rag.intake.text import clean
+from rag.intake.chunk import TITLE_SHARE, chunk, sentences, short_title
+from rag.intake.text import clean, embedded_text
 from rag.protocols import Embedder
 from rag.types import Article, Passage, Section
 

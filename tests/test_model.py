@@ -313,11 +313,11 @@ def test_a_cross_encoder_reads_the_first_hits_again(tiny_pairs: Path, tmp_path: 
 
 
 def test_a_cross_encoder_that_is_none_is_one_line(tiny: Path, tmp_path: Path) -> None:
-    from rag.embed.cross import Pairs
+    from rag.embed.cross import PairScorer
 
     with pytest.raises(ModelError, match="does not exist"):
-        Pairs(str(tmp_path / "nowhere"))
+        PairScorer(str(tmp_path / "nowhere"))
     (tmp_path / "empty").mkdir()
     with pytest.raises(ModelError, match="cannot be loaded") as caught:
-        Pairs(str(tmp_path / "empty")).scores("a", ["b"])
+        PairScorer(str(tmp_path / "empty")).scores("a", ["b"])
     assert "\n" not in str(caught.value)

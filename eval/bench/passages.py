@@ -6,9 +6,10 @@ import json
 import sys
 
 from rag.embed.model import Model
-from rag.intake.chunk import TITLE_SHARE, chunk, embedded_text, short_title
+from rag.intake.chunk import TITLE_SHARE, chunk, short_title
 from rag.intake.readers import read
 from rag.intake.sources import pages
+from rag.intake.text import embedded_text
 from rag.settings import Settings
 from rag.types import Article
 

@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 Scores = npt.NDArray[np.float32]
 
 
-class Pairs:
+class PairScorer:
     """Any sentence-transformers CrossEncoder with one output, by name or folder; loaded when first needed.
 
     Raises ModelError for a model that is not there or does not give one score a pair.

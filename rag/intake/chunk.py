@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import sentencex
 
+from rag.intake.text import embedded_text
 from rag.protocols import Embedder
 from rag.types import Article, Passage
 
@@ -69,11 +70,6 @@ def chunk(article: Article, embedder: Embedder, *, tokens: int = 200, overlap: i
         Passage(article.id, article.revision, s.start, s.end, section, article.text[s.start : s.end])
         for section, s in found
     ]
-
-
-def embedded_text(title: str, text: str) -> str:
-    """Return what the model reads for a passage: the title in front of its text."""
-    return f"{title}\n{text}" if title else text
 
 
 def short_title(title: str, embedder: Embedder, most: int) -> str:

@@ -17,10 +17,11 @@ from pathlib import Path
 import numpy as np
 
 from rag.errors import DuplicateId, RagError
-from rag.intake.chunk import TITLE_SHARE, chunk, embedded_text, short_title
+from rag.intake.chunk import TITLE_SHARE, chunk, short_title
 from rag.intake.items import Item, records
 from rag.intake.readers import read
 from rag.intake.sources import Page
+from rag.intake.text import embedded_text
 from rag.protocols import Embedder, Transaction
 from rag.settings import Settings
 from rag.types import Article, Failure, NewPassage, Passage, Progress, Report, Vectors

@@ -62,3 +62,8 @@ def fold(text: str) -> str:
     apart = unicodedata.normalize("NFKD", text.casefold())
     bare = "".join(c for c in apart if not unicodedata.combining(c))
     return _SPACES.sub(" ", bare.casefold().translate(_PLAIN)).strip()
+
+
+def embedded_text(title: str, text: str) -> str:
+    """Return what the model reads for a passage: the title in front of its text."""
+    return f"{title}\n{text}" if title else text
