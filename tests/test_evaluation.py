@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner, Result
 from sklearn.metrics import brier_score_loss, roc_auc_score
 
 import rag
@@ -20,6 +21,7 @@ from rag.errors import BadSource, InvalidSettings
 from rag.evaluation import answers, collection, commands, compare, measures, quotes, refusals, report, runs, sweep
 from rag.evaluation.collection import Question, Quote
 from rag.evaluation.quotes import Place
+from rag.faces.cli import main
 from rag.types import Answer, Article, ArticleHead, Citation, Passage, Progress, Sentence, Steps, Support
 
 ARTICLES = {
@@ -444,6 +446,13 @@ class TestCommands:
         assert "<svg" in (tmp_path / "told.html").read_text("utf-8")
         assert json.loads((tmp_path / "told.json").read_text("utf-8"))["rows"][0]["wins"] == 1
 
+    def test_quotes_alone_say_nothing_of_a_foreign_run(self, tmp_path: Path) -> None:
+        (tmp_path / "questions.csv").write_text("question,quote\nWhy?,for want of money\n", "utf-8")
+        for name in ("a", "b"):
+            (tmp_path / f"{name}.trec").write_text("q Q0 ferry 1 0.5 theirs\n", "utf-8")
+        with pytest.raises(BadSource, match="names no article that answers"):
+            commands.compare([tmp_path / "a.trec", tmp_path / "b.trec"], data=tmp_path / "questions.csv")
+
     def test_answers_and_their_threshold(self, data: Path, tmp_path: Path) -> None:
         (found,) = commands.answers([data], out=tmp_path / "out")
         assert (found["questions"], found["answerable"]) == (3, 2)
@@ -478,6 +487,74 @@ class TestCommands:
         found = commands.sweep([data], axes=["search.retriever=dense"], measures=["nDCG@10"], out=tmp_path / "out")
         assert found["rows"][1]["all"]["coast nDCG@10"] == pytest.approx(row["measures"]["nDCG@10"]["value"])
         assert found["rows"][1]["all"]["coast QuoteRR"] == pytest.approx(row["measures"]["QuoteRR"]["value"])
+
+
+@pytest.mark.model
+class TestCommandLine:
+    """What a shell sees of the commands."""
+
+    def run(self, *args: object) -> Result:
+        return CliRunner().invoke(main, ["eval", *map(str, args)], catch_exceptions=False)
+
+    def test_every_command_prints_one_json_value(self, data: Path, tmp_path: Path) -> None:
+        out = ["--out", tmp_path / "out", "--json"]
+        replies = {}
+        for command in (["retrieval", data], ["answers", data], ["calibrate", data], ["sweep", data, "--over",
+                        "search.depth=50"]):  # fmt: skip
+            result = self.run(*command, *out)
+            assert result.exit_code == 0, result.stderr
+            replies[command[0]] = json.loads(result.stdout)
+        assert replies["retrieval"][0]["queries"] == 4
+        assert replies["answers"][0]["questions"] == 3
+        assert 0 <= replies["calibrate"]["threshold"] <= 1
+        assert len(replies["sweep"]["rows"]) == 2
+        run = replies["retrieval"][0]["run"]
+        compared = self.run("compare", run, run, "--json")
+        assert all(row["difference"] == 0 and row["p"] == 1 for row in json.loads(compared.stdout)["rows"])
+
+    def test_tables_for_a_reader(self, data: Path, tmp_path: Path) -> None:
+        result = self.run("retrieval", data, "--out", tmp_path / "out", "-m", "nDCG@10 P@1")
+        assert "| coast |" in result.stdout
+        assert "P@1" in result.stdout
+        assert "R@100" not in result.stdout
+        assert str(tmp_path / "out" / "coast" / "default.html") in result.stdout
+        run = tmp_path / "out" / "coast" / "default.trec"
+        assert "p (Holm)" in self.run("compare", run, run).stdout
+        assert "refused_wrongly" in self.run("answers", data, "--out", tmp_path / "out").stdout
+
+    @pytest.mark.parametrize(
+        ("args", "said"),
+        [
+            (["retrieval", "nowhere"], "does not exist"),
+            (["retrieval", "DATA", "-m", "nDGC"], "nDGC"),
+            (["retrieval", "DATA", "--config", "depth=1"], "depth=1"),
+            (["retrieval", "DATA", "--split", "dev"], "dev.tsv"),
+            (["retrieval", "DATA", "--index", "nowhere"], "no index"),
+            (["compare", "a.trec", "b.trec"], "a.trec"),
+            (["compare", "a.trec"], "two or more"),
+            (["sweep", "DATA", "--over", "search.depth"], "search.depth"),
+            (["calibrate", "DATA", "DATA"], "same name"),
+        ],
+    )
+    def test_a_mistake_is_one_line(self, args: list[str], said: str, data: Path, tmp_path: Path) -> None:
+        if args == ["retrieval", "DATA", "--split", "dev"]:
+            (data / "qa.jsonl").unlink()
+        given = [str(data) if a == "DATA" else a for a in args]
+        out = [] if args[0] == "compare" else ["--out", str(tmp_path / "out")]
+        result = self.run(*given, *out)
+        lines = [line for line in result.stderr.splitlines() if line.strip()]
+        assert (result.exit_code, len(lines)) == (1, 1), result.stderr
+        assert said in lines[0]
+        assert result.stdout == ""
+
+    def test_without_the_extra_the_install_command_is_told(
+        self, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setitem(sys.modules, "ir_measures", None)
+        result = self.run("retrieval", data, "--out", tmp_path / "out")
+        assert result.exit_code == 1
+        assert result.stderr.count("\n") == 1
+        assert "pip install 'footnote-rag[eval]'" in result.stderr
 
 
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>"

@@ -61,22 +61,20 @@ def evaluate(
         raise BadSource(f"{collection.path.absolute()}: no question comes with what answers it: see docs/evaluate.md")
     placed = quotes.places(asked, article_of(engine), ids_of(engine))
     told = {**about(collection, engine, config), "part": part}
-    unfinished = runs.Unfinished(out / f"{name}.unfinished.jsonl", key(told, [q.id for q in asked]))
-    with unfinished:
-        records = unfinished.done()
-        waiting = [q for q in asked if q.id not in records]
+    by_id = {q.id: q for q in asked}
+
+    def ask(id: str) -> dict[str, Any]:
         began = time.perf_counter()
-        for n, question in enumerate(waiting, 1):
-            started = time.perf_counter()
-            answer = engine.ask(question.text)
-            seconds = time.perf_counter() - started
-            there = placed.places.get(question.id, ())
-            record = judge(question, answer, there, engine)
-            record |= {"seconds": round(seconds, 6), "wanted": what_answers(engine, {}, there)}
-            records[question.id] = record
-            unfinished.keep(question.id, record)
-            if on_progress:
-                on_progress(Steps(name, n, len(waiting), time.perf_counter() - began))
+        answer = engine.ask(by_id[id].text)
+        seconds = time.perf_counter() - began
+        there = placed.places.get(id, ())
+        told = {"seconds": round(seconds, 6), "wanted": what_answers(engine, {}, there)}
+        return judge(by_id[id], answer, there, engine) | told
+
+    engine.ask(asked[0].text)  # the models are loaded before the clock runs
+    unfinished = runs.Unfinished(out / f"{name}.unfinished.jsonl", key(told, list(by_id)))
+    with unfinished:
+        records = unfinished.complete(list(by_id), ask, name, on_progress)
     figures = {**told, **summary([records[q.id] for q in asked], threshold)}
     figures["quotes_not_found"] = len(placed.missing)
     out.mkdir(parents=True, exist_ok=True)

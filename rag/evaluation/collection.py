@@ -44,7 +44,6 @@ class Question:
     quotes: tuple[Quote, ...] = ()
     articles: tuple[str, ...] = ()
     answerable: bool = True
-    line: int = 0
 
 
 @dataclass(frozen=True)
@@ -158,7 +157,6 @@ def _questions(path: Path) -> dict[str, Question]:
                     (*same.quotes, *question.quotes),
                     (*same.articles, *question.articles),
                     same.answerable or question.answerable,
-                    same.line,
                 )
             found[question.id] = question
     else:
@@ -184,7 +182,7 @@ def _question(record: Mapping[str, Any], where: str) -> Question:
         ) from e
     known = bool(quotes or articles)
     id = str(record.get("id") or _made_id(text))
-    return Question(id, text, answers, quotes, articles, bool(record.get("answerable", known)), _line(where))
+    return Question(id, text, answers, quotes, articles, bool(record.get("answerable", known)))
 
 
 def _table(path: Path) -> Iterator[Question]:
@@ -210,7 +208,6 @@ def _table(path: Path) -> Iterator[Question]:
             (Quote(quote, article),) if quote else (),
             (article,) if article else (),
             bool(quote or article),
-            n,
         )
 
 
@@ -244,10 +241,6 @@ def _put_once(found: dict[str, Any], id: str, value: object, where: str) -> None
 
 def _made_id(text: str) -> str:
     return "q" + hashlib.sha256(" ".join(text.split()).encode()).hexdigest()[:10]
-
-
-def _line(where: str) -> int:
-    return int(where.rsplit(":", 1)[1])
 
 
 def _plain(q: Question) -> list[Any]:

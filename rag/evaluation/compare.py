@@ -93,6 +93,11 @@ def compare(
     judgments = (
         dict(collection.judgments) if collection else runs.read_judgments(Path(paths[0]).with_name("qrels.trec"))
     )
+    if not judgments:
+        raise BadSource(
+            f"{collection.path.absolute() if collection else paths[0]} names no article that answers a question: "
+            "compare with a run of `rag eval retrieval`, beside which the judgments lie"
+        )
     for run, path in zip(read, paths, strict=True):
         _same_set(run, read[0], Path(path), judgments)
     called = _called(read)

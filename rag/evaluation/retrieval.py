@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from rag.evaluation.collection import Collection, Judgments
 from rag.evaluation.quotes import Place, Placed
 from rag.settings import Settings
 from rag.to_json import found as as_json
-from rag.types import Article, Progress, Steps
+from rag.types import Article, Passage, Progress, Steps
 
 DEPTH = 100
 """Articles found for each question."""
@@ -97,30 +97,36 @@ def evaluate(
     Raises BadSource when the judgments name articles that the index does not hold, or nothing is judged.
     """
     measures.parse(names)
-    placed = quotes.places(collection.questions.values(), article_of(engine), ids_of(engine))
-    judgments = judged(collection, engine, placed)
-    wanted = sorted(q for q, grades in judgments.items() if any(g > 0 for g in grades.values()))
-    if not wanted:
+    judged = judged_in(collection, engine)
+    if not judged.queries:
         raise BadSource(f"{collection.path.absolute()}: no question has an article that answers it")
-    told = about(collection, engine, config)
+
+    def ask(query: str) -> dict[str, Any]:
+        text, began = collection.queries[query], time.perf_counter()
+        passages = [h.passage for h in engine.search(text, k=10)]
+        seconds = time.perf_counter() - began
+        hits = engine.search(text, k=DEPTH, group="article")
+        return {
+            "seconds": round(seconds, 6),
+            "ranked": runs.falling([(h.article.id, h.score) for h in hits]),
+            "quotes": judged.quote_values(query, passages),
+            "hits": as_json(text, hits[:SHOWN])["hits"],
+        }
+
+    told, wanted = about(collection, engine, config), judged.queries
+    engine.search(collection.queries[wanted[0]], k=1)  # the model is loaded before the clock runs
     unfinished = runs.Unfinished(out / f"{name}.unfinished.jsonl", key(told, wanted))
     with unfinished:
-        records = unfinished.done()
-        for query, record in _asked(engine, collection.queries, wanted, records, placed, name, on_progress):
-            records[query] = record
-            unfinished.keep(query, record)
+        records = unfinished.complete(wanted, ask, name, on_progress)
     ranked = {q: [(a, float(s)) for a, s in records[q]["ranked"]] for q in wanted}
-    values = measures.per_query(names, {q: judgments[q] for q in wanted}, ranked)
-    for measure in quotes.QUOTE_MEASURES:
-        if of_some := {q: records[q]["quotes"][measure] for q in wanted if records[q]["quotes"]}:
-            values[measure] = of_some
+    values = judged.values(names, ranked, {q: records[q]["quotes"] for q in wanted})
     seconds = {q: records[q]["seconds"] for q in wanted}
     hits, texts = {q: records[q]["hits"] for q in wanted}, {q: collection.queries[q] for q in wanted}
-    answering = {q: what_answers(engine, judgments[q], placed.places.get(q, ())) for q in wanted}
+    answering = {q: what_answers(engine, judged.judgments[q], judged.placed.places.get(q, ())) for q in wanted}
     run = runs.Run(name, ranked, told, values, seconds, hits, texts, answering)
-    path = runs.write(run, out, {q: judgments[q] for q in wanted})
+    path = runs.write(run, out, judged.judgments)
     unfinished.remove()
-    return row(run, path) | {"quotes_not_found": len(placed.missing)}
+    return row(run, path) | {"quotes_not_found": len(judged.placed.missing)}
 
 
 def row(run: runs.Run, path: Path) -> dict[str, Any]:
@@ -135,12 +141,41 @@ def row(run: runs.Run, path: Path) -> dict[str, Any]:
     }
 
 
-def judged(collection: Collection, engine: Engine, placed: Placed) -> Judgments:
-    """Return the judgments; an article that holds a quote of which no article is named is relevant too.
+@dataclass(frozen=True)
+class Judged:
+    """What is known to answer a collection's questions in an index: of articles, and of the words in them.
+
+    `judgments` are of the `queries` that an article answers, in the order of their ids.
+    """
+
+    queries: Sequence[str]
+    judgments: Judgments
+    placed: Placed
+
+    def quote_values(self, query: str, passages: Sequence[Passage]) -> dict[str, float]:
+        """Return the values of the quotes that a question's hits show; nothing when it has none."""
+        there = self.placed.places.get(query)
+        return quotes.quote_values(passages, there) if there else {}
+
+    def values(
+        self, names: Sequence[str], ranked: measures.Ranked, shown: Mapping[str, Mapping[str, float]]
+    ) -> measures.Values:
+        """Return the value of each measure for every question, and after them those of the quotes."""
+        values = measures.per_query(names, self.judgments, ranked)
+        for measure in quotes.QUOTE_MEASURES:
+            if of_some := {q: found[measure] for q, found in shown.items() if found}:
+                values[measure] = of_some
+        return values
+
+
+def judged_in(collection: Collection, engine: Engine) -> Judged:
+    """Return what answers a collection's questions; an article that holds a quote of which none is named does too.
 
     Raises BadSource for judgments of articles that the index does not hold.
     """
-    known = set(ids_of(engine))
+    ids = ids_of(engine)
+    placed = quotes.places(collection.questions.values(), article_of(engine), ids)
+    known = set(ids)
     unknown = [(q, a) for q, grades in collection.judgments.items() for a in grades if a not in known]
     if unknown:
         query, article = unknown[0]
@@ -153,7 +188,8 @@ def judged(collection: Collection, engine: Engine, placed: Placed) -> Judgments:
         if any(not quote.article for quote in question.quotes):
             for place in placed.places.get(question.id, ()):
                 judgments.setdefault(question.id, {}).setdefault(place.article, 1)
-    return judgments
+    queries = sorted(q for q, grades in judgments.items() if any(g > 0 for g in grades.values()))
+    return Judged(queries, {q: judgments[q] for q in queries}, placed)
 
 
 def what_answers(engine: Engine, grades: Mapping[str, int], places: Sequence[Place]) -> list[dict[str, Any]]:
@@ -179,39 +215,6 @@ def what_answers(engine: Engine, grades: Mapping[str, int], places: Sequence[Pla
             lead = article.text[: 2 * AROUND]
             told.append({"article": id, "title": article.title, "spans": [], "quote": "", "lead": lead})
     return told
-
-
-def _asked(
-    engine: Engine,
-    queries: Mapping[str, str],
-    wanted: Sequence[str],
-    done: Mapping[str, Any],
-    placed: Placed,
-    name: str,
-    on_progress: Callable[[Steps], None] | None,
-) -> Iterator[tuple[str, dict[str, Any]]]:
-    waiting = [q for q in wanted if q not in done]
-    if waiting:
-        engine.search(queries[waiting[0]], k=1)  # the model is loaded before the clock runs
-    began = time.perf_counter()
-    for n, query in enumerate(waiting, 1):
-        asked = time.perf_counter()
-        passages = [h.passage for h in engine.search(queries[query], k=10)]
-        seconds = time.perf_counter() - asked
-        there = placed.places.get(query)
-        of_quotes = quotes.quote_values(passages, there) if there else {}
-        hits = engine.search(queries[query], k=DEPTH, group="article")
-        yield (
-            query,
-            {
-                "seconds": round(seconds, 6),
-                "ranked": runs.falling([(h.article.id, h.score) for h in hits]),
-                "quotes": of_quotes,
-                "hits": as_json(queries[query], hits[:SHOWN])["hits"],
-            },
-        )
-        if on_progress:
-            on_progress(Steps(name, n, len(waiting), time.perf_counter() - began))
 
 
 def about(collection: Collection, engine: Engine, config: Sequence[str]) -> dict[str, Any]:

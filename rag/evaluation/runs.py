@@ -7,7 +7,8 @@ values, times and first hits of each question.  The judgments lie beside both as
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 from rag.errors import BadSource
 from rag.evaluation.collection import Judgments
 from rag.evaluation.measures import Values
+from rag.types import Steps
 
 BESIDE = ("about", "values", "seconds", "texts", "wanted", "hits")
 """Fields of a run that are in its JSON."""
@@ -162,6 +164,24 @@ class Unfinished:
         replace(self._path, "".join(json.dumps(r, ensure_ascii=False) + "\n" for r in kept))
         self._file = self._path.open("a", encoding="utf-8")
         return self
+
+    def complete(
+        self,
+        queries: Sequence[str],
+        ask: Callable[[str], dict[str, Any]],
+        doing: str,
+        on_progress: Callable[[Steps], None] | None,
+    ) -> dict[str, dict[str, Any]]:
+        """Return what `ask` gives for each of some questions, those asked before not asked again."""
+        records = self.done()
+        waiting = [q for q in queries if q not in records]
+        began = time.perf_counter()
+        for n, query in enumerate(waiting, 1):
+            records[query] = ask(query)
+            self.keep(query, records[query])
+            if on_progress:
+                on_progress(Steps(doing, n, len(waiting), time.perf_counter() - began))
+        return records
 
     def keep(self, query: str, record: Mapping[str, Any]) -> None:
         """Add what was found for a question."""

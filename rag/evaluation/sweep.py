@@ -16,11 +16,11 @@ import numpy as np
 
 from rag.engine import open_engine
 from rag.errors import InvalidSettings
-from rag.evaluation import measures, quotes, runs
+from rag.evaluation import measures, runs
 from rag.evaluation.collection import Collection
 from rag.evaluation.compare import holm, randomisation
 from rag.evaluation.halves import half
-from rag.evaluation.retrieval import DEPTH, article_of, ids_of, index_of, judged, settings_of
+from rag.evaluation.retrieval import DEPTH, index_of, judged_in, settings_of
 from rag.types import Progress, Steps
 
 CUTTING = ("passages", "model")
@@ -70,23 +70,21 @@ def measure(
             settings = settings_of(config)
             index = index_of(collection, settings, out / "indexes", on_progress)
             with open_engine(index, settings) as engine:
-                placed = quotes.places(collection.questions.values(), article_of(engine), ids_of(engine))
-                judgments = judged(collection, engine, placed)
-                wanted = sorted(q for q, grades in judgments.items() if any(g > 0 for g in grades.values()))
-                texts = [collection.queries[q] for q in wanted]
+                judged = judged_in(collection, engine)
+                texts = [collection.queries[q] for q in judged.queries]
                 began = time.perf_counter()
                 by_article = engine.search_many(texts, k=DEPTH, group="article")
                 seconds = time.perf_counter() - began
-                ranked = {
-                    q: runs.falling([(h.article.id, h.score) for h in hits])
-                    for q, hits in zip(wanted, by_article, strict=True)
-                }
-                values = measures.per_query(names, {q: judgments[q] for q in wanted}, ranked)
-                quoted = [q for q in wanted if placed.places.get(q)]
-                shown = engine.search_many([collection.queries[q] for q in quoted], k=10) if quoted else []
-                for q, hits in zip(quoted, shown, strict=True):
-                    for name, value in quotes.quote_values([h.passage for h in hits], placed.places[q]).items():
-                        values.setdefault(name, {})[q] = value
+                quoted = [q for q in judged.queries if q in judged.placed.places]
+                by_passage = engine.search_many([collection.queries[q] for q in quoted], k=10)
+            ranked = {
+                q: runs.falling([(h.article.id, h.score) for h in hits])
+                for q, hits in zip(judged.queries, by_article, strict=True)
+            }
+            shown = {
+                q: judged.quote_values(q, [h.passage for h in hits]) for q, hits in zip(quoted, by_passage, strict=True)
+            }
+            values = judged.values(names, ranked, shown)
             done += 1
             if on_progress:
                 passed = time.perf_counter() - started

@@ -22,17 +22,32 @@ measures_option = click.option(
 )
 
 
+data_argument = click.argument("data", nargs=-1, required=True, metavar="DATA...")
+config_option = click.option(
+    "--config", multiple=True, metavar="NAME=VALUE", help="A setting to measure with.  May be repeated."
+)
+split_option = click.option(
+    "--split", default="test", show_default=True, help="Judgments of DATA to use: qrels/SPLIT.tsv."
+)
+there_option = click.option(
+    "--index", metavar="DIR", help="This index as it is; unset: one of the data's own articles."
+)
+most_option = click.option(
+    "--most", type=click.IntRange(1), metavar="N", help="At most N questions with and N without an answer."
+)
+
+
 @click.group("eval")
 def evaluation() -> None:
     """Measure search and answers on questions whose answers are known."""
 
 
 @evaluation.command()
-@click.argument("data", nargs=-1, required=True, metavar="DATA...")
-@click.option("--config", multiple=True, metavar="NAME=VALUE", help="A setting to measure with.  May be repeated.")
+@data_argument
+@config_option
 @click.option("--name", help="Name of the run; unset: what --config says.")
-@click.option("--split", default="test", show_default=True, help="Judgments to use: qrels/SPLIT.tsv.")
-@click.option("--index", metavar="DIR", help="Search this index as it is; unset: one of the data's own articles.")
+@split_option
+@there_option
 @measures_option
 @out_option
 @json_option
@@ -66,7 +81,7 @@ def retrieval(
 @evaluation.command()
 @click.argument("runs", nargs=-1, required=True, metavar="RUN RUN...")
 @click.option("--data", metavar="DATA", help="Judgments and texts from here, not from beside the first run.")
-@click.option("--split", default="test", show_default=True, help="Judgments of DATA to use: qrels/SPLIT.tsv.")
+@split_option
 @click.option(
     "--out", metavar="NAME", type=click.Path(path_type=Path), help="Write NAME.md, NAME.json and NAME.html too."
 )
@@ -86,13 +101,13 @@ def compare(
 
 
 @evaluation.command()
-@click.argument("data", nargs=-1, required=True, metavar="DATA...")
-@click.option("--config", multiple=True, metavar="NAME=VALUE", help="A setting to measure with.  May be repeated.")
+@data_argument
+@config_option
 @click.option("--name", help="Name of the run; unset: answers and what --config says.")
 @click.option("--half", "part", type=click.Choice(["all", "tune", "report"]), default="all", show_default=True,
               help="Questions for tuning, for reporting, or all.")  # fmt: skip
-@click.option("--most", type=click.IntRange(1), metavar="N", help="At most N questions with and N without an answer.")
-@click.option("--index", metavar="DIR", help="Ask this index as it is; unset: one of the data's own articles.")
+@most_option
+@there_option
 @out_option
 @json_option
 def answers(
@@ -110,12 +125,12 @@ def answers(
 
 
 @evaluation.command()
-@click.argument("data", nargs=-1, required=True, metavar="DATA...")
-@click.option("--config", multiple=True, metavar="NAME=VALUE", help="A setting to measure with.  May be repeated.")
+@data_argument
+@config_option
 @click.option("--wrong-cost", type=click.FloatRange(0, min_open=True), default=1.5, show_default=True,
               help="What a wrong answer costs, in wrong refusals.")  # fmt: skip
-@click.option("--most", type=click.IntRange(1), metavar="N", help="At most N questions with and N without an answer.")
-@click.option("--index", metavar="DIR", help="Ask this index as it is; unset: one of the data's own articles.")
+@most_option
+@there_option
 @click.option("--write", metavar="FILE", type=click.Path(path_type=Path), help="Put the threshold there: rag.toml.")
 @out_option
 @json_option
@@ -134,11 +149,11 @@ def calibrate(
 
 
 @evaluation.command()
-@click.argument("data", nargs=-1, required=True, metavar="DATA...")
+@data_argument
 @click.option("--over", "axes", multiple=True, required=True, metavar="NAME=VALUE,VALUE",
               help="A setting and its values.  Repeated: every combination.")  # fmt: skip
 @click.option("--name", default="sweep", show_default=True, help="Name of the files written to --out.")
-@click.option("--split", default="test", show_default=True, help="Judgments to use: qrels/SPLIT.tsv.")
+@split_option
 @measures_option
 @out_option
 @json_option
