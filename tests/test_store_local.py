@@ -46,6 +46,15 @@ class TestLocalStoreInSegments(StoreContract):
         return lambda: local.LocalStore.create(tmp_path / "index", FINGERPRINT)
 
 
+class TestLocalStoreScanned(StoreContract):
+    """The same with no set of matches small enough to be picked, and each question scanned on one core."""
+
+    @pytest.fixture
+    def make(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Store]:
+        monkeypatch.setattr(segments, "FEW", 0)
+        return lambda: local.LocalStore.create(tmp_path / "index", FINGERPRINT)
+
+
 WRITER = """
 import sys
 sys.path.insert(0, {tests!r})
