@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+from tables import commit
 
 from rag.words import analyzer, terms
 
@@ -282,9 +283,8 @@ def main() -> None:
         ]
         for r in rows
     ]  # fmt: skip
-    text = (
-        f"{args.passages:,} passages, {date.today()}; a filter lets one in a thousand pass.\n\n{table(heads, lines)}\n"
-    )
+    about = f"{args.passages:,} passages, {date.today()}, commit {commit()}; a filter lets one in a thousand pass."
+    text = f"{about}\n\n{table(heads, lines)}\n"
     print(text)
     args.out.with_suffix(".md").write_text(text, "utf-8")
     args.out.with_suffix(".json").write_text(json.dumps(rows, indent=1) + "\n", "utf-8")

@@ -33,6 +33,7 @@ TABLES: Mapping[str, Sequence[tuple[str, ...]]] = {
 
 def rows(folder: Path, sets: Sequence[str], configs: Sequence[tuple[str, ...]]) -> Iterator[dict[str, Any]]:
     """Yield a row for each set, configuration and part of the questions."""
+    made_at = commit()
     for name in sets:
         for config in configs:
             (told,) = commands.retrieval([folder / name], config=config, out=OUT)
@@ -49,7 +50,7 @@ def rows(folder: Path, sets: Sequence[str], configs: Sequence[tuple[str, ...]]) 
                     "config": list(config),
                     **{m: round(measures.score(values).value, 4) for m, values in of_part.items()},
                     **{k: told[k] for k in ("digest", "model", "passages", "passage_tokens")},
-                    "commit": commit(),
+                    "commit": made_at,
                 }
                 print(json.dumps(told["set"]), config, part, flush=True)
 

@@ -37,6 +37,7 @@ class Case:
     """
 
     name: str
+    digest: str
     queries: list[str]
     texts: list[str]
     judgments: collection.Judgments
@@ -65,7 +66,7 @@ def load(data: Path, split: str = "test", most: int | None = None) -> Case:
     told = json.loads((folder / "texts.json").read_text("utf-8"))
     arrays = {name: np.load(folder / f"{name}.npy") for name in ARRAYS}
     judgments = {q: c.judgments[q] for q in wanted}
-    return Case(c.name, wanted, [c.queries[q] for q in wanted], judgments, **told, **arrays)
+    return Case(c.name, c.digest(), wanted, [c.queries[q] for q in wanted], judgments, **told, **arrays)
 
 
 ARRAYS = ("article", "start", "vectors", "asked", "dense", "bare", "lexical", "sentence")
