@@ -68,7 +68,9 @@ class Case:
 
 def collect(data: Path, most: int) -> Path:
     """Write the hits and cosines of a seeded sample of questions, half of them without an answer if possible."""
-    path = OUT / f"cases-{data.name}-{most}.jsonl"
+    settings = rag.Settings.load()
+    index = index_of(collection.read(data), settings, OUT / "indexes")
+    path = OUT / f"cases-{index.name}-{most}-{settings.answer.hits}.jsonl"
     if path.exists():
         return path
     with (data / "qa.jsonl").open(encoding="utf-8") as lines:
@@ -78,9 +80,7 @@ def collect(data: Path, most: int) -> Path:
     yes = [r for r in records if r["answerable"] and r.get("evidence")]
     no = [r for r in records if not r["answerable"]][: most // 2]
     records = yes[: most - len(no)] + no
-    settings = rag.Settings.load()
     partial = path.with_suffix(".part")
-    index = index_of(collection.read(data), settings, OUT / "indexes")
     with open_engine(index, settings) as engine, partial.open("w", encoding="utf-8") as out:
         for n, r in enumerate(records):
             with engine.view() as view:

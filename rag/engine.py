@@ -223,6 +223,7 @@ def ingest(
         model.max_tokens,
         min(settings.passages.tokens, model.max_tokens),
         settings.passages.overlap,
+        settings.passages.context,
     )
     if dry_run and not local.LocalStore.exists(index):
         return pipeline.ingest(found, None, model, settings, dry_run=True, on_progress=on_progress)

@@ -13,6 +13,9 @@ from rag.intake.text import embedded_text
 from rag.protocols import Embedder, Retriever, Scorer, View
 from rag.types import Filter, Group, Hit, Scored, Vector
 
+LONGEST_QUESTION = 20
+"""A text of more words is no question but something to compare with, and its quotation marks are its own."""
+
 _QUOTED = re.compile(r'"([^"\n]{1,200})"|“([^”\n]{1,200})”')
 
 
@@ -148,7 +151,7 @@ def search_many(
     where: Filter | None = None,
     group: Group = "passage",
 ) -> list[list[Hit]]:
-    """Return min(k, matches) hits of each query.  "Quoted phrases" in a query must occur in its hits.
+    """Return min(k, matches) hits of each query.  "Quoted phrases" in a short query must occur in its hits.
 
     With group="article" they are of different articles, each the article's best passage.
     """
@@ -180,11 +183,13 @@ def search(
 
 
 def quoted(query: str) -> list[str]:
-    """Return the phrases that a question puts in double quotes.
+    """Return the phrases that a question of up to LONGEST_QUESTION words puts in double quotes.
 
     >>> quoted('who said "never again" in “the House”?')
     ['never again', 'the House']
     """
+    if len(query.split()) > LONGEST_QUESTION:
+        return []
     return [a or b for a, b in _QUOTED.findall(query) if (a or b).strip()]
 
 

@@ -34,10 +34,11 @@ class ModelSettings(_Group):
 class PassageSettings(_Group):
     """How articles are cut.  Changing these needs `rag ingest --rebuild`."""
 
-    tokens: int = Field(200, ge=32, le=8192, description="most tokens of the model in one passage, its title included")
+    tokens: int = Field(100, ge=32, le=8192, description="most tokens of the model in one passage, its title included")
     overlap: int = Field(
-        30, ge=0, le=1024, description="tokens of whole sentences repeated from the passage before, at most"
+        0, ge=0, le=1024, description="tokens of whole sentences repeated from the passage before, at most"
     )
+    context: float = Field(0.5, ge=0, le=1, description="share of its article in the vector that finds a passage")
 
 
 class SearchSettings(_Group):

@@ -333,6 +333,7 @@ class Fingerprint:
     max_tokens: int
     passage_tokens: int
     overlap_tokens: int
+    context: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

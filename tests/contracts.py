@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fakes import HashEmbedder, key
+from fakes import FINGERPRINT, HashEmbedder, key
 
 from rag.errors import StoreError, UnknownArticle
 from rag.protocols import Store
@@ -71,9 +71,12 @@ def brute(kept: dict[str, Article], query: str, where: Filter) -> list[tuple[str
     vector = EMBEDDER.query(query)
     found = []
     for a in kept.values():
+        own = {p: EMBEDDER.query(a.text[p.start : p.end]) for p in passages(a)}
+        mean = sum(own.values()) / len(own)
         for p in passages(a):
             if matches(a, p.section, where):
-                score = float(EMBEDDER.query(a.text[p.start : p.end]) @ vector)
+                near, around = float(own[p] @ vector), float(mean @ vector) / np.linalg.norm(mean)
+                score = (1 - FINGERPRINT.context) * near + FINGERPRINT.context * around
                 found.append((f"{a.id}@{a.revision}:{p.start}-{p.end}", score))
     return sorted(found, key=lambda f: (-round(f[1], 4), f[0]))
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from rag.types import Fingerprint, Vector, Vectors
 
-FINGERPRINT = Fingerprint("hash", "0", 16, 64, 48, 8)
+FINGERPRINT = Fingerprint("hash", "0", 16, 64, 48, 8, 0.5)
 
 
 class HashEmbedder:

@@ -127,6 +127,9 @@ def test_query_syntax_is_only_text(view: View) -> None:
 def test_quoted() -> None:
     assert quoted('a "b c" d "e') == ["b c"]
     assert quoted('""  " "') == []
+    text = 'one "two three" ' + "word " * 17
+    assert quoted(text) == ["two three"]
+    assert quoted(text + "word") == []
 
 
 def test_a_reranker_orders_the_first_hits_and_leaves_the_rest(view: View) -> None:

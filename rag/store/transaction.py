@@ -20,6 +20,7 @@ import numpy as np
 
 from rag.errors import RagError, StoreError, UnknownArticle
 from rag.store import catalog, lexical, segments, sqlite, vectorfile
+from rag.store.context import in_context
 from rag.store.view import CATALOG, SEGMENTS, VECTORS
 from rag.types import Article, Fingerprint, NewPassage, Vectors
 
@@ -232,10 +233,19 @@ class LocalTransaction:
             )
 
     def _tail_vectors(self, above: int) -> Iterator[Vectors]:
-        """Yield the vectors of the passages above a row, in order, some at a time."""
-        rest = self._db.execute("SELECT key FROM passages WHERE row > ? ORDER BY row", (above,))
+        """Yield the vectors of the passages above a row, in order, some whole articles at a time."""
+        rest = self._db.execute("SELECT article, key FROM passages WHERE row > ? ORDER BY row", (above,))
+        held: list[tuple[int, bytes]] = []
         while found := rest.fetchmany(segments.BLOCK):
-            yield self._vectors.get([bytes(key) for (key,) in found])
+            held += found
+            whole = next((n for n in range(len(held), 0, -1) if held[n - 1][0] != held[-1][0]), 0)
+            yield self._in_context(held[:whole])
+            held = held[whole:]
+        yield self._in_context(held)
+
+    def _in_context(self, passages: Sequence[tuple[int, bytes]]) -> Vectors:
+        own = self._vectors.get([bytes(key) for _, key in passages])
+        return in_context(own, np.array([article for article, _ in passages], np.int64), self._fingerprint.context)
 
     def _tidy(self) -> None:
         """Take away what the committed catalog no longer needs.  Interrupted, the next writer does it."""

@@ -16,6 +16,7 @@ from rag.errors import IndexDamaged, UnknownArticle
 from rag.intake.sections import canonical
 from rag.intake.text import fold
 from rag.store import catalog, lexical, segments, sqlite, vectorfile
+from rag.store.context import in_context
 from rag.store.segments import Mask, Segment
 from rag.types import Article, ArticleHead, Filter, Fingerprint, Passage, Scored, Stats, Vector, Vectors
 from rag.words import words
@@ -73,7 +74,7 @@ def load_state(folder: Path, db: sqlite3.Connection, generation: int, before: St
         for name in named:
             known = before.opened.get(name.name) if before else None
             opened[name.name] = known or segments.read(folder / SEGMENTS, name, dim)
-        rest = _tail(folder / VECTORS, db, dim, above)
+        rest = _tail(folder / VECTORS, db, fingerprint, above)
     except (FileNotFoundError, KeyError):
         return None
     parts = [*opened.values(), rest]
@@ -93,23 +94,24 @@ def load_state(folder: Path, db: sqlite3.Connection, generation: int, before: St
     )
 
 
-def tail(db: sqlite3.Connection, vectors: vectorfile.VectorFile, above: int) -> Segment:
+def tail(db: sqlite3.Connection, vectors: vectorfile.VectorFile, above: int, context: float) -> Segment:
     """Return the passages above a row, which are in no segment, as one in memory."""
     found = db.execute(
         "SELECT row, article, section, key FROM passages WHERE row > ? ORDER BY row", (above,)
     ).fetchall()
     columns = np.array([r[:3] for r in found], segments.COLUMNS)
-    return segments.in_memory(vectors.get([r[3] for r in found]), columns)
+    own = vectors.get([r[3] for r in found])
+    return segments.in_memory(in_context(own, columns["article"], context), columns)
 
 
-def _tail(path: Path, db: sqlite3.Connection, dim: int, above: int) -> Segment:
+def _tail(path: Path, db: sqlite3.Connection, made: Fingerprint, above: int) -> Segment:
     if db.execute("SELECT 1 FROM passages WHERE row > ? LIMIT 1", (above,)).fetchone() is None:
-        return segments.in_memory(np.empty((0, dim), np.float32), np.empty(0, segments.COLUMNS))
+        return segments.in_memory(np.empty((0, made.dim), np.float32), np.empty(0, segments.COLUMNS))
     if not path.exists():
         raise IndexDamaged(f"index file {path.absolute()} is missing: rebuild it with `rag ingest SOURCE --rebuild`")
-    vectors = vectorfile.VectorFile(path, dim, write=False)
+    vectors = vectorfile.VectorFile(path, made.dim, write=False)
     try:
-        return tail(db, vectors, above)
+        return tail(db, vectors, above, made.context)
     finally:
         vectors.close()
 
