@@ -1,8 +1,10 @@
-"""The tables of retrieval under results/, by one command: `python eval/tables.py FOLDER`.
+"""The tables of retrieval and answers under results/, by one command: `python eval/tables.py FOLDER`.
 
 FOLDER holds the outside sets.  Every set is put to the search as `rag eval retrieval` does it, with the defaults, with
 either half of the search alone, and with passages embedded in other precisions; a row is told for the questions that
-tune, for those that report, and for all.  Writes results/retrieval.md and precision.md, with .json beside them.
+tune, for those that report, and for all.  The choices of the search are swept over as `rag eval sweep` does it, and
+questions of the reporting halves answered as `rag eval answers` does it.  Writes results/retrieval.md, precision.md,
+sweep-*.md and answers.md, with .json beside them.
 """
 
 from __future__ import annotations
@@ -17,6 +19,8 @@ from typing import Any
 
 from rag.evaluation import commands, measures, runs
 from rag.evaluation.halves import half
+from rag.evaluation.tables import answers as answers_table
+from rag.evaluation.tables import sweep as sweep_table
 from rag.evaluation.tables import table
 
 HERE = Path(__file__).parent
@@ -29,6 +33,16 @@ TABLES: Mapping[str, Sequence[tuple[str, ...]]] = {
     "retrieval": [(), ("search.retriever=dense",), ("search.retriever=lexical",)],
     "precision": [("model.precision=float32",), ("model.precision=int8",), ("model.precision=half",)],
 }
+SWEPT = ("time-1963", "squad2-half", "nq-gold", "cranfield")
+"""Sets that the choices below are made on, by their tuning halves."""
+SWEEPS: Mapping[str, Sequence[str]] = {
+    "sweep-passages": ("passages.tokens=64,100,130,160,200", "passages.context=0,0.25,0.5,0.75"),
+    "sweep-overlap": ("passages.overlap=15,30",),
+    "sweep-title": ("passages.title=false",),
+    "sweep-fusion": ("search.dense_weight=0.5,0.6,0.65,0.7,0.8", "search.depth=50,100,200"),
+}
+ANSWERED = {"squad2-half": 600, "nq-gold": 600, "timeqa-articles": 400, "news-2022": None}
+"""Sets with answers, and how many questions of each kind in their reporting halves are asked."""
 
 
 def rows(folder: Path, sets: Sequence[str], configs: Sequence[tuple[str, ...]]) -> Iterator[dict[str, Any]]:
@@ -61,14 +75,58 @@ def commit() -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
+def swept(folder: Path, name: str) -> None:
+    """Write the table of one sweep."""
+    made_at = commit()
+    found = commands.sweep([folder / s for s in SWEPT], axes=SWEEPS[name], measures=["nDCG@10"], out=OUT, name=name)
+    sets = "; ".join(f"{s['set']} {s['digest']}, {s['questions']:,} questions" for s in found["sets"])
+    text = (
+        f"Made {date.today()} by eval/tables.py at commit {made_at}, the bundled model.  Swept: "
+        f"{', '.join(SWEEPS[name])}.  Sets: {sets}.\n\n{sweep_table(found)}\n"
+    )
+    write(name, text, found)
+
+
+def answered(folder: Path) -> None:
+    """Write the table of answers."""
+    made_at = commit()
+    found: list[dict[str, Any]] = []
+    for name, most in ANSWERED.items():
+        found += commands.answers([folder / name], part="report", most=most, out=OUT)
+        print(name, found[-1]["measures"], flush=True)
+    found = [{k: v for k, v in row.items() if k not in ("report", "run")} for row in found]
+    sets = "; ".join(f"{row['set']} {row['digest']}" for row in found)
+    text = (
+        f"Made {date.today()} by eval/tables.py at commit {made_at}, {found[0]['model']}; questions of the reporting "
+        f"halves, at most {max(n for n in ANSWERED.values() if n)} of each kind.  "
+        f"Sets: {sets}.\n\n{answers_table(found)}\n"
+    )
+    write("answers", text, found)
+
+
+def write(name: str, text: str, found: object) -> None:
+    """Write one table, for readers and for programs."""
+    path = HERE / "results" / name
+    path.with_suffix(".md").write_text(text, "utf-8")
+    path.with_suffix(".json").write_text(json.dumps(found, indent=1) + "\n", "utf-8")
+    print(text)
+
+
 def main() -> None:
     """Write the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--sets", nargs="+", default=list(SETS))
-    parser.add_argument("--tables", nargs="+", default=list(TABLES), choices=list(TABLES))
+    every = [*TABLES, *SWEEPS, "answers"]
+    parser.add_argument("--tables", nargs="+", default=every, choices=every)
     args = parser.parse_args()
     for name in args.tables:
+        if name in SWEEPS:
+            swept(args.folder, name)
+            continue
+        if name == "answers":
+            answered(args.folder)
+            continue
         found = sorted(
             rows(args.folder, args.sets, TABLES[name]),
             key=lambda r: (args.sets.index(r["set"]), ("tune", "report", "all").index(r["questions"])),
@@ -91,10 +149,7 @@ def main() -> None:
             f"Made {date.today()} by eval/tables.py at commit {found[0]['commit']}, {found[0]['model']}, passages "
             f"of {found[0]['passage_tokens']} tokens.\n\n{table(heads, lines)}\n"
         )
-        path = HERE / "results" / name
-        path.with_suffix(".md").write_text(text, "utf-8")
-        path.with_suffix(".json").write_text(json.dumps(found, indent=1) + "\n", "utf-8")
-        print(text)
+        write(name, text, found)
 
 
 if __name__ == "__main__":

@@ -224,6 +224,7 @@ def ingest(
         min(settings.passages.tokens, model.max_tokens),
         settings.passages.overlap,
         settings.passages.context,
+        settings.passages.title,
     )
     if dry_run and not local.LocalStore.exists(index):
         return pipeline.ingest(found, None, model, settings, dry_run=True, on_progress=on_progress)

@@ -38,6 +38,7 @@ class PassageSettings(_Group):
     overlap: int = Field(
         0, ge=0, le=1024, description="tokens of whole sentences repeated from the passage before, at most"
     )
+    title: bool = Field(True, description="embed passages below their article's title")
     context: float = Field(0.5, ge=0, le=1, description="share of its article in the vector that finds a passage")
 
 
@@ -56,7 +57,7 @@ class SearchSettings(_Group):
 class AnswerSettings(_Group):
     """How answers are written."""
 
-    hits: int = Field(8, ge=1, le=100, description="passages the writer is given")
+    hits: int = Field(12, ge=1, le=100, description="passages the writer is given")
     sentences: int = Field(4, ge=1, le=20, description="most sentences in an answer")
     threshold: float | None = Field(
         None, ge=0, le=1, description="least confidence to answer at; unset: the calibrated one that is shipped"

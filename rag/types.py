@@ -334,6 +334,7 @@ class Fingerprint:
     passage_tokens: int
     overlap_tokens: int
     context: float = 0.0
+    title: bool = True
 
 
 @dataclass(frozen=True, slots=True)

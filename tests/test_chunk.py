@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from rag.embed.model import Model
 from rag.embed.tokens import LONGEST_WORD, readable
-from rag.intake.chunk import TITLE_SHARE, chunk, sentences, short_title
+from rag.intake.chunk import chunk, sentences, short_title
 from rag.intake.text import clean, embedded_text
 from rag.protocols import Embedder
 from rag.types import Article, Passage, Section
@@ -34,8 +34,8 @@ HOSTILE = {
 
 def check(article: Article, embedder: Embedder, tokens: int) -> list[Passage]:
     """Assert the laws of passages and return them."""
-    found = chunk(article, embedder, tokens=tokens, overlap=20)
-    title = short_title(article.title, embedder, min(tokens, embedder.max_tokens) // TITLE_SHARE)
+    title = short_title(article.title, embedder, tokens)
+    found = chunk(article, embedder, tokens=tokens, overlap=20, title=title)
     for p in found:
         assert article.text[p.start : p.end] == p.text
         assert p.text.strip() == p.text != ""

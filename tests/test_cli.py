@@ -340,9 +340,9 @@ class TestBadIndexes:
 
     def test_of_other_passages(self, corpus_index: Path, tmp_path: Path) -> None:
         (tmp_path / "a.txt").write_text("Some text to add.", "utf-8")
-        env = {"RAG_PASSAGES__TOKENS": "100"}
+        env = {"RAG_PASSAGES__TOKENS": "150"}
         result = rag_command("ingest", tmp_path / "a.txt", "--index", corpus_index, env=env)
-        assert_one_line(result, 1, "passage_tokens", "200", "100", "--rebuild")
+        assert_one_line(result, 1, "passage_tokens", "100", "150", "--rebuild")
         with rag.open(corpus_index) as engine:
             assert "a.txt" not in [h.id for h, _ in engine.articles()]
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import rag
-from rag.engine import Engine
+from rag.engine import Engine, ingest, open_engine
 from rag.errors import InvalidQuestion, UnknownArticle
 from rag.types import Answer, Citation, Text
 
@@ -121,6 +121,25 @@ def test_a_running_reader_sees_what_is_ingested(tmp_path: Path) -> None:
         assert "red" in engine.search("colour of the buoy", k=1)[0].passage.text
         rag.ingest([rag.Article(id="a", title="A", text="The buoy is painted green.")], index=tmp_path / "index")
         assert "green" in engine.search("colour of the buoy", k=1)[0].passage.text
+
+
+def test_what_a_passage_is_embedded_with(tmp_path: Path) -> None:
+    """The title above it and a share of its article, each only if the settings say so."""
+    paragraph = "The boat is red. " * 30
+    article = rag.Article(id="a", title="Lighthouse keepers", text=f"{paragraph}\n\nThe ferry sails at nine.")
+
+    def score(**passages: Any) -> float:
+        place = tmp_path / "-".join(f"{k}={v}" for k, v in passages.items())
+        settings = rag.Settings.load(passages=passages, search={"retriever": "dense"})
+        ingest([article], place, settings)
+        with open_engine(place, settings) as engine:
+            (hit,) = [h for h in engine.search("Who keeps the lighthouse?", k=50) if "ferry" in h.passage.text]
+        return hit.score
+
+    plain = score(tokens=32, context=0.0, title=False)
+    assert score(tokens=32, context=0.0, title=True) > plain + 0.1
+    boat = score(tokens=32, context=0.5, title=False)
+    assert boat != pytest.approx(plain, abs=0.01)
 
 
 def test_progress_grows_to_its_total(tmp_path: Path) -> None:

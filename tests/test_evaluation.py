@@ -482,6 +482,24 @@ class TestCommands:
         assert [r["sets"] for r in again["rows"]] == [r["sets"] for r in found["rows"]]
         assert (tmp_path / "out" / "sweep.svg").read_text("utf-8").startswith("<svg")
 
+    def test_an_interrupted_sweep_goes_on(self, data: Path, tmp_path: Path) -> None:
+        def stop(progress: Steps | Progress) -> None:
+            if isinstance(progress, Steps) and progress.done == 2:
+                raise KeyboardInterrupt
+
+        axes, out = ["search.dense_weight=0,1"], tmp_path / "out"
+        with pytest.raises(KeyboardInterrupt):
+            commands.sweep([data], axes=axes, measures=["nDCG@10"], out=out, on_progress=stop)
+        measured: list[Steps] = []
+        found = commands.sweep(
+            [data], axes=axes, measures=["nDCG@10"], out=out,
+            on_progress=lambda p: measured.append(p) if isinstance(p, Steps) else None,
+        )  # fmt: skip
+        assert [(p.done, p.total, p.things) for p in measured] == [(1, 1, "points")]
+        whole = commands.sweep([data], axes=axes, measures=["nDCG@10"], out=tmp_path / "again")
+        assert [r["sets"] for r in found["rows"]] == [r["sets"] for r in whole["rows"]]
+        assert not list(out.glob("*unfinished*"))
+
     def test_a_sweep_measures_what_a_run_does(self, data: Path, tmp_path: Path) -> None:
         (row,) = rag.evaluate(data, out=tmp_path / "out", measures=["nDCG@10"], config=["search.retriever=dense"])
         found = commands.sweep([data], axes=["search.retriever=dense"], measures=["nDCG@10"], out=tmp_path / "out")

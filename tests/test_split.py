@@ -177,9 +177,9 @@ def test_no_paragraph_is_lost(page: str) -> None:
     ids=lambda page: repr(page[:16]),
 )
 def test_a_megabyte_of_anything_takes_a_moment(page: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     split(page)
-    assert time.perf_counter() - started < (10 if "\n" in page else 2)
+    assert time.process_time() - started < (10 if "\n" in page else 2)
 
 
 def test_an_empty_page_gives_no_articles() -> None:

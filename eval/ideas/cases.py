@@ -6,6 +6,7 @@ questions in seconds.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,9 @@ from rag.evaluation import collection, measures, runs
 from rag.evaluation.retrieval import index_of
 from rag.intake.chunk import sentences
 from rag.settings import Settings
-from rag.store.view import LocalView
+from rag.store import vectorfile
+from rag.store.view import VECTORS, LocalView
+from rag.words import QUESTION_WORDS
 
 OUT = Path(__file__).parent.parent / "out"
 Scores = npt.NDArray[np.float32]
@@ -31,9 +34,12 @@ Scores = npt.NDArray[np.float32]
 class Case:
     """A set: its judged questions, its passages in order of article and place, and what compares them.
 
-    `dense` holds cosines, `bare` those of passages embedded without their titles, `lexical` BM25 scores (0: no word in
-    common) and `sentence` the cosine of each passage's best sentence, all of shape (questions, passages).  `article`
-    numbers the article of each passage.
+    `vectors` find the passages, `own` are those without a share of the article, `asked` those of the questions, and
+    `keywords` those of the questions without the words that only make a question of them.
+
+    `dense` holds cosines, `bare` those of passages embedded without their titles, `titled` those of the titles alone,
+    `lexical` BM25 scores (0: no word in common) and `sentence` the cosine of each passage's best sentence, all of shape
+    (questions, passages).  `article` numbers the article of each passage.
     """
 
     name: str
@@ -47,9 +53,12 @@ class Case:
     start: npt.NDArray[np.int64]
     passages: list[str]
     vectors: Scores
+    own: Scores
     asked: Scores
+    keywords: Scores
     dense: Scores
     bare: Scores
+    titled: Scores
     lexical: Scores
     sentence: Scores
 
@@ -60,21 +69,23 @@ def load(data: Path, split: str = "test", most: int | None = None) -> Case:
     wanted = c.judged
     if most and len(wanted) > most:
         wanted = [wanted[int(n)] for n in np.linspace(0, len(wanted) - 1, most)]
-    folder = OUT / "ideas" / f"{c.name}-{split}-{len(wanted)}-{c.digest()}"
+    settings = Settings.load()
+    made_with = hashlib.sha256(f"{c.digest()}{settings.model_dump_json()}".encode()).hexdigest()[:8]
+    folder = OUT / "ideas" / f"{c.name}-{split}-{len(wanted)}-{made_with}"
     if not (folder / "done").exists():
-        _make(c, wanted, folder)
+        _make(c, wanted, index_of(c, settings, OUT / "indexes"), settings, folder)
     told = json.loads((folder / "texts.json").read_text("utf-8"))
     arrays = {name: np.load(folder / f"{name}.npy") for name in ARRAYS}
     judgments = {q: c.judgments[q] for q in wanted}
     return Case(c.name, c.digest(), wanted, [c.queries[q] for q in wanted], judgments, **told, **arrays)
 
 
-ARRAYS = ("article", "start", "vectors", "asked", "dense", "bare", "lexical", "sentence")
+ARRAYS = (
+    "article", "start", "vectors", "own", "asked", "keywords", "dense", "bare", "titled", "lexical", "sentence",
+)  # fmt: skip
 
 
-def _make(c: collection.Collection, wanted: list[str], folder: Path) -> None:
-    settings = Settings.load()
-    index = index_of(c, settings, OUT / "indexes")
+def _make(c: collection.Collection, wanted: list[str], index: Path, settings: Settings, folder: Path) -> None:
     texts = [c.queries[q] for q in wanted]
     with open_engine(index, settings) as engine, engine.view() as opened:
         view, model = cast(LocalView, opened), cast(Model, engine.embedder)
@@ -87,6 +98,10 @@ def _make(c: collection.Collection, wanted: list[str], folder: Path) -> None:
         number = {id: n for n, id in enumerate(articles)}
         asked = np.asarray(model.queries(texts), np.float32)
         vectors = np.concatenate([p.vectors for p in view._state.parts])[view._state.live][order]
+        keys = dict(view._db.execute("SELECT row, key FROM passages"))
+        stored = vectorfile.VectorFile(index / VECTORS, model.dim, write=False)
+        own = stored.get([bytes(keys[int(row)]) for row in rows])
+        stored.close()
         lexical = np.zeros((len(texts), len(rows)), np.float32)
         place = {int(row): n for n, row in enumerate(rows)}
         for n, text in enumerate(texts):
@@ -100,9 +115,14 @@ def _make(c: collection.Collection, wanted: list[str], folder: Path) -> None:
             "article": np.array([number[p.article_id] for p in found]),
             "start": np.array([p.start for p in found]),
             "vectors": vectors,
+            "own": own,
             "asked": asked,
+            "keywords": np.asarray(model.queries([" ".join(_without_question_words(t)) or t for t in texts])),
             "dense": asked @ vectors.T,
             "bare": asked @ np.concatenate(list(model.passages([p.text for p in found]))).T,
+            "titled": (asked @ np.concatenate(list(model.passages([heads[a] or " " for a in articles]))).T)[
+                :, [number[p.article_id] for p in found]
+            ],
             "lexical": lexical,
             "sentence": np.maximum.reduceat(near, firsts, axis=1),
         }
@@ -112,6 +132,10 @@ def _make(c: collection.Collection, wanted: list[str], folder: Path) -> None:
     told = {"articles": articles, "titles": [heads[a] for a in articles], "passages": [p.text for p in found]}
     (folder / "texts.json").write_text(json.dumps(told, ensure_ascii=False), "utf-8")
     (folder / "done").touch()
+
+
+def _without_question_words(text: str) -> list[str]:
+    return [w for w in text.split() if w.lower().strip("?,.!'\"") not in QUESTION_WORDS]
 
 
 def values(case: Case, scores: Scores, measure: str = "nDCG@10") -> dict[str, float]:

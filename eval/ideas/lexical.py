@@ -114,6 +114,32 @@ def other_cut(case: Case, how: str) -> Scores:
     return with_words(case, bm25(case, how).scores(case.texts))
 
 
+def article_words(case: Case) -> Scores:
+    """Return the BM25 score of each passage's whole article, title and text."""
+    key = (id(case), "articles")
+    if key not in _made:
+        texts = [[title] for title in case.titles]
+        for article, passage in zip(case.article, case.passages, strict=True):
+            texts[article].append(passage)
+        _made[key] = Bm25(["\n".join(t) for t in texts], cut(True, False), cut(True, True))
+    return _made[key].scores(case.texts)[:, case.article]
+
+
+def covering(case: Case, much: float) -> Scores:
+    """Return the fusion with less of the lexical score the less of the question's words, by rarity, a passage holds."""
+    model = bm25(case)
+    asked = (model.questions(case.texts) > 0).astype(np.float32).multiply(model.rarity).tocsr()
+    held = np.asarray((asked @ (model.weights > 0).astype(np.float32).T).todense())
+    covered = held / np.maximum(np.asarray(asked.sum(axis=1)), 1e-9)
+    return with_words(case, case.lexical * (1 - much + much * covered))
+
+
+def words_of_title(case: Case, much: float) -> Scores:
+    """Return the fusion with the BM25 score of the title alone added to the lexical one."""
+    titles = Bm25([t or "-" for t in case.titles], cut(True, False), cut(True, True))
+    return with_words(case, case.lexical + much * titles.scores(case.texts)[:, case.article])
+
+
 def side_by_side(case: Case, much: float) -> Scores:
     """Return the fusion with a part of the score of the question's pairs of words, in the lexical one."""
     words, both = bm25(case).scores(case.texts), bm25(case, "pairs").scores(case.texts)
@@ -146,6 +172,8 @@ IDEAS: dict[str, dict[str, Idea]] = {
     "no stemmer": {"": lambda c: other_cut(c, "no stems")},
     "no stop words": {"": lambda c: other_cut(c, "all words")},
     "title among the words": {h: lambda c, h=h: other_cut(c, h) for h in ("no title", "title twice")},
+    "title as a field of its own": {f"{m}": lambda c, m=m: words_of_title(c, m) for m in (0.1, 0.2, 0.4)},
+    "how many of the words": {f"{m}": lambda c, m=m: covering(c, m) for m in (0.2, 0.4, 0.6)},
     "words side by side": {f"{m}": lambda c, m=m: side_by_side(c, m) for m in (0.1, 0.3, 0.6)},
     "numbers and names": {
         f"numbers {n}, names {m}": lambda c, n=n, m=m: boosted(c, n, m)

@@ -160,9 +160,11 @@ def sweep(
     names = measures or measured.DEFAULT
     leading = str(measured.parse(names)[0])
     points = [(), *swept.grid(axes)]
-    found = list(swept.measure(_read(data, split), points, Path(out), names, on_progress))
+    read = _read(data, split)
+    found = swept.measure(read, points, Path(out), names, name, on_progress)
     rows = swept.rows(found, (), leading)
-    result = {"measure": leading, "baseline": "default", "rows": rows}
+    sets = [{"set": c.name, "digest": c.digest(), "questions": len(c.judged)} for c in read]
+    result = {"measure": leading, "baseline": "default", "sets": sets, "rows": rows}
     path = Path(out) / name
     lines = {key: [r["sets"][key] for r in rows] for key in rows[0]["sets"]}
     replace(Path(f"{path}.svg"), pictures.sweep(leading, [name_of(r["config"]) for r in rows], lines) + "\n")

@@ -91,6 +91,9 @@ def area(points: Sequence[tuple[float, float]]) -> float:
 GRID = np.round(np.arange(0.0, 1.005, 0.01), 2)
 """Thresholds that are tried."""
 
+SAME_COST = 0.02
+"""Costs this near to each other, in wrong refusals a question, are taken for the same."""
+
 
 def errors(confidence: Floats, answerable: Bools, threshold: float) -> dict[str, float | None]:
     """Return the share of answerable questions that are refused at a threshold, and of others that are answered."""
@@ -104,8 +107,7 @@ def errors(confidence: Floats, answerable: Bools, threshold: float) -> dict[str,
 def shared_threshold(sets: Sequence[tuple[Floats, Bools]], wrong_cost: float) -> float:
     """Return the threshold at which both kinds of error cost least, a wrong answer as much as so many wrong refusals.
 
-    Each set weighs the same, and in it each kind of question, however many there are.  Of several thresholds that
-    cost the same the middle one is taken.
+    Each set weighs the same, and in it each kind of question, however many there are.  See `cheapest`.
 
     >>> shared_threshold([(np.array([.9, .1]), np.array([True, False]))], 1.0)
     0.51
@@ -116,8 +118,18 @@ def shared_threshold(sets: Sequence[tuple[Floats, Bools]], wrong_cost: float) ->
         for confidence, answerable in sets:
             found = errors(confidence, answerable, threshold)
             total += (found["refused_wrongly"] or 0.0) + wrong_cost * (found["answered_wrongly"] or 0.0)
-        return total
+        return total / len(sets)
 
-    costs = np.array([cost(float(t)) for t in GRID])
-    best = GRID[costs <= costs.min() + 1e-12]
+    return cheapest(GRID, np.array([cost(float(t)) for t in GRID]))
+
+
+def cheapest(thresholds: Floats, costs: Floats) -> float:
+    """Return the middle one of the thresholds that cost no more than SAME_COST above the least.
+
+    Over a wide range one kind of error falls as the other grows, and the least cost of all lies there by chance.
+
+    >>> cheapest(np.array([0.3, 0.4, 0.5, 0.6]), np.array([0.9, 0.61, 0.62, 0.60]))
+    0.5
+    """
+    best = thresholds[costs <= costs.min() + SAME_COST]
     return float(best[len(best) // 2])

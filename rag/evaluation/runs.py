@@ -138,7 +138,7 @@ def replace(path: Path, text: str) -> None:
 
 
 class Unfinished:
-    """The questions that a run has answered so far, kept as they come: an interrupted run goes on from there.
+    """What a run has found so far, by question, kept as it comes: an interrupted run goes on from there.
 
     What was begun with anything else than `key` is not used.
     """
@@ -171,6 +171,7 @@ class Unfinished:
         ask: Callable[[str], dict[str, Any]],
         doing: str,
         on_progress: Callable[[Steps], None] | None,
+        unit: str = "questions",
     ) -> dict[str, dict[str, Any]]:
         """Return what `ask` gives for each of some questions, those asked before not asked again."""
         records = self.done()
@@ -180,7 +181,7 @@ class Unfinished:
             records[query] = ask(query)
             self.keep(query, records[query])
             if on_progress:
-                on_progress(Steps(doing, n, len(waiting), time.perf_counter() - began))
+                on_progress(Steps(doing, n, len(waiting), time.perf_counter() - began, unit))
         return records
 
     def keep(self, query: str, record: Mapping[str, Any]) -> None:

@@ -5,15 +5,17 @@ Points that cut articles alike share an index, and all of them share its vectors
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+import rag
 from rag.engine import open_engine
 from rag.errors import InvalidSettings
 from rag.evaluation import measures, runs
@@ -58,38 +60,49 @@ def measure(
     points: Sequence[tuple[str, ...]],
     out: Path,
     names: Sequence[str],
+    name: str = "sweep",
     on_progress: Callable[[Steps | Progress], None] | None = None,
-) -> Iterator[Point]:
-    """Yield every point on every collection, all judged questions of each in one batch.
+) -> list[Point]:
+    """Return every point on every collection.  What an earlier, interrupted call has measured is not measured again."""
+    wanted = {f"{c.name} {' '.join(config)}": (c, config) for c in collections for config in points}
+    begun_with = [rag.__version__, settings_of(()).model_dump_json(), *names, *(c.digest() for c in collections)]
+    key = hashlib.sha256("\n".join(begun_with).encode()).hexdigest()
+    with runs.Unfinished(out / f"{name}.unfinished.jsonl", key) as unfinished:
+        found = unfinished.complete(
+            list(wanted),
+            lambda point: _measured(*wanted[point], out, names, on_progress),
+            "sweep",
+            on_progress,
+            "points",
+        )
+    unfinished.remove()
+    return [Point(c.name, config, **found[point]) for point, (c, config) in wanted.items()]
 
-    Stopped and begun again it searches again, and embeds nothing again.
-    """
-    started, done = time.perf_counter(), 0
-    for collection in collections:
-        for config in points:
-            settings = settings_of(config)
-            index = index_of(collection, settings, out / "indexes", on_progress)
-            with open_engine(index, settings) as engine:
-                judged = judged_in(collection, engine)
-                texts = [collection.queries[q] for q in judged.queries]
-                began = time.perf_counter()
-                by_article = engine.search_many(texts, k=DEPTH, group="article")
-                seconds = time.perf_counter() - began
-                quoted = [q for q in judged.queries if q in judged.placed.places]
-                by_passage = engine.search_many([collection.queries[q] for q in quoted], k=10)
-            ranked = {
-                q: runs.falling([(h.article.id, h.score) for h in hits])
-                for q, hits in zip(judged.queries, by_article, strict=True)
-            }
-            shown = {
-                q: judged.quote_values(q, [h.passage for h in hits]) for q, hits in zip(quoted, by_passage, strict=True)
-            }
-            values = judged.values(names, ranked, shown)
-            done += 1
-            if on_progress:
-                passed = time.perf_counter() - started
-                on_progress(Steps("sweep", done, len(points) * len(collections), passed, "points"))
-            yield Point(collection.name, config, values, seconds)
+
+def _measured(
+    collection: Collection,
+    config: tuple[str, ...],
+    out: Path,
+    names: Sequence[str],
+    on_progress: Callable[[Progress], None] | None,
+) -> dict[str, Any]:
+    """Return the values and the seconds of one point, all judged questions in one batch."""
+    settings = settings_of(config)
+    index = index_of(collection, settings, out / "indexes", on_progress)
+    with open_engine(index, settings) as engine:
+        judged = judged_in(collection, engine)
+        texts = [collection.queries[q] for q in judged.queries]
+        began = time.perf_counter()
+        by_article = engine.search_many(texts, k=DEPTH, group="article")
+        seconds = time.perf_counter() - began
+        quoted = [q for q in judged.queries if q in judged.placed.places]
+        by_passage = engine.search_many([collection.queries[q] for q in quoted], k=10)
+    ranked = {
+        q: runs.falling([(h.article.id, h.score) for h in hits])
+        for q, hits in zip(judged.queries, by_article, strict=True)
+    }
+    shown = {q: judged.quote_values(q, [h.passage for h in hits]) for q, hits in zip(quoted, by_passage, strict=True)}
+    return {"values": judged.values(names, ranked, shown), "seconds": seconds}
 
 
 def rows(found: Sequence[Point], baseline: tuple[str, ...], leading: str) -> list[dict[str, Any]]:

@@ -97,8 +97,10 @@ def answers(rows: Sequence[Mapping[str, Any]]) -> str:
         lines.append([name, *(_number(row[name]) for row in rows)])
     lines.append(["p50 ms", *(f"{row['latency_ms']['p50']:.0f}" for row in rows)])
     lines.append(["p95 ms", *(f"{row['latency_ms']['p95']:.0f}" for row in rows)])
-    reports = "\n".join(f"- {row['report']}" for row in rows)
-    return f"{table(['figure', *(row['set'] for row in rows)], lines)}\n\nReports:\n\n{reports}"
+    reports = [f"- {row['report']}" for row in rows if "report" in row]
+    return "\n".join(
+        [table(["figure", *(row["set"] for row in rows)], lines), *(["", "Reports:", "", *reports] if reports else [])]
+    )
 
 
 def calibration(found: Mapping[str, Any]) -> str:

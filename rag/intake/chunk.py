@@ -42,15 +42,16 @@ class Span(NamedTuple):
     end: int
 
 
-def chunk(article: Article, embedder: Embedder, *, tokens: int = 200, overlap: int = 30) -> list[Passage]:
+def chunk(
+    article: Article, embedder: Embedder, *, tokens: int = 100, overlap: int = 0, title: str = ""
+) -> list[Passage]:
     """Return the passages of an article in order.
 
-    Each costs at most `tokens` of the embedder's tokens, title and special tokens included, and
-    repeats at most `overlap` tokens of whole sentences from the one before in its section.
+    Each costs at most `tokens` of the embedder's tokens, special tokens and the `title` that it is embedded below
+    included, and repeats at most `overlap` tokens of whole sentences from the one before in its section.
     """
     limit = min(tokens, embedder.max_tokens)
     special = embedder.count([""])[0]
-    title = short_title(article.title, embedder, limit // TITLE_SHARE)
     taken = embedder.count([title])[0] if title else special
     room = limit - taken
 
@@ -72,8 +73,9 @@ def chunk(article: Article, embedder: Embedder, *, tokens: int = 200, overlap: i
     ]
 
 
-def short_title(title: str, embedder: Embedder, most: int) -> str:
-    """Return the title, or as many of its first words as cost at most `most` tokens."""
+def short_title(title: str, embedder: Embedder, tokens: int) -> str:
+    """Return the title that passages of up to `tokens` tokens are embedded below: as many of its first words as fit."""
+    most = min(tokens, embedder.max_tokens) // TITLE_SHARE
     words = title.split()
     while words and embedder.count([" ".join(words)])[0] > most:
         words = words[: max(len(words) * 3 // 4, 0)] if len(words) > 1 else []

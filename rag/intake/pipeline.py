@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from rag.errors import DuplicateId, RagError
-from rag.intake.chunk import TITLE_SHARE, chunk, short_title
+from rag.intake.chunk import chunk, short_title
 from rag.intake.items import Item, records
 from rag.intake.readers import read
 from rag.intake.sources import Page
@@ -284,9 +284,8 @@ class _Run:
 
     def _cut(self, article: Article, origin: str) -> _Cut:
         s = self.settings.passages
-        passages = chunk(article, self.embedder, tokens=s.tokens, overlap=s.overlap)
-        limit = min(s.tokens, self.embedder.max_tokens)
-        title = short_title(article.title, self.embedder, limit // TITLE_SHARE)
+        title = short_title(article.title, self.embedder, s.tokens) if s.title else ""
+        passages = chunk(article, self.embedder, tokens=s.tokens, overlap=s.overlap, title=title)
         texts = [embedded_text(title, p.text) for p in passages]
         return _Cut(article, origin, passages, texts, [key(self.embedder.digest, t) for t in texts])
 
