@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from rag.intake.text import embedded_text
 from rag.protocols import Embedder, Retriever, Scorer, View
-from rag.types import Filter, Group, Hit, Scored, Vector
+from rag.types import Filter, Group, Hit, Scored, Vector, Vectors
 
 LONGEST_QUESTION = 20
 """A text of more words is no question but something to compare with, and its quotation marks are its own."""
@@ -49,6 +49,9 @@ class Fused:
     hold gets 0 there.  A convex combination of normalised scores beats reciprocal ranks when its one
     weight is tuned: Bruch, Gai and Ingber, "An Analysis of Fusion Functions for Hybrid Retrieval",
     ACM TOIS 2023.
+
+    Where more hits are wanted than both lists hold, longer lists give what follows: the first hits are the same
+    however many are wanted.
     """
 
     def __init__(self, embedder: Embedder, *, dense_weight: float, depth: int) -> None:
@@ -57,27 +60,38 @@ class Fused:
         self.depth = depth
 
     def search(self, view: View, query: str, k: int, where: Filter | None = None) -> list[Hit]:
-        depth = max(self.depth, k)
-        vector = self.embedder.query(query)
-        return self._fused(view, vector, view.dense(vector, depth, where), view.lexical(query, depth, where), k)
+        return self._search(view, [query], self.embedder.query(query)[None, :], k, where)[0]
 
     def search_many(self, view: View, queries: Sequence[str], k: int, where: Filter | None = None) -> list[list[Hit]]:
-        depth = max(self.depth, k)
-        vectors = self.embedder.queries(queries)
-        return [
-            self._fused(view, vector, near, view.lexical(query, depth, where), k)
-            for query, vector, near in zip(queries, vectors, view.dense_many(vectors, depth, where), strict=True)
-        ]
+        return self._search(view, queries, self.embedder.queries(queries), k, where)
 
-    def _fused(self, view: View, vector: Vector, dense: Scored, lexical: Scored, k: int) -> list[Hit]:
+    def _search(
+        self, view: View, queries: Sequence[str], vectors: Vectors, k: int, where: Filter | None
+    ) -> list[list[Hit]]:
+        found: list[list[Hit]] = [[] for _ in queries]
+        before: dict[int, Scored] = {}
+        waiting, depth = list(range(len(queries))), self.depth
+        while waiting:
+            short = []
+            for n, dense in zip(waiting, view.dense_many(vectors[waiting], depth, where), strict=True):
+                lexical = view.lexical(queries[n], depth, where)
+                scored = self._fused(view, vectors[n], dense, lexical)
+                before[n] = scored = _behind(before[n], scored) if n in before else scored
+                if len(scored.rows) < k and max(len(dense.rows), len(lexical.rows)) >= depth:
+                    short.append(n)
+                else:
+                    found[n] = hits(view, scored, k, {"dense": _ranks(dense.rows), "lexical": _ranks(lexical.rows)})
+            waiting, depth = short, 4 * depth
+        return found
+
+    def _fused(self, view: View, vector: Vector, dense: Scored, lexical: Scored) -> Scored:
         rows = np.union1d(dense.rows, lexical.rows)
         near = view.similar(vector, rows)
         words = np.zeros(len(rows), np.float32)
         words[np.searchsorted(rows, lexical.rows)] = lexical.scores
         scores = self.dense_weight * _share(near) + (1 - self.dense_weight) * _share(words)
-        ranks = {"dense": _ranks(dense.rows), "lexical": _ranks(lexical.rows)}
         order = np.lexsort((rows, -np.round(scores, 6)))
-        return hits(view, Scored(rows[order], scores[order].astype(np.float32)), k, ranks)
+        return Scored(rows[order], scores[order].astype(np.float32))
 
 
 class Reranked:
@@ -191,6 +205,15 @@ def quoted(query: str) -> list[str]:
     if len(query.split()) > LONGEST_QUESTION:
         return []
     return [a or b for a, b in _QUOTED.findall(query) if (a or b).strip()]
+
+
+def _behind(first: Scored, more: Scored) -> Scored:
+    """Return the first rows, and behind them those of `more` that are new, none with a higher score."""
+    new = ~np.isin(more.rows, first.rows)
+    # Below the last, because rows of one score would be put in order together.
+    most = np.float32(first.scores[-1] - 1e-5) if len(first.scores) else np.float32(np.inf)
+    scores = np.concatenate([first.scores, np.minimum(more.scores[new], most)])
+    return Scored(np.concatenate([first.rows, more.rows[new]]), scores)
 
 
 def _share(scores: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

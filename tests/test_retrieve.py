@@ -70,6 +70,14 @@ class TestEveryRetriever:
         assert {h.article.id for h in hits} == {"b-twin", "m-twin", "z-twin"}
         assert search(retriever, view, '"same the exactly" thing', 10) == []
 
+    def test_the_first_hits_are_the_same_however_many_are_wanted(self, view: View, retriever: Retriever) -> None:
+        for question in ("alpha group3 story", "Twins say exactly the same thing.", "word7 beta version0"):
+            for group in ("passage", "article"):
+                many = search(retriever, view, question, 83, group=group)
+                for k in (1, 3, 10, 25, 40):
+                    some = search(retriever, view, question, k, group=group)
+                    assert [(h.passage.id, h.score) for h in some] == [(h.passage.id, h.score) for h in many[:k]]
+
     def test_as_many_articles_as_asked_for(self, view: View, retriever: Retriever) -> None:
         hits = search(retriever, view, "alpha beta group story more twins", 30, group="article")
         assert len({h.article.id for h in hits}) == len(hits) == 30
