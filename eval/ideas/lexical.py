@@ -13,6 +13,7 @@ from functools import cache
 
 import numpy as np
 import numpy.typing as npt
+import tantivy
 from cases import Case, Scores, best_passages, share, top
 from fusion import Idea
 from scipy.sparse import csr_matrix
@@ -36,6 +37,32 @@ def pairs(stem: bool, stop: bool) -> Cut:
     """Return an analyser whose terms are two words side by side."""
     words = cut(stem, stop)
     return lambda text: [f"{a} {b}" for a, b in itertools.pairwise(words(text))]
+
+
+_COMPOUND = re.compile(r"\w+(?:-\w+)+")
+_COMMA = re.compile(r"(?<=\d),(?=\d{3}\b)")
+
+
+def with_compounds(stop: bool) -> Cut:
+    """Return the analyser of the search with the words that hyphens join also as one: air, cooled, aircooled."""
+    words = cut(True, stop)
+    return lambda text: words(f"{text} {' '.join(w.replace('-', '') for w in _COMPOUND.findall(text))}")
+
+
+def whole_numbers(stop: bool) -> Cut:
+    """Return the analyser of the search with 1,500 as one number and not two."""
+    words = cut(True, stop)
+    return lambda text: words(_COMMA.sub("", text))
+
+
+def unfolded(stop: bool) -> Cut:
+    """Return the analyser of the search with letters that differ by their marks kept apart."""
+    chain = tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.simple())
+    chain = chain.filter(tantivy.Filter.remove_long(80)).filter(tantivy.Filter.lowercase())
+    if stop:
+        chain = chain.filter(tantivy.Filter.custom_stopword(list(QUESTION_WORDS)))
+    built = chain.filter(tantivy.Filter.stemmer("english")).build()
+    return lambda text: list(built.analyze(text))
 
 
 class Bm25:
@@ -94,6 +121,9 @@ def bm25(case: Case, how: str = "shipped") -> Bm25:
             "no stems": (cut(False, False), cut(False, True)),
             "all words": (cut(True, False), cut(True, False)),
             "pairs": (pairs(True, False), pairs(True, False)),
+            "compounds": (with_compounds(False), with_compounds(True)),
+            "whole numbers": (whole_numbers(False), whole_numbers(True)),
+            "unfolded": (unfolded(False), unfolded(True)),
         }.get(how, (cut(True, False), cut(True, True)))
         _made[key] = Bm25(texts, of_text, of_question)
     return _made[key]
@@ -171,6 +201,9 @@ IDEAS: dict[str, dict[str, Idea]] = {
     "our BM25 in place of tantivy's (a check)": {"": lambda c: other_cut(c, "shipped")},
     "no stemmer": {"": lambda c: other_cut(c, "no stems")},
     "no stop words": {"": lambda c: other_cut(c, "all words")},
+    "diacritics kept": {"": lambda c: other_cut(c, "unfolded")},
+    "compounds also as one word": {"": lambda c: other_cut(c, "compounds")},
+    "1,500 as one number": {"": lambda c: other_cut(c, "whole numbers")},
     "title among the words": {h: lambda c, h=h: other_cut(c, h) for h in ("no title", "title twice")},
     "title as a field of its own": {f"{m}": lambda c, m=m: words_of_title(c, m) for m in (0.1, 0.2, 0.4)},
     "how many of the words": {f"{m}": lambda c, m=m: covering(c, m) for m in (0.2, 0.4, 0.6)},
