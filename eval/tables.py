@@ -36,11 +36,11 @@ TABLES: Mapping[str, Sequence[tuple[str, ...]]] = {
 SWEPT = ("time-1963", "squad2-half", "nq-gold", "cranfield")
 """Sets that the choices below are made on, by their tuning halves."""
 SWEEPS: Mapping[str, Sequence[str]] = {
-    "sweep-passages": ("passages.tokens=64,100,130,160,200", "passages.context=0,0.25,0.5,0.75"),
+    "sweep-passages": ("passages.tokens=64,100,130,160,200", "passages.context=0,0.5"),
     "sweep-overlap": ("passages.overlap=15,30",),
     "sweep-title": ("passages.title=false",),
-    "sweep-fusion": ("search.dense_weight=0.5,0.6,0.65,0.7,0.8", "search.depth=50,100,200"),
 }
+"""What an index is made with; what needs no other index is tried in ideas/."""
 ANSWERED = {"squad2-half": 600, "nq-gold": 600, "timeqa-articles": 400, "news-2022": None}
 """Sets with answers, and how many questions of each kind in their reporting halves are asked."""
 

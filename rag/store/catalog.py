@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from datetime import date
+from functools import lru_cache
 from pathlib import Path
 
 from rag.errors import IndexDamaged, IndexMismatch
@@ -93,7 +94,7 @@ def head(row: Sequence[object]) -> ArticleHead:
     return ArticleHead(
         str(id),
         str(title),
-        tuple(names(authors)),
+        names(str(authors)),
         date.fromisoformat(str(published)) if published else None,
         None if url is None else str(url),
         str(source),
@@ -101,9 +102,10 @@ def head(row: Sequence[object]) -> ArticleHead:
     )
 
 
-def names(column: object) -> list[str]:
+@lru_cache(10_000)
+def names(column: str) -> tuple[str, ...]:
     """Return the authors in a column."""
-    return [str(n) for n in json.loads(str(column))]
+    return tuple(str(n) for n in json.loads(column))
 
 
 def insert_article(db: sqlite3.Connection, article: Article, origin: str) -> int:
