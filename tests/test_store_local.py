@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 import tracemalloc
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import faiss
@@ -241,6 +244,23 @@ def test_an_index_killed_while_it_was_made_is_made(tmp_path: Path) -> None:
     with store.writer() as t:
         put(t, article(1))
     check_dense(store, {"a00001": article(1)}, "word1", 10, Filter())
+
+
+def test_an_index_from_before_passages_had_context(tmp_path: Path) -> None:
+    """It goes on as it was made: every passage is found by its own vector."""
+    store = local.LocalStore.create(tmp_path / "index", replace(FINGERPRINT, context=0.0))
+    with store.writer() as t:
+        put(t, article(1))
+    store.close()
+    with sqlite3.connect(tmp_path / "index" / view.CATALOG) as db:
+        known = json.loads(db.execute("SELECT value FROM meta WHERE key = 'fingerprint'").fetchone()[0])
+        del known["context"], known["title"]
+        db.execute("UPDATE meta SET value = ? WHERE key = 'fingerprint'", (json.dumps(known),))
+    store = local.LocalStore(tmp_path / "index")
+    assert store.fingerprint == replace(FINGERPRINT, context=0.0)
+    with store.view() as v:
+        text = article(1).text[: article(1).sections[0].end]
+        assert v.dense(EMBEDDER.query(text), 1).scores[0] == pytest.approx(1.0, abs=1e-5)
 
 
 def test_no_index(tmp_path: Path) -> None:
