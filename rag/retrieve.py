@@ -77,7 +77,7 @@ class Fused:
                 lexical = view.lexical(queries[n], depth, where)
                 scored = self._fused(view, vectors[n], dense, lexical)
                 before[n] = scored = _behind(before[n], scored) if n in before else scored
-                if len(scored.rows) < k and max(len(dense.rows), len(lexical.rows)) >= depth:
+                if len(scored.rows) < k and len(dense.rows) >= depth:
                     short.append(n)
                 else:
                     found[n] = hits(view, scored, k, {"dense": _ranks(dense.rows), "lexical": _ranks(lexical.rows)})

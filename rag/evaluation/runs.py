@@ -171,7 +171,7 @@ class Unfinished:
         ask: Callable[[str], dict[str, Any]],
         doing: str,
         on_progress: Callable[[Steps], None] | None,
-        unit: str = "questions",
+        things: str = "questions",
     ) -> dict[str, dict[str, Any]]:
         """Return what `ask` gives for each of some questions, those asked before not asked again."""
         records = self.done()
@@ -181,7 +181,7 @@ class Unfinished:
             records[query] = ask(query)
             self.keep(query, records[query])
             if on_progress:
-                on_progress(Steps(doing, n, len(waiting), time.perf_counter() - began, unit))
+                on_progress(Steps(doing, n, len(waiting), time.perf_counter() - began, things))
         return records
 
     def keep(self, query: str, record: Mapping[str, Any]) -> None:

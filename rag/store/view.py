@@ -94,26 +94,22 @@ def load_state(folder: Path, db: sqlite3.Connection, generation: int, before: St
     )
 
 
-def tail(db: sqlite3.Connection, vectors: vectorfile.VectorFile, above: int, context: float) -> Segment:
+def _tail(path: Path, db: sqlite3.Connection, made: Fingerprint, above: int) -> Segment:
     """Return the passages above a row, which are in no segment, as one in memory."""
     found = db.execute(
         "SELECT row, article, section, key FROM passages WHERE row > ? ORDER BY row", (above,)
     ).fetchall()
     columns = np.array([r[:3] for r in found], segments.COLUMNS)
-    own = vectors.get([r[3] for r in found])
-    return segments.in_memory(in_context(own, columns["article"], context), columns)
-
-
-def _tail(path: Path, db: sqlite3.Connection, made: Fingerprint, above: int) -> Segment:
-    if db.execute("SELECT 1 FROM passages WHERE row > ? LIMIT 1", (above,)).fetchone() is None:
-        return segments.in_memory(np.empty((0, made.dim), np.float32), np.empty(0, segments.COLUMNS))
+    if not found:
+        return segments.in_memory(np.empty((0, made.dim), np.float32), columns)
     if not path.exists():
         raise IndexDamaged(f"index file {path.absolute()} is missing: rebuild it with `rag ingest SOURCE --rebuild`")
     vectors = vectorfile.VectorFile(path, made.dim, write=False)
     try:
-        return tail(db, vectors, above, made.context)
+        own = vectors.get([r[3] for r in found])
     finally:
         vectors.close()
+    return segments.in_memory(in_context(own, columns["article"], made.context), columns)
 
 
 class LocalView:
