@@ -49,6 +49,12 @@ class TestReplies:
         assert list(first["passage"]) == ["article_id", "revision", "start", "end", "section", "text"]
         assert first["article"]["id"] == "wakhan-corridor"
 
+    def test_a_phrase_that_stands_nowhere_is_named(self, corpus_index: Path) -> None:
+        result = rag_command("search", 'who painted the "purple giraffe"', "--index", corpus_index)
+        assert (result.returncode, result.stdout) == (
+            0, 'nothing found: no passage holds "purple giraffe", as quotation marks demand\n'
+        )  # fmt: skip
+
     def test_search_by_article(self, corpus_index: Path) -> None:
         result = rag_command("search", "Azerbaijan", "-k", 5, "--group", "article", "--index", corpus_index, "--json")
         hits = json.loads(result.stdout)["hits"]

@@ -103,12 +103,14 @@ def ingest(source: tuple[str, ...], index: str, rebuild: bool, prune: bool, dry_
 @json_option
 def search(question: str, k: int, group: Any, where: Filter | None, index: str, as_json: bool) -> None:
     """Find the passages nearest to a question."""
+    from rag.retrieve import quoted
+
     with rag.open(index) as engine:
         hits = engine.search(question, k=k, where=where, group=group)
     if as_json:
         print_json(found(question, hits))
     else:
-        click.echo(show.hits(hits))
+        click.echo(show.hits(hits, quoted(question)))
 
 
 @main.command()

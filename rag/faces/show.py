@@ -98,10 +98,11 @@ def byline(head: ArticleHead) -> str:
     return " · ".join(p for p in parts if p)
 
 
-def hits(found: Sequence[Hit]) -> str:
-    """Return hits as numbered paragraphs."""
+def hits(found: Sequence[Hit], phrases: Sequence[str] = ()) -> str:
+    """Return hits as numbered paragraphs, or which `phrases` of the question they would have had to hold."""
     if not found:
-        return "nothing found"
+        said = " and ".join(f'"{_safe(p)}"' for p in phrases)
+        return f"nothing found: no passage holds {said}, as quotation marks demand" if said else "nothing found"
     return "\n\n".join(
         f"{h.rank}. {h.score:.3f}  {byline(h.article)}\n   {h.passage.id}"
         f"{'  ' + h.passage.section if h.passage.section else ''}\n   {_safe(' '.join(h.passage.text.split()))}"
