@@ -39,8 +39,11 @@ SWEEPS: Mapping[str, Sequence[str]] = {
     "sweep-passages": ("passages.tokens=64,100,130,160,200", "passages.context=0,0.5"),
     "sweep-overlap": ("passages.overlap=15,30",),
     "sweep-title": ("passages.title=false",),
+    "sweep-phrases": ("search.phrase_words=0,10,15,25,32,1000",),
 }
-"""What an index is made with; what needs no other index is tried in ideas/."""
+"""What an index is made with, and what only the whole search has; all else is tried in ideas/."""
+QUOTING = ("checkthat-2020", "squad2-half")
+"""Sets whose questions quote."""
 ANSWERED = {"squad2-half": 600, "nq-gold": 600, "timeqa-articles": 400, "news-2022": None}
 """Sets with answers, and how many questions of each kind in their reporting halves are asked."""
 
@@ -78,11 +81,12 @@ def commit() -> str:
 def swept(folder: Path, name: str) -> None:
     """Write the table of one sweep."""
     made_at = commit()
-    found = commands.sweep([folder / s for s in SWEPT], axes=SWEEPS[name], measures=["nDCG@10"], out=OUT, name=name)
-    sets = "; ".join(f"{s['set']} {s['digest']}, {s['questions']:,} questions" for s in found["sets"])
+    sets = QUOTING if name == "sweep-phrases" else SWEPT
+    found = commands.sweep([folder / s for s in sets], axes=SWEEPS[name], measures=["nDCG@10"], out=OUT, name=name)
+    told = "; ".join(f"{s['set']} {s['digest']}, {s['questions']:,} questions" for s in found["sets"])
     text = (
         f"Made {date.today()} by eval/tables.py at commit {made_at}, the bundled model.  Swept: "
-        f"{', '.join(SWEEPS[name])}.  Sets: {sets}.\n\n{sweep_table(found)}\n"
+        f"{', '.join(SWEEPS[name])}.  Sets: {told}.\n\n{sweep_table(found)}\n"
     )
     write(name, text, found)
 

@@ -86,7 +86,7 @@ class Engine:
         if group not in ("passage", "article"):
             raise InvalidQuestion(f"group {group!r} is unknown: give 'passage' or 'article'")
         with self.view() as view:
-            return search(self.retriever, view, question, k, where, group)
+            return search(self.retriever, view, question, k, where, group, self.settings.search.phrase_words)
 
     def search_many(
         self, questions: Sequence[str], *, k: int = 10, where: Filter | None = None, group: Group = "passage"
@@ -96,7 +96,7 @@ class Engine:
         if group not in ("passage", "article"):
             raise InvalidQuestion(f"group {group!r} is unknown: give 'passage' or 'article'")
         with self.view() as view:
-            return search_many(self.retriever, view, asked, k, where, group)
+            return search_many(self.retriever, view, asked, k, where, group, self.settings.search.phrase_words)
 
     def ask(self, question: str, *, history: Sequence[Mapping[str, str]] = (), where: Filter | None = None) -> Answer:
         """Return the answer to a question.  See `rag.ask`."""
@@ -114,7 +114,10 @@ class Engine:
         question = self._asked(question)
         alone = standalone(question, history)
         with self.view() as view:
-            hits = search(self.retriever, view, alone, self.settings.answer.hits, where)
+            settings = self.settings
+            hits = search(
+                self.retriever, view, alone, settings.answer.hits, where, phrase_words=settings.search.phrase_words
+            )
         evidence = self.judge(alone, hits)
         if evidence.confidence < self.threshold:
             yield from abstain(question, evidence)

@@ -13,9 +13,6 @@ from rag.intake.text import embedded_text
 from rag.protocols import Embedder, Retriever, Scorer, View
 from rag.types import Filter, Group, Hit, Scored, Vector, Vectors
 
-LONGEST_QUESTION = 20
-"""A text of more words is no question but something to compare with, and its quotation marks are its own."""
-
 _QUOTED = re.compile(r'"([^"\n]{1,200})"|“([^”\n]{1,200})”')
 
 
@@ -164,13 +161,14 @@ def search_many(
     k: int,
     where: Filter | None = None,
     group: Group = "passage",
+    phrase_words: int = 20,
 ) -> list[list[Hit]]:
-    """Return min(k, matches) hits of each query.  "Quoted phrases" in a short query must occur in its hits.
+    """Return min(k, matches) hits of each query.
 
-    With group="article" they are of different articles, each the article's best passage.
+    "Quoted phrases" in a query of up to `phrase_words` words must occur in its hits.  With group="article" they are of different articles, each the article's best passage.
     """
     done: list[list[Hit]] = [[] for _ in queries]
-    with_phrases = {n: quoted(query) for n, query in enumerate(queries)}
+    with_phrases = {n: quoted(query, phrase_words) for n, query in enumerate(queries)}
     plain = [n for n, phrases in with_phrases.items() if not phrases]
     groups = [(plain, where)] if plain else []
     for n, phrases in with_phrases.items():
@@ -190,19 +188,27 @@ def search_many(
 
 
 def search(
-    retriever: Retriever, view: View, query: str, k: int, where: Filter | None = None, group: Group = "passage"
+    retriever: Retriever,
+    view: View,
+    query: str,
+    k: int,
+    where: Filter | None = None,
+    group: Group = "passage",
+    phrase_words: int = 20,
 ) -> list[Hit]:
     """Return the hits of one query.  See `search_many`."""
-    return search_many(retriever, view, [query], k, where, group)[0]
+    return search_many(retriever, view, [query], k, where, group, phrase_words)[0]
 
 
-def quoted(query: str) -> list[str]:
-    """Return the phrases that a question of up to LONGEST_QUESTION words puts in double quotes.
+def quoted(query: str, most: int = 20) -> list[str]:
+    """Return the phrases that a question of up to `most` words puts in double quotes.
+
+    A longer text is something to compare with, and its quotation marks are its own.
 
     >>> quoted('who said "never again" in “the House”?')
     ['never again', 'the House']
     """
-    if len(query.split()) > LONGEST_QUESTION:
+    if len(query.split()) > most:
         return []
     return [a or b for a, b in _QUOTED.findall(query) if (a or b).strip()]
 

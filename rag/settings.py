@@ -48,6 +48,9 @@ class SearchSettings(_Group):
     retriever: str = Field("fused", description="dense, lexical or fused")
     dense_weight: float = Field(0.65, ge=0, le=1, description="weight of the dense score in the fused one")
     depth: int = Field(100, ge=10, le=10_000, description="candidates taken from each member before fusing")
+    phrase_words: int = Field(
+        20, ge=0, description="words of a question up to which its quoted phrases must occur in what is found"
+    )
     reranker: str | None = Field(
         None, description="name or folder of a sentence-transformers CrossEncoder that reads the first hits again"
     )

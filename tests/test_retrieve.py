@@ -138,6 +138,7 @@ def test_quoted() -> None:
     text = 'one "two three" ' + "word " * 17
     assert quoted(text) == ["two three"]
     assert quoted(text + "word") == []
+    assert quoted(text + "word", 21) == ["two three"]
 
 
 def test_a_reranker_orders_the_first_hits_and_leaves_the_rest(view: View) -> None:

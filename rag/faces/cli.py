@@ -107,10 +107,11 @@ def search(question: str, k: int, group: Any, where: Filter | None, index: str, 
 
     with rag.open(index) as engine:
         hits = engine.search(question, k=k, where=where, group=group)
+        phrases = quoted(question, engine.settings.search.phrase_words)
     if as_json:
         print_json(found(question, hits))
     else:
-        click.echo(show.hits(hits, quoted(question)))
+        click.echo(show.hits(hits, phrases))
 
 
 @main.command()
