@@ -165,7 +165,8 @@ def search_many(
 ) -> list[list[Hit]]:
     """Return min(k, matches) hits of each query.
 
-    "Quoted phrases" in a query of up to `phrase_words` words must occur in its hits.  With group="article" they are of different articles, each the article's best passage.
+    "Quoted phrases" in a query of up to `phrase_words` words must occur in its hits.  With group="article" they are of
+    different articles, each the article's best passage.
     """
     done: list[list[Hit]] = [[] for _ in queries]
     with_phrases = {n: quoted(query, phrase_words) for n, query in enumerate(queries)}
