@@ -46,6 +46,7 @@ QUOTING = ("checkthat-2020", "squad2-half")
 """Sets whose questions quote."""
 ANSWERED = {"squad2-half": 600, "nq-gold": 600, "timeqa-articles": 400, "news-2022": None}
 """Sets with answers, and how many questions of each kind in their reporting halves are asked."""
+ANSWERED_WITH: Sequence[tuple[str, ...]] = [(), ("answer.hits=8",), ("answer.hits=16",)]
 
 
 def rows(folder: Path, sets: Sequence[str], configs: Sequence[tuple[str, ...]]) -> Iterator[dict[str, Any]]:
@@ -92,20 +93,24 @@ def swept(folder: Path, name: str) -> None:
 
 
 def answered(folder: Path) -> None:
-    """Write the table of answers."""
+    """Write the tables of answers, one a configuration."""
     made_at = commit()
     found: list[dict[str, Any]] = []
-    for name, most in ANSWERED.items():
-        found += commands.answers([folder / name], part="report", most=most, out=OUT)
-        print(name, found[-1]["measures"], flush=True)
-    found = [{k: v for k, v in row.items() if k not in ("report", "run")} for row in found]
-    sets = "; ".join(f"{row['set']} {row['digest']}" for row in found)
-    text = (
+    texts = []
+    for config in ANSWERED_WITH:
+        rows = []
+        for name, most in ANSWERED.items():
+            (row,) = commands.answers([folder / name], config=config, part="report", most=most, out=OUT)
+            rows.append({k: v for k, v in row.items() if k not in ("report", "run")})
+            print(name, config, row["measures"], flush=True)
+        texts.append(f"{', '.join(config) or 'Defaults'}:\n\n{answers_table(rows)}\n")
+        found += rows
+    sets = "; ".join(f"{row['set']} {row['digest']}" for row in found[: len(ANSWERED)])
+    about = (
         f"Made {date.today()} by eval/tables.py at commit {made_at}, {found[0]['model']}; questions of the reporting "
-        f"halves, at most {max(n for n in ANSWERED.values() if n)} of each kind.  "
-        f"Sets: {sets}.\n\n{answers_table(found)}\n"
+        f"halves, at most {max(n for n in ANSWERED.values() if n)} of each kind.  Sets: {sets}."
     )
-    write("answers", text, found)
+    write("answers", "\n".join([f"{about}\n", *texts]), found)
 
 
 def write(name: str, text: str, found: object) -> None:
