@@ -89,11 +89,13 @@ def main() -> None:
          r["script"]]
         for r in rows
     ]  # fmt: skip
+    tried = "\n".join(f"- {r['idea']}: {'; '.join(r['points'])}" for r in rows if len(r["points"]) > 1)
     sets = "; ".join(f"{c.name} {c.digest}, {len(c.queries):,} questions" for c in cases)
     text = (
         f"nDCG@10 on the reporting halves, made {date.today()} by eval/ideas at commit {commit()}, the bundled model.  "
         "Phrases that a short question quotes need not occur here as they must in a search, so that checkthat-2020 "
-        f"stands a little higher than in retrieval.md.  Sets: {sets}.\n\n{table(heads, lines)}\n"
+        f"stands a little higher than in retrieval.md.  Sets: {sets}.\n\n"
+        f"{table(heads, lines)}\n\nPoints tried:\n\n{tried}\n"
     )
     print(text)
     args.out.with_suffix(".md").write_text(text, "utf-8")
