@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
@@ -90,6 +91,7 @@ def swept(folder: Path, name: str) -> None:
         f"{', '.join(SWEEPS[name])}.  Sets: {told}.\n\n{sweep_table(found)}\n"
     )
     write(name, text, found)
+    shutil.copyfile(OUT / f"{name}.svg", HERE / "results" / f"{name}.svg")
 
 
 def answered(folder: Path) -> None:

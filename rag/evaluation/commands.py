@@ -166,8 +166,12 @@ def sweep(
     sets = [{"set": c.name, "digest": c.digest(), "questions": len(c.judged)} for c in read]
     result = {"measure": leading, "baseline": "default", "sets": sets, "rows": rows}
     path = Path(out) / name
-    lines = {key: [r["sets"][key] for r in rows] for key in rows[0]["sets"]}
-    replace(Path(f"{path}.svg"), pictures.sweep(leading, [name_of(r["config"]) for r in rows], lines) + "\n")
+    shown = [rows[0], *sorted(rows[1:], key=lambda r: -r["tune"])]
+    panels = {
+        c.name: {part: [r["sets"][f"{c.name} {part}"] for r in shown] for part in ("tune", "report")} for c in read
+    }
+    labels = [", ".join(r["config"]) or "default" for r in shown]
+    replace(Path(f"{path}.svg"), pictures.sweep(leading, labels, panels) + "\n")
     replace(Path(f"{path}.json"), json.dumps(result, ensure_ascii=False, indent=1) + "\n")
     replace(Path(f"{path}.md"), tables.sweep(result) + "\n")
     return result

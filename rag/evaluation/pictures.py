@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,8 +15,16 @@ INK, LINE, FILL = "#333333", "#1f5fa8", "#9fc0e6"
 
 
 @contextmanager
-def _axes(title: str, x: str, y: str, width: float = 5.0) -> Iterator[tuple[Any, Callable[[], str]]]:
+def _axes(title: str, x: str, y: str) -> Iterator[tuple[Any, Callable[[], str]]]:
     """Give axes to draw on, and a function that returns what was drawn."""
+    with _panels(1, 5.0, 3.4) as ((axes,), drawn):
+        axes.set(title=title, xlabel=x, ylabel=y)
+        yield axes, drawn
+
+
+@contextmanager
+def _panels(number: int, width: float, height: float) -> Iterator[tuple[Sequence[Any], Callable[[], str]]]:
+    """Give axes side by side that share the vertical one, and a function that returns what was drawn."""
     try:
         from matplotlib.figure import Figure
     except ImportError as e:
@@ -26,17 +33,17 @@ def _axes(title: str, x: str, y: str, width: float = 5.0) -> Iterator[tuple[Any,
 
     # Text stays text, and the same figures give the same file.
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "footnote", "font.size": 9, "text.color": INK}):
-        figure = Figure(figsize=(width, 3.4), layout="constrained")
-        axes = figure.add_subplot()
-        axes.set(title=title, xlabel=x, ylabel=y)
-        axes.spines[["top", "right"]].set_visible(False)
+        figure = Figure(figsize=(width, height), layout="constrained")
+        panels = figure.subplots(1, number, sharey=True, squeeze=False)[0]
+        for axes in panels:
+            axes.spines[["top", "right"]].set_visible(False)
 
         def drawn() -> str:
             text = io.StringIO()
             figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
             return text.getvalue()[text.getvalue().index("<svg") :]
 
-        yield axes, drawn
+        yield panels, drawn
 
 
 def reliability(bins: Sequence[Mapping[str, Any]]) -> str:
@@ -83,16 +90,17 @@ def differences(name: str, values: Sequence[float]) -> str:
         return drawn()
 
 
-def sweep(name: str, labels: Sequence[str], lines: Mapping[str, Sequence[float]]) -> str:
-    """Return a line for each set and half over the configurations."""
-    with _axes(name, "", name, width=max(5.0, 0.5 * len(labels) + 2)) as (axes, drawn):
-        for line, values in lines.items():
-            axes.plot(range(len(labels)), values, marker="o", markersize=3, label=line)
-        axes.set_xticks(range(len(labels)), labels, rotation=60, ha="right", fontsize=7)
-        axes.legend(frameon=False, fontsize=7)
+def sweep(name: str, labels: Sequence[str], sets: Mapping[str, Mapping[str, Sequence[float]]]) -> str:
+    """Return a panel for each set, a row for each configuration: its value on either half, beside the first one's."""
+    rows = range(len(labels))
+    with _panels(len(sets), 2.0 * len(sets) + 2.5, 0.24 * len(labels) + 1.1) as (panels, drawn):
+        for axes, (title, halves) in zip(panels, sets.items(), strict=True):
+            for (half, values), color, marker in zip(halves.items(), (FILL, LINE), "so", strict=True):
+                axes.axvline(values[0], color=color, linewidth=0.8)
+                axes.plot(values, rows, marker, color=color, markersize=4, label=half)
+            axes.set_title(title, fontsize=9)
+            axes.set_xlabel(name)
+        panels[0].set_yticks(rows, labels)
+        panels[0].invert_yaxis()
+        panels[-1].legend(frameon=False, fontsize=8, loc="lower left", bbox_to_anchor=(0, 1.06), ncols=2)
         return drawn()
-
-
-def write(svg: str, path: Path) -> None:
-    """Write a plot to a file of its own."""
-    path.write_text(svg + "\n", "utf-8")
