@@ -467,6 +467,14 @@ class TestCommands:
         assert re.search(rf"\[answer\]\nthreshold = {chosen['threshold']}\b", text)
         assert len(chosen["rows"]) == 4
 
+    def test_a_question_that_finds_no_sentence_is_refused_at_every_threshold(self, data: Path, tmp_path: Path) -> None:
+        asked = {"id": "q9", "question": 'Who painted "purple giraffes"?', "answers": ["Ada Moor"], "answerable": True}
+        with_line("qa.jsonl", json.dumps(asked | {"doc_ids": ["ferry"], "evidence": []}))(data)
+        (found,) = commands.answers([data], out=tmp_path / "out")
+        (record,) = [r for r in json.loads(Path(found["run"]).read_text("utf-8"))["questions"] if r["id"] == "q9"]
+        assert (record["outcome"], record["confidence"], record["citations"]) == ("abstained", 0.0, [])
+        assert "purple giraffes" in Path(found["report"]).read_text("utf-8")
+
     def test_a_sweep_embeds_nothing_twice(self, data: Path, tmp_path: Path) -> None:
         axes = ["search.dense_weight=0,1", "passages.tokens=64,200"]
         found = commands.sweep([data], axes=axes, measures=["nDCG@10"], out=tmp_path / "out")

@@ -105,12 +105,12 @@ def judge(question: Question, answer: Answer, places: Sequence[Place], engine: E
         "outcome": answer.outcome,
         "confidence": round(answer.confidence, 6),
         "text": answer.text,
+        "citations": [to_dict(c) for c in answer.citations],
     }
     if answer.outcome == "abstained":
         return record
     record["words"] = len(_WORD.findall(answer.text))
     record["cited"] = sum(bool(s.citations) for s in answer.sentences) / max(len(answer.sentences), 1)
-    record["citations"] = [to_dict(c) for c in answer.citations]
     if question.answerable and question.answers:
         record["holds_answer"] = holds(answer.text, question.answers)
     if question.answerable and places:
