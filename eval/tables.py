@@ -45,9 +45,9 @@ SWEEPS: Mapping[str, Sequence[str]] = {
 """What an index is made with, and what only the whole search has; all else is tried in ideas/."""
 QUOTING = ("checkthat-2020", "squad2-half")
 """Sets whose questions quote."""
-ANSWERED = {"squad2-half": 600, "nq-gold": 600, "timeqa-articles": 400, "news-2022": None}
+ANSWERED = {"squad2-half": 300, "nq-gold": 300, "timeqa-articles": 200, "news-2022": None}
 """Sets with answers, and how many questions of each kind in their reporting halves are asked."""
-ANSWERED_WITH: Sequence[tuple[str, ...]] = [(), ("answer.hits=8",), ("answer.hits=16",)]
+ANSWERED_WITH: Sequence[tuple[str, ...]] = [(), ("answer.hits=8",)]
 
 
 def rows(folder: Path, sets: Sequence[str], configs: Sequence[tuple[str, ...]]) -> Iterator[dict[str, Any]]:
