@@ -75,9 +75,15 @@ def rows(folder: Path, sets: Sequence[str], configs: Sequence[tuple[str, ...]]) 
 
 
 def commit() -> str:
-    """Return the commit of this working tree."""
-    command = ["git", "-C", str(HERE), "describe", "--always", "--dirty"]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    """Return the commit of this working tree, and whether anything but results has changed since."""
+
+    def git(*args: str) -> str:
+        return subprocess.run(
+            ["git", "-C", str(HERE), *args], capture_output=True, text=True, check=True
+        ).stdout.strip()
+
+    changed = git("status", "--porcelain", "--untracked-files=no", ":(top)", ":(top,exclude)eval/results")
+    return git("rev-parse", "--short", "HEAD") + ("-dirty" if changed else "")
 
 
 def swept(folder: Path, name: str) -> None:
