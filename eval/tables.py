@@ -109,7 +109,7 @@ def answered(folder: Path) -> None:
         rows = []
         for name, most in ANSWERED.items():
             (row,) = commands.answers([folder / name], config=config, part="report", most=most, out=OUT)
-            rows.append({k: v for k, v in row.items() if k not in ("report", "run")})
+            rows.append({k: v for k, v in row.items() if k not in ("data", "report", "run", "risk_coverage")})
             print(name, config, row["measures"], flush=True)
         texts.append(f"{', '.join(config) or 'Defaults'}:\n\n{answers_table(rows)}\n")
         found += rows

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -11,22 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-pytest.importorskip("playwright.sync_api", reason="the page is tested through playwright")
-
+from chromium import CHROMIUM, FLAGS, NEEDED
 from playwright.sync_api import Page, expect, sync_playwright
 
 import rag
 
-CHROMIUM = os.environ.get("FOOTNOTE_CHROMIUM") or next(
-    (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
-)
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.model,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: install chromium, or set FOOTNOTE_CHROMIUM"),
-]
-FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync"]
+pytestmark = [*NEEDED, pytest.mark.model]
 QUESTION = "Which Turkish air-to-air missiles did TÜBİTAK SAGE develop?"
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import socket
 import threading
 import time
@@ -13,9 +11,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-pytest.importorskip("playwright.sync_api", reason="the page is tested through playwright")
 pytest.importorskip("gradio", reason="the page needs gradio")
 
+from chromium import CHROMIUM, FLAGS, NEEDED
 from forced import HARBOUR, HOSTILE, HOSTILE_QUOTE, ForcedEngine
 from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request, ViewportSize, expect, sync_playwright
 
@@ -23,22 +21,8 @@ from rag.errors import RagError
 from rag.faces.app import running, serve
 from rag.faces.guard import POLICY
 
-CHROMIUM = os.environ.get("FOOTNOTE_CHROMIUM") or next(
-    (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
-)
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: install chromium, or set FOOTNOTE_CHROMIUM"),
-]
+pytestmark = NEEDED
 
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 PATIENCE = 45_000
 EXAMPLES = ("How did the harbour keep its lights burning?", "nothing about the moon <b>?</b>")
 WIDE: ViewportSize = {"width": 1400, "height": 900}

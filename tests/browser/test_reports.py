@@ -3,27 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from pathlib import Path
 
 import pytest
 
-pytest.importorskip("playwright.sync_api", reason="the page is tested through playwright")
 pytest.importorskip("ir_measures", reason="the measures are ir_measures'")
 
+from chromium import CHROMIUM, FLAGS, NEEDED
 from playwright.sync_api import expect, sync_playwright
 
 from rag.evaluation import commands
 
-CHROMIUM = os.environ.get("FOOTNOTE_CHROMIUM") or next(
-    (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
-)
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.model,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: install chromium, or set FOOTNOTE_CHROMIUM"),
-]
+pytestmark = [*NEEDED, pytest.mark.model]
 HOSTILE = "<script>alert(1)</script><img src=http://127.0.0.1:9/x onerror=alert(2)>"
 ARTICLES = [
     {"_id": "ferry", "title": f"Ferries {HOSTILE}", "text": f"The ferry sails at nine. {HOSTILE} It takes five hours."},
@@ -50,7 +41,7 @@ def test_reports_open_alone_and_show_what_answers(tmp_path: Path) -> None:
     pages = [Path(searched[0]["report"]), Path(answered[0]["report"]), out / "compared.html"]
     wrong: list[str] = []
     with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        browser = play.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         for path in pages:
             page = browser.new_page(viewport={"width": 1100, "height": 800})
             page.on("console", lambda message: wrong.append(f"console: {message.text}"))
