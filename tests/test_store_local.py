@@ -44,7 +44,7 @@ class TestLocalStoreInSegments(StoreContract):
         monkeypatch.setattr(transaction, "TAIL_ROWS", 3)
         monkeypatch.setattr(segments, "FEW", 0)
         monkeypatch.setattr(segments, "ALONE", 0)
-        monkeypatch.setattr(segments, "BLOCK", 2)
+        monkeypatch.setattr(segments, "BLOCK", 3)  # articles have two passages: some lie across a boundary
         monkeypatch.setattr(view, "FEW_WORDS", 0)
         return lambda: local.LocalStore.create(tmp_path / "index", FINGERPRINT)
 
