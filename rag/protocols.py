@@ -98,6 +98,10 @@ class View(Protocol):
         """Return an article; without a revision the current one.  Raises UnknownArticle."""
         ...
 
+    def current(self, id: str) -> str | None:
+        """Return the current revision of an article, or None where there is none (any more)."""
+        ...
+
     def articles(self, where: Filter | None = None) -> list[tuple[ArticleHead, int]]:
         """Return the current articles and their numbers of passages, ordered by id."""
         ...

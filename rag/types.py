@@ -339,7 +339,11 @@ class Fingerprint:
 
 @dataclass(frozen=True, slots=True)
 class Stats:
-    """What an index holds."""
+    """What an index holds.
+
+    `approximate` passages are searched through cells, of whose ten nearest a share of `recall` was found when these
+    were made; all others exactly.
+    """
 
     articles: int
     passages: int
@@ -348,6 +352,8 @@ class Stats:
     generation: int
     bytes: int
     fingerprint: Fingerprint
+    approximate: int = 0
+    recall: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

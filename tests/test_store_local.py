@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import shutil
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
 import tracemalloc
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import faiss
@@ -24,7 +21,8 @@ from fakes import FINGERPRINT
 
 from rag.errors import IndexDamaged, IndexLocked, NoIndex
 from rag.protocols import Store
-from rag.store import local, segments, transaction, vectorfile, view
+from rag.store import columns, local, segments, transaction, vectorfile
+from rag.store.columns import Columns
 from rag.types import Filter
 
 HERE = Path(__file__).parent
@@ -43,9 +41,8 @@ class TestLocalStoreInSegments(StoreContract):
     def make(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Store]:
         monkeypatch.setattr(transaction, "TAIL_ROWS", 3)
         monkeypatch.setattr(segments, "FEW", 0)
-        monkeypatch.setattr(segments, "ALONE", 0)
+        monkeypatch.setattr(segments, "MANY", 2)
         monkeypatch.setattr(segments, "BLOCK", 3)  # articles have two passages: some lie across a boundary
-        monkeypatch.setattr(view, "FEW_WORDS", 0)
         return lambda: local.LocalStore.create(tmp_path / "index", FINGERPRINT)
 
 
@@ -106,7 +103,7 @@ class TestCrashAtomicity:
         names = list((folder / "segments").glob("*"))
         with reader.view() as view:
             stats = view.stats()
-        assert len(names) == 2 * stats.segments, "files that no commit names stay behind"
+        assert len(names) == 4 * stats.segments, "files that no commit names stay behind"
 
     def consistent(self, store: local.LocalStore) -> int:
         """Assert that one view is of one version in every part, and return that version."""
@@ -185,35 +182,47 @@ def test_a_segment_written_anew_is_left_alone_afterwards(tmp_path: Path, monkeyp
     check_dense(store, kept, "word3 version0", 20, Filter())
 
 
+def table(rows: int, per_article: int = 3) -> Columns:
+    """Return columns of articles of so many passages each."""
+    passages = np.array([(n + 1, n % 2) for n in range(rows)], columns.PASSAGES)
+    firsts = range(0, rows, per_article)
+    articles = np.array([(n + 1, first, 0, 1) for n, first in enumerate(firsts)], columns.ARTICLES)
+    return Columns(passages, articles, np.array([(n, 1) for n in range(0, len(articles), 2)], columns.BYLINES))
+
+
 def test_a_segment_made_of_blocks_is_the_file_that_faiss_writes(tmp_path: Path) -> None:
     rng = np.random.default_rng(5)
     vectors = rng.standard_normal((1_000, 48), np.float32)
-    columns = np.array([(n, n // 3, 1) for n in range(1_000)], segments.COLUMNS)
-    blocks = np.split(vectors, [0, 1, 400, 990])
-    named = segments.write(tmp_path, "s", columns, iter(blocks), 48)
-    faiss.write_index(segments.in_memory(vectors, columns).index, str(tmp_path / "whole"))
-    assert (tmp_path / "s.faiss").read_bytes() == (tmp_path / "whole").read_bytes()
+    blocks = np.split(vectors.astype(np.float16), [0, 1, 400, 990])
+    named = segments.write(tmp_path, "s", table(1_000), iter(blocks), 48)
+    whole = faiss.IndexScalarQuantizer(48, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT)
+    whole.add(vectors.astype(np.float16).astype(np.float32))
+    faiss.write_index(whole, str(tmp_path / "whole"))
+    assert (tmp_path / "s.rows.faiss").read_bytes() == (tmp_path / "whole").read_bytes()
     found = segments.read(tmp_path, named, 48)
-    np.testing.assert_array_equal(found.vectors, vectors)
-    np.testing.assert_array_equal(found.columns, columns)
+    np.testing.assert_array_equal(found.vectors(slice(None)), vectors.astype(np.float16).astype(np.float32))
+    for kind, column in table(1_000).tables.items():
+        np.testing.assert_array_equal(found.columns.tables[kind], column)
     kept = rng.random(1_000) < 0.3
-    np.testing.assert_array_equal(np.concatenate(list(segments.blocks(tmp_path, named, 48, kept))), vectors[kept])
+    np.testing.assert_array_equal(
+        np.concatenate(list(segments.blocks(tmp_path, named, 48, kept))), vectors[kept].astype(np.float16)
+    )
 
 
-def test_making_a_large_segment_of_others_takes_little_memory(tmp_path: Path) -> None:
-    dim, rows = 64, 40_000
-    columns = np.zeros(rows, segments.COLUMNS)
-    made = (np.ones((4_000, dim), np.float32) for _ in range(10))
-    first = segments.write(tmp_path, "first", columns, made, dim)
+def test_making_a_large_segment_of_others_takes_little_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(segments, "CELLS_FROM", 10**9)
+    dim, rows = 256, 40_000
+    made = (np.ones((4_000, dim), np.float16) for _ in range(10))
+    first = segments.write(tmp_path, "first", table(rows), made, dim)
     tracemalloc.start()
     try:
         everything = np.ones(rows, bool)
-        again = segments.write(tmp_path, "again", columns, segments.blocks(tmp_path, first, dim, everything), dim)
+        again = segments.write(tmp_path, "again", table(rows), segments.blocks(tmp_path, first, dim, everything), dim)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert again.vectors_sha256 == first.vectors_sha256
-    assert peak < first.vectors_bytes / 2
+    assert again.files["rows"][1] == first.files["rows"][1]
+    assert peak < first.files["rows"][0] / 2
 
 
 def test_keys_taken_for_stored_are_those_that_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -246,23 +255,6 @@ def test_an_index_killed_while_it_was_made_is_made(tmp_path: Path) -> None:
     check_dense(store, {"a00001": article(1)}, "word1", 10, Filter())
 
 
-def test_an_index_from_before_passages_had_context(tmp_path: Path) -> None:
-    """It goes on as it was made: every passage is found by its own vector."""
-    store = local.LocalStore.create(tmp_path / "index", replace(FINGERPRINT, context=0.0))
-    with store.writer() as t:
-        put(t, article(1))
-    store.close()
-    with sqlite3.connect(tmp_path / "index" / view.CATALOG) as db:
-        known = json.loads(db.execute("SELECT value FROM meta WHERE key = 'fingerprint'").fetchone()[0])
-        del known["context"], known["title"]
-        db.execute("UPDATE meta SET value = ? WHERE key = 'fingerprint'", (json.dumps(known),))
-    store = local.LocalStore(tmp_path / "index")
-    assert store.fingerprint == replace(FINGERPRINT, context=0.0)
-    with store.view() as v:
-        text = article(1).text[: article(1).sections[0].end]
-        assert v.dense(EMBEDDER.query(text), 1).scores[0] == pytest.approx(1.0, abs=1e-5)
-
-
 def test_no_index(tmp_path: Path) -> None:
     with pytest.raises(NoIndex, match=str(tmp_path)):
         local.LocalStore(tmp_path)
@@ -290,7 +282,7 @@ def spoil(path: Path) -> None:
     path.write_bytes(data)
 
 
-@pytest.mark.parametrize("what", ["catalog.sqlite", "vectors.sqlite", "*.faiss", "*.npy", "meta.json"])
+@pytest.mark.parametrize("what", ["catalog.sqlite", "vectors.sqlite", "*.rows.faiss", "*.passages.npy", "meta.json"])
 @pytest.mark.parametrize("how", ["spoiled", "cut", "missing"])
 def test_a_damaged_file_is_named_in_one_line(built: Path, what: str, how: str) -> None:
     if what.endswith(".sqlite"):
@@ -314,7 +306,7 @@ def test_a_damaged_file_is_named_in_one_line(built: Path, what: str, how: str) -
     with pytest.raises((IndexDamaged, NoIndex)) as caught:
         use()
     assert "\n" not in str(caught.value)
-    assert "rag ingest" in str(caught.value)
+    assert "`rag " in str(caught.value), "what to do"
 
 
 @pytest.mark.skipif(os.name == "nt", reason="permission bits are a matter of POSIX")

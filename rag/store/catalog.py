@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sqlite3
+import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from datetime import date
@@ -11,35 +13,55 @@ from functools import lru_cache
 from pathlib import Path
 
 from rag.errors import IndexDamaged, IndexMismatch
+from rag.intake.text import fold
 from rag.store import sqlite
 from rag.types import Article, ArticleHead, Fingerprint, Section
 
-FORMAT = 1
+FORMAT = 2
 
-_CATALOG = """
+TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE articles (
   ord INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL, revision TEXT NOT NULL, live INTEGER NOT NULL,
   title TEXT NOT NULL, title_made INTEGER NOT NULL, authors TEXT NOT NULL, published TEXT, url TEXT,
-  source TEXT NOT NULL, origin TEXT NOT NULL, sections TEXT NOT NULL, text TEXT NOT NULL);
+  source TEXT NOT NULL, origin TEXT NOT NULL, sections TEXT NOT NULL, text TEXT NOT NULL, sum INTEGER NOT NULL);
 CREATE UNIQUE INDEX live_article ON articles (id) WHERE live;
 CREATE UNIQUE INDEX article_revision ON articles (id, revision);
-CREATE TABLE sections (ord INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
+CREATE TABLE sections (code INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE);
+CREATE TABLE sources (code INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE);
+CREATE TABLE authors (code INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE);
+CREATE TABLE bylines (article INTEGER, author INTEGER, PRIMARY KEY (article, author)) WITHOUT ROWID;
+CREATE INDEX author_bylines ON bylines (author);
 CREATE TABLE passages (
   row INTEGER PRIMARY KEY, article INTEGER NOT NULL REFERENCES articles (ord),
-  start INTEGER NOT NULL, end INTEGER NOT NULL, section INTEGER NOT NULL, key BLOB NOT NULL);
+  start INTEGER NOT NULL, end INTEGER NOT NULL, section INTEGER NOT NULL, key BLOB NOT NULL, sum INTEGER NOT NULL);
 CREATE INDEX article_passages ON passages (article);
-CREATE TABLE tombstones (row INTEGER PRIMARY KEY, dropped INTEGER NOT NULL DEFAULT 0);
+CREATE INDEX key_passages ON passages (key);
+CREATE TABLE former (id TEXT NOT NULL, key BLOB NOT NULL, PRIMARY KEY (id, key)) WITHOUT ROWID;
+CREATE INDEX key_former ON former (key);
+CREATE TABLE tombstones (
+  row INTEGER PRIMARY KEY, article INTEGER NOT NULL, erase INTEGER NOT NULL DEFAULT 0,
+  dropped INTEGER NOT NULL DEFAULT 0, unworded INTEGER NOT NULL DEFAULT 0);
+CREATE INDEX article_tombstones ON tombstones (article);
+CREATE INDEX erasing ON tombstones (row) WHERE erase AND NOT dropped;
+CREATE INDEX worded ON tombstones (row) WHERE NOT unworded;
 CREATE TABLE segments (
   name TEXT PRIMARY KEY, first INTEGER NOT NULL, last INTEGER NOT NULL, rows INTEGER NOT NULL,
-  vectors_bytes INTEGER NOT NULL, vectors_sha256 TEXT NOT NULL, columns_sha256 TEXT NOT NULL);
-CREATE TABLE used (id TEXT NOT NULL, key BLOB NOT NULL, PRIMARY KEY (id, key)) WITHOUT ROWID;
-CREATE INDEX used_key ON used (key);
+  probes INTEGER NOT NULL, recall REAL NOT NULL, files TEXT NOT NULL);
 CREATE TABLE forget (key BLOB PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE removed (id BLOB PRIMARY KEY, day TEXT NOT NULL) WITHOUT ROWID;
 """
+"""`authors.name` is folded.  `bylines` and `passages` are of current articles, `former` holds the keys of older
+revisions.  A tombstone is a row that is no longer current and still in a segment (not `dropped`) or in the lexical
+index (not `unworded`); with `erase` its vector may not stay on the disk.  `removed` knows ids by their digest only.
+
+`sum` is of what a row says: SQLite does not notice when a file is changed behind its back."""
 
 HEAD = "id, title, authors, published, url, source, title_made"
 """The columns that `head` reads."""
+
+ARTICLE = f"{HEAD}, sections, text, revision, sum"
+"""The columns that `checked` and `read_article` read."""
 
 
 def create(path: Path, fingerprint: Fingerprint) -> None:
@@ -48,12 +70,13 @@ def create(path: Path, fingerprint: Fingerprint) -> None:
     try:
         db.execute("BEGIN IMMEDIATE")
         if db.execute("SELECT 1 FROM sqlite_master WHERE name='meta'").fetchone() is None:
-            for statement in _CATALOG.split(";"):
+            for statement in TABLES.split(";"):
                 db.execute(statement)
             put(db, "format", str(FORMAT))
             put(db, "generation", "0")
             put(db, "next_row", "1")
             put(db, "lexical", "lexical-1")
+            put(db, "erased_words", "0")
             put(db, "fingerprint", json.dumps(asdict(fingerprint)))
         db.execute("COMMIT")
     finally:
@@ -80,6 +103,11 @@ def fingerprint(db: sqlite3.Connection) -> Fingerprint:
         raise IndexMismatch(
             f"the index has format {written}, this version reads {FORMAT}: rebuild it, `rag ingest SOURCE --rebuild`"
         )
+    return recorded(db)
+
+
+def recorded(db: sqlite3.Connection) -> Fingerprint:
+    """Return the recorded fingerprint whatever the format."""
     try:
         return Fingerprint(**json.loads(get(db, "fingerprint")))
     except (TypeError, ValueError) as e:
@@ -111,39 +139,73 @@ def names(column: str) -> tuple[str, ...]:
 def insert_article(db: sqlite3.Connection, article: Article, origin: str) -> int:
     """Insert an article as the current revision and return its ordinal."""
     db.execute("DELETE FROM articles WHERE id = ? AND revision = ?", (article.id, article.revision))
+    row = (
+        article.id,
+        article.title,
+        json.dumps(article.authors, ensure_ascii=False),
+        article.published.isoformat() if article.published else None,
+        article.url,
+        article.source,
+        int(article.title_made),
+        json.dumps([[s.name, s.start, s.end] for s in article.sections], ensure_ascii=False),
+        article.text,
+        article.revision,
+    )
     cursor = db.execute(
-        "INSERT INTO articles"
-        " (id, revision, live, title, title_made, authors, published, url, source, origin, sections, text)"
-        " VALUES (?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            article.id,
-            article.revision,
-            article.title,
-            article.title_made,
-            json.dumps(article.authors, ensure_ascii=False),
-            article.published.isoformat() if article.published else None,
-            article.url,
-            article.source,
-            origin,
-            json.dumps([[s.name, s.start, s.end] for s in article.sections], ensure_ascii=False),
-            article.text,
-        ),
+        f"INSERT INTO articles ({ARTICLE}, live, origin) VALUES ({sqlite.marks(row)}, ?, 1, ?)",
+        (*row, sum_of(row), origin),
     )
     return int(cursor.lastrowid or 0)
 
 
+def sum_of(row: Sequence[object]) -> int:
+    """Return the sum of what a row says."""
+    return zlib.crc32(repr(tuple(row)).encode("utf-8", "surrogatepass"))
+
+
+def checked(row: Sequence[object]) -> Sequence[object]:
+    """Return the columns ARTICLE without their sum.  Raises IndexDamaged when they are not what was written."""
+    if sum_of(row[:-1]) != row[-1]:
+        raise IndexDamaged(
+            f"the catalog's article {str(row[0])[:60]!r} is damaged: `rag articles remove` it and ingest it again"
+        )
+    return row[:-1]
+
+
 def read_article(row: Sequence[object]) -> Article:
-    """Return the article in the columns HEAD, sections, text."""
-    h = head(row[:7])
-    sections = tuple(Section(*s) for s in json.loads(str(row[7])))
-    return Article(h.id, h.title, str(row[8]), h.authors, h.published, h.url, h.source, h.title_made, sections)
+    """Return the article in the columns ARTICLE.  Raises IndexDamaged."""
+    *known, sections, text, _ = checked(row)
+    h = head(known)
+    made = tuple(Section(*s) for s in json.loads(str(sections)))
+    return Article(h.id, h.title, str(text), h.authors, h.published, h.url, h.source, h.title_made, made)
 
 
-def section_ordinals(db: sqlite3.Connection, names: Iterable[str]) -> dict[str, int]:
-    """Return the ordinals of section names, making those that are new."""
-    ordinals = {}
+def codes(db: sqlite3.Connection, table: str, names: Iterable[str]) -> dict[str, int]:
+    """Return the codes of names in `sections`, `sources` or `authors`, making those that are new."""
+    known = {}
     for name in sorted(set(names)):
-        row = db.execute("SELECT ord FROM sections WHERE name = ?", (name,)).fetchone()
-        found = row[0] if row else db.execute("INSERT INTO sections (name) VALUES (?)", (name,)).lastrowid
-        ordinals[name] = int(found or 0)
-    return ordinals
+        row = db.execute(f"SELECT code FROM {table} WHERE name = ?", (name,)).fetchone()
+        found = row[0] if row else db.execute(f"INSERT INTO {table} (name) VALUES (?)", (name,)).lastrowid
+        known[name] = int(found or 0)
+    return known
+
+
+def insert_bylines(db: sqlite3.Connection, ord: int, authors: Iterable[str]) -> list[int]:
+    """Note who wrote an article and return the authors' codes."""
+    found = sorted(codes(db, "authors", map(fold, authors)).values())
+    db.executemany("INSERT INTO bylines VALUES (?, ?)", [(ord, code) for code in found])
+    return found
+
+
+def delete_bylines(db: sqlite3.Connection, ord: int) -> None:
+    """Forget who wrote an article, and the names of those who wrote no other."""
+    written_by = db.execute("SELECT author FROM bylines WHERE article = ?", (ord,)).fetchall()
+    db.execute("DELETE FROM bylines WHERE article = ?", (ord,))
+    db.executemany(
+        "DELETE FROM authors WHERE code = ? AND NOT EXISTS (SELECT 1 FROM bylines WHERE author = code)", written_by
+    )
+
+
+def digest(id: str) -> bytes:
+    """Return what is kept of the id of a removed article."""
+    return hashlib.sha256(id.encode()).digest()[:16]

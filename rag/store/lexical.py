@@ -1,7 +1,8 @@
 """Words to rows: BM25 over title and text, in tantivy.
 
-The index holds no text, only rows.  It may be ahead of the catalog (rows not yet committed there, or
-removed there and not yet here), so whoever asks checks every row against its own snapshot.
+The index holds no text, only rows, and the numbers that filters ask about (see columns.py).  It may be ahead of the
+catalog (rows not yet committed there, or removed there and not yet here), so whoever asks checks every row against its
+own snapshot.
 """
 
 from __future__ import annotations
@@ -9,20 +10,30 @@ from __future__ import annotations
 import atexit
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import date
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import tantivy
 
-from rag.errors import IndexDamaged
+from rag.errors import IndexDamaged, StoreError
+from rag.store.columns import Wanted
 from rag.types import Scored
 from rag.words import analyzer, terms, words
 
 HEAP_BYTES = 32_000_000
+
+
+class About(NamedTuple):
+    """What filters ask about an article, in the catalog's codes; `day` as in columns.py."""
+
+    source: int
+    day: int
+    authors: Sequence[int]
 
 
 class Damaged(IndexDamaged):
@@ -33,6 +44,9 @@ class Damaged(IndexDamaged):
 def _schema() -> tantivy.Schema:
     fields = tantivy.SchemaBuilder()
     fields.add_unsigned_field("row", indexed=True, fast=True, stored=False)
+    for name in ("article", "author", "source", "section"):
+        fields.add_unsigned_field(name, indexed=True, fast=False, stored=False)
+    fields.add_unsigned_field("day", indexed=True, fast=True, stored=False)
     fields.add_text_field("body", tokenizer_name="stems", index_option="freq", stored=False)
     fields.add_text_field("words", tokenizer_name="words", index_option="position", stored=False)
     return fields.build()
@@ -76,27 +90,32 @@ class Words:
         except BaseException as e:
             raise _as_damaged(e, folder) from e
 
-    def search(self, text: str, k: int, among: npt.NDArray[np.int64] | None = None) -> Scored:
-        """Return up to k rows that share a term with the text, best first; only rows `among` these, if given."""
+    def search(self, text: str, k: int, wanted: Wanted | None = None, phrases: Sequence[str] = ()) -> Scored:
+        """Return up to k rows that share a term with the text, best first, and satisfy a filter if one is given."""
         found = [(tantivy.Occur.Should, tantivy.Query.term_query(_schema(), "body", t)) for t in terms(text)]
         if not found:
             return Scored(np.empty(0, np.int64), np.empty(0, np.float32))
         query = tantivy.Query.boolean_query(found)
-        if among is not None:
-            allowed = tantivy.Query.term_set_query(_schema(), "row", among.tolist())
-            query = tantivy.Query.boolean_query(
-                [(tantivy.Occur.Must, query), (tantivy.Occur.Must, tantivy.Query.const_score_query(allowed, 0.0))]
-            )
+        filters = [*(_filters(wanted) if wanted else ()), *(_phrase(p) for p in phrases)]
+        if filters:
+            # They choose and do not score.
+            musts = [(tantivy.Occur.Must, tantivy.Query.const_score_query(f, 0.0)) for f in filters]
+            query = tantivy.Query.boolean_query([(tantivy.Occur.Must, query), *musts])
         return self._run(query, k)
 
     def holding(self, phrase: str) -> npt.NDArray[np.int64]:
         """Return all rows whose text holds the words of the phrase in a row, ascending."""
-        said = words(phrase)
-        if len(said) == 1:
-            query = tantivy.Query.term_query(_schema(), "words", said[0])
-        else:
-            query = tantivy.Query.phrase_query(_schema(), "words", list(said))
-        return np.sort(self._run(query, max(self._searcher.num_docs, 1)).rows)
+        query = _phrase(phrase)
+        try:
+            found: Any = self._searcher.search(query, limit=1, count=True)
+        except BaseException as e:
+            raise _as_damaged(e, self._folder) from e
+        return np.sort(self._run(query, max(int(found.count), 1)).rows)
+
+    def any_from(self, row: int) -> bool:
+        """Say whether there is a row from this one up."""
+        query = tantivy.Query.range_query(_schema(), "row", tantivy.FieldType.Unsigned, lower_bound=row)
+        return len(self._run(query, 1).rows) > 0
 
     def count(self) -> int:
         """Return the number of documents, removed ones that are still there included."""
@@ -111,6 +130,23 @@ class Words:
         return Scored(np.array(rows, np.int64), np.array([score for score, _ in hits], np.float32))
 
 
+def _filters(wanted: Wanted) -> Iterator[tantivy.Query]:
+    by_code = {"article": wanted.ords, "author": wanted.authors, "source": wanted.sources, "section": wanted.sections}
+    for field, codes in by_code.items():
+        if codes is not None:
+            yield tantivy.Query.term_set_query(_schema(), field, codes.tolist())
+    if wanted.since is not None or wanted.until is not None:
+        first, last = max(wanted.since or 1, 1), wanted.until or date.max.toordinal()
+        yield tantivy.Query.range_query(_schema(), "day", tantivy.FieldType.Unsigned, first, last)
+
+
+def _phrase(phrase: str) -> tantivy.Query:
+    said = words(phrase)
+    if len(said) == 1:
+        return tantivy.Query.term_query(_schema(), "words", said[0])
+    return tantivy.Query.phrase_query(_schema(), "words", list(said))
+
+
 class WordsWriter:
     """Adds and removes rows; what was added is readable after `commit`."""
 
@@ -120,12 +156,18 @@ class WordsWriter:
         self._writer = self._try(lambda: self._index.writer(HEAP_BYTES, 1))
         self._dirty = False
 
-    def add(self, rows: Sequence[int], title: str, texts: Sequence[str]) -> None:
-        """Add passages of one article by their rows."""
-        for row, text in zip(rows, texts, strict=True):
+    def add(self, ord: int, title: str, passages: Iterable[tuple[int, int, str]], about: About) -> None:
+        """Add the passages of one article: row, section's code and text of each."""
+        for row, section, text in passages:
             document = tantivy.Document()
             # add_unsigned, because a number given otherwise is typed signed and kills the writer later.
             document.add_unsigned("row", row)
+            document.add_unsigned("article", ord)
+            document.add_unsigned("section", section)
+            document.add_unsigned("source", about.source)
+            document.add_unsigned("day", about.day)
+            for author in about.authors:
+                document.add_unsigned("author", author)
             document.add_text("body", f"{title}\n{text}")
             document.add_text("words", text)
             self._try(lambda d=document: self._writer.add_document(d))  # type: ignore[misc]
@@ -172,7 +214,7 @@ def _as_damaged(e: BaseException, folder: Path) -> BaseException:
     # A panic in the library arrives as a BaseException of its own.
     if isinstance(e, Exception) or type(e).__name__ == "PanicException":
         reason = " ".join(str(e).split())[:160]
-        return Damaged(
-            f"lexical index {folder.absolute()} cannot be used ({reason}): rebuild it, `rag ingest SOURCE --rebuild`"
-        )
+        if "os error 28" in reason or "No space left" in reason:
+            return StoreError(f"no space left to write {folder.absolute()}: free some and run it again")
+        return Damaged(f"lexical index {folder.absolute()} cannot be used ({reason}): mend it, `rag doctor --repair`")
     return e

@@ -7,6 +7,7 @@ lexical state that belong to it; transaction.py says in which order a writer cha
 from __future__ import annotations
 
 import contextlib
+import logging
 import sqlite3
 import threading
 import time
@@ -15,17 +16,20 @@ from pathlib import Path
 
 from rag.errors import IndexDamaged
 from rag.protocols import View
-from rag.store import catalog, sqlite, vectorfile
+from rag.store import catalog, migrate, sqlite, vectorfile
 from rag.store.lock import locked
 from rag.store.transaction import LocalTransaction
 from rag.store.view import CATALOG, VECTORS, LocalView, State, load_state
 from rag.types import Fingerprint
 
+log = logging.getLogger(__name__)
+
 
 class LocalStore:
-    """A Store in one folder.  Opening reads nothing but the fingerprint.
+    """A Store in one folder.  Opening reads nothing but the fingerprint, and brings an older format forward.
 
-    Raises NoIndex, IndexMismatch (another format) and IndexDamaged.
+    Raises NoIndex, IndexMismatch (a later format), IndexDamaged and, while an older format cannot be changed,
+    IndexLocked and IndexReadOnly.
     """
 
     def __init__(self, folder: str | Path) -> None:
@@ -33,7 +37,13 @@ class LocalStore:
         self._connections = sqlite.Connections(self.folder / CATALOG)
         self._state: State | None = None
         self._loading = threading.Lock()
-        with self._connections.reading() as db:
+        with self._connections.reading() as db, sqlite.guarded(self.folder / CATALOG):
+            old = migrate.needed(db)
+        if old:
+            log.info("bringing index %s from format %d to %d", self.folder.absolute(), old, catalog.FORMAT)
+            with locked(self.folder):
+                LocalTransaction(self.folder).close()
+        with self._connections.reading() as db, sqlite.guarded(self.folder / CATALOG):
             self._fingerprint = catalog.fingerprint(db)
 
     @classmethod
@@ -59,15 +69,14 @@ class LocalStore:
     def view(self) -> Iterator[View]:
         for _ in range(100):
             with self._connections.reading() as db:
-                state = self._state_of(db)
+                with sqlite.guarded(self.folder / CATALOG):
+                    state = self._state_of(db)
                 if state is not None:
                     yield LocalView(self.folder, db, state)
                     return
             # A writer committed in between and may have removed files of the older state.
             time.sleep(0.01)
-        raise IndexDamaged(
-            f"index {self.folder.absolute()} names missing files: rebuild it with `rag ingest SOURCE --rebuild`"
-        )
+        raise IndexDamaged(f"index {self.folder.absolute()} names missing files: mend it with `rag doctor --repair`")
 
     def _state_of(self, db: sqlite3.Connection) -> State | None:
         generation = int(catalog.get(db, "generation"))
@@ -101,6 +110,7 @@ class LocalStore:
             try:
                 yield transaction
                 transaction.commit()
+                transaction.settle()
             finally:
                 transaction.close()
 

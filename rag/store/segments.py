@@ -1,7 +1,8 @@
 """Immutable files of vectors, memory-mapped, and the small part that is not in one yet.
 
-A segment is two files: a FAISS flat index and an array of columns (row, article, section).  It is
-written once, named by the catalog afterwards, and never changed; what is removed is masked.
+A segment is a FAISS file of its vectors as halves, a table for each of its columns (see columns.py), and, if it is
+large, its cells (see cells.py).  It is written once, named by the catalog afterwards, and never changed; what is
+removed is masked.
 
 However large it is, a segment is written from blocks, and never held in memory.
 """
@@ -10,12 +11,12 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import json
 import os
 import struct
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
@@ -25,13 +26,15 @@ import numpy.typing as npt
 
 from rag.errors import IndexDamaged
 from rag.files import sha256, sync
+from rag.store import cells, columns
+from rag.store.cells import Cells
+from rag.store.columns import Columns, Mask
 from rag.types import Scored, Vector, Vectors
 
-Mask = npt.NDArray[np.bool_]
-Columns = npt.NDArray[np.void]
+Halves = npt.NDArray[np.float16]
+"""Vectors as they are stored, shape (n, dim)."""
 Found = tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]
-"""Positions in a segment and their scores."""
-COLUMNS = np.dtype([("row", "<i8"), ("article", "<i8"), ("section", "<i4")])
+"""Places in a segment and their scores."""
 
 CHECKED_BYTES = 32 * 2**20
 """Files up to this size are checked whole when opened; larger ones by size only, to open quickly."""
@@ -39,93 +42,141 @@ CHECKED_BYTES = 32 * 2**20
 BLOCK = 4_096
 """Vectors read and written at a time when a segment is made."""
 
-FEW = 1_000
+FEW = 300
 """At most this many matches are scored by picking their rows, which beats a scan of everything."""
 
-ALONE = 8_000
-"""At most this many are compared with one vector on one core: waking a second one costs the model's next run more."""
+EXACT = 20_000
+"""Up to this many matches are all scored; among more, in a segment with cells, the nearest are looked for there."""
+
+CELLS_FROM = 32_768
+"""Rows from which a segment has cells."""
+
+MANY = 8
+"""Vectors from which they are compared as one product."""
 
 SCORES = 2**24
 """Scores held at a time, when many vectors are compared with all."""
 
+MARGIN = 2e-6
+"""Scores nearer than this may come out in either order when they are summed in another."""
+
 
 @dataclass(frozen=True, slots=True)
-class SegmentName:
-    """What the catalog knows of a segment."""
+class Named:
+    """What the catalog knows of a segment: its rows from `first` to `last`, its files' sizes and digests.
+
+    `probes` is the number of cells that a search looks into, 0 without any; `recall` what that finds of the ten
+    nearest.
+    """
 
     name: str
+    first: int
+    last: int
     rows: int
-    vectors_bytes: int
-    vectors_sha256: str
-    columns_sha256: str
+    probes: int
+    recall: float
+    files: dict[str, tuple[int, str]]
+
+    @property
+    def row(self) -> tuple[object, ...]:
+        """The columns of the catalog's table."""
+        return (
+            *(getattr(self, n) for n in ("name", "first", "last", "rows", "probes", "recall")),
+            json.dumps(self.files),
+        )
+
+    @classmethod
+    def of(cls, row: tuple[Any, ...]) -> Named:
+        """Return what a row of the catalog's table says."""
+        name, first, last, rows, probes, recall, files = row
+        sizes = {str(kind): (int(size), str(digest)) for kind, (size, digest) in json.loads(files).items()}
+        return cls(name, first, last, rows, probes, recall, sizes)
 
 
 @dataclass(frozen=True)
 class Segment:
-    """Vectors of shape (n, dim) in a FAISS index, and their columns in ascending order of row."""
+    """Vectors in a FAISS index of halves, shape (n, dim), their columns, and the cells of a large one."""
 
     index: Any
     columns: Columns
+    cells: Cells | None = None
+
+    def __len__(self) -> int:
+        return int(self.index.ntotal)
 
     @cached_property
-    def vectors(self) -> Vectors:
-        """The vectors where they lie, not a copy; shape (n, dim)."""
-        flat = faiss.rev_swig_ptr(self.index.get_xb(), self.index.ntotal * self.index.d)
-        return cast(Vectors, flat.reshape(self.index.ntotal, self.index.d))
+    def halves(self) -> npt.NDArray[np.uint8]:
+        """The stored bytes where they lie, not a copy; shape (n, 2 * dim)."""
+        flat = faiss.rev_swig_ptr(self.index.codes.data(), len(self) * 2 * self.index.d)
+        return cast("npt.NDArray[np.uint8]", flat.reshape(len(self), 2 * self.index.d))
 
-    def best(self, vectors: Vectors, k: int, mask: Mask) -> list[Found]:
-        """Return positions and inner products of the best vectors that the mask lets pass, for each of some vectors.
+    def vectors(self, places: npt.NDArray[np.int64] | slice) -> Vectors:
+        """Return some of the vectors, shape (places, dim)."""
+        # In a FAISS file numbers lie at odd addresses, so they are copied as bytes first.
+        copied = np.ascontiguousarray(self.halves[places])
+        return copied.view("<f2").reshape(len(copied), self.index.d).astype(np.float32)
 
-        They are min(k, mask.sum()), and all that tie with the last of them.
+    def best(self, vectors: Vectors, k: int, mask: Mask, exact: bool = False) -> list[Found]:
+        """Return places and inner products of the best vectors that the mask lets pass, for each of some vectors.
+
+        They are min(k, mask.sum()), and all that tie with the last of them.  With `exact` cells are not used.
         """
-        at = np.flatnonzero(mask)
-        if len(at) <= FEW:
-            rows = self.vectors[at]
-            picked = [(scores, _best_places(scores, k)) for scores in (products(rows, vector) for vector in vectors)]
-            return [(at[near], scores[near]) for scores, near in picked]
-        size = max(SCORES // len(self.columns), 1)
+        matches = int(np.count_nonzero(mask))
+        if matches <= FEW:
+            at = np.flatnonzero(mask)
+            rows = self.vectors(at)
+            return [_best_of(at, products(rows, vector), k) for vector in vectors]
+        selector = None
+        if matches < len(self):
+            selector = faiss.IDSelectorBitmap(np.packbits(mask, bitorder="little"))
+        if self.cells and not exact and matches > EXACT:
+            near = self.cells.candidates(vectors, k, matches, len(self), selector)
+            return [self._rescored(at, vector, k) for at, vector in zip(near, vectors, strict=True)]
+        if len(vectors) < MANY:
+            return [self._scan(vector, k, matches, selector) for vector in vectors]
+        return self._scan_many(vectors, k, mask, matches)
+
+    def _scan(self, vector: Vector, k: int, matches: int, selector: Any | None) -> Found:
+        wanted = min(k + 28, matches)
+        how = faiss.SearchParameters(sel=selector) if selector is not None else None
+        while True:
+            scores, at = self.index.search(np.ascontiguousarray(vector[None, :]), wanted, params=how)
+            if wanted == matches or scores[0, -1] < scores[0, k - 1] - MARGIN:
+                return self._rescored(at[0], vector, k)
+            wanted = min(4 * wanted, matches)
+
+    def _scan_many(self, vectors: Vectors, k: int, mask: Mask, matches: int) -> list[Found]:
+        at = None if matches == len(self) else np.flatnonzero(mask)
+        size = max(SCORES // len(self), 1)
         found: list[Found] = []
         for n in range(0, len(vectors), size):
-            for vector, scores in zip(vectors[n : n + size], self._products(vectors[n : n + size]), strict=True):
-                near = _largest(scores if len(scores) == len(at) else scores[at], k)
-                found.append(self._best_of(at[near], vector, k))
+            some = vectors[n : n + size]
+            scores = np.empty((len(some), len(self)), np.float32)
+            for first in range(0, len(self), BLOCK):
+                np.matmul(some, self.vectors(slice(first, first + BLOCK)).T, out=scores[:, first : first + BLOCK])
+            for vector, of_one in zip(some, scores, strict=True):
+                near = _largest(of_one if at is None else of_one[at], k)
+                found.append(self._rescored(near if at is None else at[near], vector, k))
         return found
 
-    def _products(self, vectors: Vectors) -> npt.NDArray[np.float32]:
-        """Return the inner products of some vectors with all, shape (len(vectors), n), nearly those of `products`."""
-        out = np.empty((len(vectors), len(self.columns)), np.float32)
-        if len(vectors) > 1:
-            for n in range(0, out.shape[1], BLOCK):
-                # In a FAISS file vectors lie at odd addresses, where numpy takes a hundred times as long.
-                block = np.require(self.vectors[n : n + BLOCK], requirements="A")
-                np.matmul(vectors, block.T, out=out[:, n : n + BLOCK])
-            return out
-        parts = 1 if out.shape[1] <= ALONE else os.cpu_count() or 1
-        bounds = np.linspace(0, out.shape[1], parts + 1).astype(int).tolist()
-        vector = np.ascontiguousarray(vectors[0], np.float32)
+    def _rescored(self, at: npt.NDArray[np.int64], vector: Vector, k: int) -> Found:
+        return _best_of(at, products(self.vectors(at), vector), k)
 
-        def compare(first: int, last: int) -> None:
-            rows = faiss.cast_integer_to_float_ptr(self.vectors[first:last].ctypes.data)
-            place = faiss.swig_ptr(out[0, first:last])
-            faiss.fvec_inner_products_ny(place, faiss.swig_ptr(vector), rows, len(vector), last - first)  # type: ignore[attr-defined]
+    def nearest(self, asked: Vectors, k: int, mask: Mask) -> list[set[int]]:
+        """Return the true k nearest to each of some vectors, and those that tie with the last."""
+        return [set(places.tolist()) for places, _ in self.best(asked, k, mask, exact=True)]
 
-        # FAISS compares one vector on one core.
-        waited = [_threads().submit(compare, a, b) for a, b in itertools.pairwise(bounds[1:])]
-        compare(*bounds[:2])
-        for part in waited:
-            part.result()
-        return out
+    def recall(self, asked: Vectors, nearest: Sequence[set[int]], k: int, mask: Mask) -> float:
+        """Return which share of the nearest is found through the cells."""
+        found = self.best(asked, k, mask)
+        shared = sum(len(true & set(places.tolist())) for true, (places, _) in zip(nearest, found, strict=True))
+        return shared / max(sum(map(len, nearest)), 1)
 
-    def _best_of(self, at: npt.NDArray[np.int64], vector: Vector, k: int) -> Found:
-        """Return those of some places that are among the best k, or tie with the last of these, and their scores."""
-        scores = products(self.vectors[at], vector)
-        near = _best_places(scores, k)
-        return at[near], scores[near]
-
-
-@cache
-def _threads() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(os.cpu_count(), "scan")
+    def questions(self, count: int, mask: Mask, seed: int = 0) -> Vectors:
+        """Return made questions about some of the vectors that the mask lets pass.  See cells.py."""
+        at = np.flatnonzero(mask)
+        some = np.random.default_rng(seed).choice(at, min(count, len(at)), replace=False)
+        return cells.questions(self.vectors(np.sort(some)), seed)
 
 
 def products(rows: Vectors, vector: Vector) -> npt.NDArray[np.float32]:
@@ -133,99 +184,176 @@ def products(rows: Vectors, vector: Vector) -> npt.NDArray[np.float32]:
     return np.asarray(np.vecdot(rows, vector), np.float32)
 
 
-def _best_places(scores: npt.NDArray[np.float32], k: int) -> npt.NDArray[np.int64]:
+def _best_of(at: npt.NDArray[np.int64], scores: npt.NDArray[np.float32], k: int) -> Found:
     """Return the places of the k largest scores, and of those that tie with the last of them."""
     if k >= len(scores):
-        return np.arange(len(scores))
-    return np.flatnonzero(np.round(scores, 6) >= np.round(np.partition(scores, -k)[-k], 6))
+        return at, scores
+    near = np.flatnonzero(np.round(scores, 6) >= np.round(np.partition(scores, -k)[-k], 6))
+    return at[near], scores[near]
 
 
 def _largest(scores: npt.NDArray[np.float32], k: int) -> npt.NDArray[np.int64]:
     """Return the places of the k largest scores, and of those that another order of summing might put among them."""
     if k >= len(scores):
         return np.arange(len(scores))
-    return np.flatnonzero(scores > np.partition(scores, -k)[-k] - 2e-6)
+    return np.flatnonzero(scores > np.partition(scores, -k)[-k] - MARGIN)
 
 
-def in_memory(vectors: Vectors, columns: Columns) -> Segment:
+def in_memory(vectors: Halves, table: Columns) -> Segment:
     """Return a segment that lies in memory only."""
-    index = faiss.IndexFlatIP(vectors.shape[1])
+    index = _empty(vectors.shape[1])
     if len(vectors):
-        index.add(np.ascontiguousarray(vectors, np.float32))
-    return Segment(index, columns)
+        faiss.copy_array_to_vector(np.ascontiguousarray(vectors, "<f2").view(np.uint8).ravel(), index.codes)
+        index.ntotal = len(vectors)
+    return Segment(index, table)
 
 
-def write(folder: Path, name: str, columns: Columns, blocks: Iterable[Vectors], dim: int) -> SegmentName:
-    """Write a segment's two files durably and return what the catalog must know of them.
+def write(
+    folder: Path,
+    name: str,
+    table: Columns,
+    blocks: Iterable[Halves],
+    dim: int,
+    proceed: Callable[[], None] = lambda: None,
+    known: tuple[Cells, Mask] | None = None,
+) -> Named:
+    """Write a segment's files durably and return what the catalog must know of them.
 
-    The blocks hold one vector for each of the columns, in their order.
+    The blocks hold one vector for each of the columns' rows, in their order.  `proceed` is called now and then and may
+    raise.  `known` has the cells of a segment that this one is a part of, and what stayed of it.
     """
     folder.mkdir(exist_ok=True)
-    vectors, table = _paths(folder, name)
+    files = {}
     digest = hashlib.sha256()
-    with vectors.open("wb") as file:
-        for part in itertools.chain(
-            [_header(dim, len(columns))], (np.asarray(block, "<f4").tobytes() for block in blocks)
-        ):
-            digest.update(part)
-            file.write(part)
-    np.save(table, columns, allow_pickle=False)
-    for path in (vectors, table):
-        sync(path)
+    path = path_of(folder, name, "rows")
+    with path.open("wb") as file:
+        for data in itertools.chain([_header(dim, len(table))], (np.asarray(b, "<f2").tobytes() for b in blocks)):
+            digest.update(data)
+            file.write(data)
+            proceed()
+    files["rows"] = (path.stat().st_size, digest.hexdigest())
+    for kind, column in table.tables.items():
+        path = path_of(folder, name, kind)
+        np.save(path, column, allow_pickle=False)
+        files[kind] = (path.stat().st_size, sha256(path))
+    probes, recall = 0, 1.0
+    if len(table) >= CELLS_FROM:
+        plain = Segment(_read_rows(path_of(folder, name, "rows"), len(table), dim), table)
+        probes, recall = _write_cells(path_of(folder, name, "cells"), plain, dim, proceed, known)
+        if probes:
+            path = path_of(folder, name, "cells")
+            files["cells"] = (path.stat().st_size, sha256(path))
+    for kind in files:
+        sync(path_of(folder, name, kind))
     sync(folder)
-    return SegmentName(name, len(columns), vectors.stat().st_size, digest.hexdigest(), sha256(table))
+    return Named(name, int(table.rows[0]), int(table.rows[-1]), len(table), probes, recall, files)
+
+
+def _write_cells(
+    path: Path, plain: Segment, dim: int, proceed: Callable[[], None], known: tuple[Cells, Mask] | None
+) -> tuple[int, float]:
+    if known:
+        index = cells.without(known[0].index, known[1])
+    else:
+        index = cells.make(len(plain), dim, lambda a, b: plain.vectors(slice(a, b)), BLOCK, proceed)
+    mask = np.ones(len(plain), bool)
+    asked = plain.questions(max(min(cells.QUESTIONS, 10**8 // len(plain)), 20), mask)
+    nearest = plain.nearest(asked, 10, mask)
+
+    def recall(tried: Cells) -> float:
+        proceed()
+        return Segment(plain.index, plain.columns, tried).recall(asked, nearest, 10, mask)
+
+    probes, found = cells.tuned(index, recall)
+    if probes:
+        faiss.write_index(index, str(path))
+    return probes, found
+
+
+def _empty(dim: int) -> Any:
+    return faiss.IndexScalarQuantizer(dim, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT)
 
 
 def _header(dim: int, rows: int) -> bytes:
-    # A FAISS file of a flat index is that of an empty one, with other counts, followed by the vectors.
-    index = faiss.IndexFlatIP(dim)
+    # A FAISS file of halves is that of an empty index, with other counts, followed by the numbers.
+    index = _empty(dim)
     index.ntotal = rows
-    return bytes(faiss.serialize_index(index)[:-8]) + struct.pack("<Q", rows * dim)
+    return bytes(faiss.serialize_index(index)[:-8]) + struct.pack("<Q", rows * 2 * dim)
 
 
-def blocks(folder: Path, named: SegmentName, dim: int, kept: Mask) -> Iterator[Vectors]:
+def blocks(folder: Path, named: Named, dim: int, kept: Mask) -> Iterator[Halves]:
     """Yield the vectors of a segment that the mask keeps, in order, some at a time."""
-    with _paths(folder, named.name)[0].open("rb") as file:
-        file.seek(-4 * named.rows * dim, os.SEEK_END)
+    with path_of(folder, named.name, "rows").open("rb") as file:
+        file.seek(-2 * named.rows * dim, os.SEEK_END)
         for at in range(0, named.rows, BLOCK):
             size = min(BLOCK, named.rows - at)
-            block = np.fromfile(file, "<f4", size * dim).reshape(size, dim)
+            block = np.fromfile(file, "<f2", size * dim).reshape(size, dim)
             yield block[kept[at : at + size]]
 
 
-def read(folder: Path, named: SegmentName, dim: int) -> Segment:
+def read(folder: Path, named: Named, dim: int) -> Segment:
     """Return a segment mapped from its files.  Raises FileNotFoundError, or IndexDamaged when they are not as named."""
-    vectors, columns = _paths(folder, named.name)
-    size = vectors.stat().st_size
-    sound = size == named.vectors_bytes and sha256(columns) == named.columns_sha256
-    if sound and size <= CHECKED_BYTES:
-        sound = sha256(vectors) == named.vectors_sha256
-    if not sound:
-        raise damaged(vectors)
+    for kind, (size, digest) in named.files.items():
+        path = path_of(folder, named.name, kind)
+        if path.stat().st_size != size or (size <= CHECKED_BYTES and sha256(path) != digest):
+            raise damaged(path)
+    index = _read_rows(path_of(folder, named.name, "rows"), named.rows, dim)
+    tables = {}
+    for kind, dtype in columns.DTYPES.items():
+        path = path_of(folder, named.name, kind)
+        try:
+            # Not by numpy.load, which maps nothing that is empty.
+            tables[kind] = np.load(path, mmap_mode="r" if named.files[kind][0] > 4096 else None, allow_pickle=False)
+        except (ValueError, KeyError, EOFError) as e:
+            raise damaged(path) from e
+        if tables[kind].dtype != dtype:
+            raise damaged(path)
+    table = Columns(**tables)
+    if len(table) != named.rows:
+        raise damaged(path_of(folder, named.name, "passages"))
+    near = cells.opened(path_of(folder, named.name, "cells"), named.rows, dim, named.probes) if named.probes else None
+    return Segment(index, table, near)
+
+
+def _read_rows(path: Path, rows: int, dim: int) -> Any:
+    with path.open("rb") as file:
+        kind = file.read(4)
     try:
-        index = faiss.read_index(str(vectors), faiss.IO_FLAG_MMAP_IFC)
-        table = np.load(columns, mmap_mode="r", allow_pickle=False)
+        if kind != b"IxSQ":
+            raise ValueError(kind)
+        index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
+        if (index.ntotal, index.d, index.codes.size()) != (rows, dim, rows * 2 * dim):
+            raise ValueError(index.ntotal)
     except (RuntimeError, ValueError) as e:
-        raise damaged(vectors) from e
-    if index.ntotal != named.rows or index.d != dim or len(table) != named.rows:
-        raise damaged(vectors)
-    return Segment(index, table)
+        raise damaged(path) from e
+    return index
+
+
+def spoiled(folder: Path, named: Named) -> list[Path]:
+    """Return the files of a segment that are missing or not what was written; reads them whole."""
+    paths = {path_of(folder, named.name, kind): digest for kind, (_, digest) in named.files.items()}
+    return [path for path, digest in paths.items() if not path.exists() or sha256(path) != digest]
 
 
 def damaged(path: Path) -> IndexDamaged:
     """Return the error for a file whose content is not what was written."""
-    return IndexDamaged(f"index file {path.absolute()} is damaged: rebuild it with `rag ingest SOURCE --rebuild`")
+    return IndexDamaged(f"index file {path.absolute()} is damaged: mend it with `rag doctor --repair`")
+
+
+def path_of(folder: Path, name: str, kind: str) -> Path:
+    """Return where one of a segment's files lies."""
+    return folder / f"{name}.{kind}{'.npy' if kind in columns.DTYPES else '.faiss'}"
 
 
 def remove(folder: Path, name: str) -> None:
     """Delete a segment's files; readers that have them mapped keep them."""
-    for path in _paths(folder, name):
+    for path in folder.glob(f"{name}.*"):
         path.unlink(missing_ok=True)
 
 
 def names_on_disk(folder: Path) -> set[str]:
     """Return the names of all segments whose files lie in the folder."""
-    return {p.stem for p in folder.glob("*.faiss")} | {p.stem for p in folder.glob("*.npy")}
+    return {p.name.partition(".")[0] for p in folder.glob("*.*")}
 
 
 def top(rows: npt.NDArray[np.int64], scores: npt.NDArray[np.float32], k: int) -> Scored:
@@ -238,7 +366,3 @@ def top(rows: npt.NDArray[np.int64], scores: npt.NDArray[np.float32], k: int) ->
         while k < len(order) and scores[order[k]] == last:
             k += 1
     return Scored(rows[order[:k]], scores[order[:k]])
-
-
-def _paths(folder: Path, name: str) -> tuple[Path, Path]:
-    return folder / f"{name}.faiss", folder / f"{name}.npy"

@@ -6,6 +6,7 @@ A reader's queries run in one read transaction, so they all see one commit.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sqlite3
 import threading
@@ -22,12 +23,23 @@ def connect(path: Path, *, write: bool) -> sqlite3.Connection:
     db = sqlite3.connect(
         f"{path.absolute().as_uri()}?mode={mode}", uri=True, isolation_level=None, check_same_thread=False, timeout=30
     )
+    # Views and triggers that a stranger put into a file may call nothing that does more than compute.
+    db.execute("PRAGMA trusted_schema=0")
     if write:
         db.execute("PRAGMA journal_mode=WAL")
         db.execute("PRAGMA synchronous=FULL")
+        db.execute("PRAGMA secure_delete=1")
     elif writable:
         db.execute("PRAGMA query_only=1")
     return db
+
+
+def empty_log(db: sqlite3.Connection) -> None:
+    """Move the write-ahead log into its file and cut it to nothing, if no reader is in the way."""
+    with contextlib.suppress(sqlite3.OperationalError):
+        db.execute("PRAGMA busy_timeout=100")
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    db.execute("PRAGMA busy_timeout=30000")
 
 
 def is_writable(path: Path) -> bool:
@@ -48,16 +60,22 @@ def guarded(path: Path) -> Iterator[None]:
         if "locked" in reason:
             raise StoreError(f"index file {path.absolute()} is busy: try again") from e
         if "full" in reason:
-            raise StoreError(f"no space left to write {path.absolute()}: free some and run it again") from e
+            raise _no_space(path) from e
         raise IndexDamaged(
             f"index file {path.absolute()} is damaged ({reason}): rebuild it with `rag ingest SOURCE --rebuild`"
         ) from e
     except PermissionError as e:
         raise IndexReadOnly(f"index {path.parent.absolute()} cannot be written: make the folder writable") from e
     except OSError as e:
-        if e.errno == 30:
+        if e.errno == errno.EROFS:
             raise IndexReadOnly(f"index {path.parent.absolute()} cannot be written: make the folder writable") from e
+        if e.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise _no_space(path) from e
         raise StoreError(f"index {path.parent.absolute()}: {e.strerror or e}") from e
+
+
+def _no_space(path: Path) -> StoreError:
+    return StoreError(f"no space left to write {path.absolute()}: free some and run it again")
 
 
 class Connections:
@@ -74,7 +92,10 @@ class Connections:
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """Give a connection inside one read transaction: every query in it sees the same commit."""
+        """Give a connection inside one read transaction: every query in it sees the same commit.
+
+        Whoever asks it guards what he asks: other things fail in the block too, and are not the file's fault.
+        """
         if not self._path.exists():
             raise NoIndex(f"no index in {self._path.parent.absolute()}: make one with `rag ingest SOURCE --index DIR`")
         with guarded(self._path):
@@ -84,15 +105,17 @@ class Connections:
                     self._inode = self._inode_now()
                 db = self._idle.pop() if self._idle else None
             db = db or connect(self._path, write=False)
-            try:
+        try:
+            with guarded(self._path):
                 db.execute("BEGIN")
-                yield db
+            yield db
+            with guarded(self._path):
                 db.execute("COMMIT")
-            except BaseException:
-                db.close()
-                raise
-            with self._lock:
-                self._idle.append(db)
+        except BaseException:
+            db.close()
+            raise
+        with self._lock:
+            self._idle.append(db)
 
     def _close_idle(self) -> None:
         while self._idle:
@@ -104,10 +127,10 @@ class Connections:
             self._close_idle()
 
 
-def parts(values: Sequence[bytes] | Sequence[int], size: int = 500) -> Iterator[list[bytes] | list[int]]:
+def parts(values: Sequence[bytes] | Sequence[int] | Sequence[str], size: int = 500) -> Iterator[list[object]]:
     """Yield the values in lists short enough for one SQL statement."""
     for i in range(0, len(values), size):
-        yield list(values[i : i + size])  # type: ignore[misc]
+        yield list(values[i : i + size])
 
 
 def marks(values: Sequence[object]) -> str:

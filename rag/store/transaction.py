@@ -1,34 +1,43 @@
 """The one writer of a local index.
 
-Order of every change: what is added reaches the disk first, then the catalog commit names it, and
-only then is what was removed taken away.  Killed between any two of these, the folder holds the old
-state or the new, and the next writer finishes or undoes the rest.
+Order of every change: what is added reaches the disk first, then the catalog commit names it, and only then is what was
+removed taken away.  Killed between any two of these, the folder holds the old state or the new, and the next writer
+finishes or undoes the rest.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from itertools import chain
+from datetime import date
 from pathlib import Path
 
 import numpy as np
 
 from rag.errors import RagError, StoreError, UnknownArticle
-from rag.store import catalog, lexical, segments, sqlite, vectorfile
+from rag.store import catalog, columns, lexical, merging, migrate, segments, sqlite, vectorfile
 from rag.store.context import in_context
-from rag.store.view import CATALOG, SEGMENTS, VECTORS
+from rag.store.lexical import About
+from rag.store.view import CATALOG, SEGMENTS, VECTORS, named_segments
 from rag.types import Article, Fingerprint, NewPassage, Vectors
+
+log = logging.getLogger(__name__)
 
 TAIL_ROWS = 4_096
 """Passages kept outside segments, at most: they are read from SQLite when an index is opened."""
 
-DEAD_SHARE = 0.25
-"""A segment with more than this share of removed rows is written anew."""
+ERASED_AT_ONCE = 5_000
+"""Up to this many passages the lexical index is written anew as soon as an article was erased."""
+
+ERASED_SHARE = 0.1
+"""In a larger index that is done when the words of this share of its passages are to be erased."""
+
+BROKEN_OFF = "a change was broken off half way: nothing since the last commit is kept, run it again"
 
 
 class LocalTransaction:
@@ -37,13 +46,28 @@ class LocalTransaction:
     def __init__(self, folder: Path, restart: Fingerprint | None = None) -> None:
         self._folder = folder
         self._path = folder / CATALOG
+        self._words: lexical.WordsWriter | None = None
+        self._merge: merging.Merge | None = None
+        self._merges = True
+        self._changed = self._spoiled = self._restarted = False
         with sqlite.guarded(self._path):
             self._db = sqlite.connect(self._path, write=True)
-            self._fingerprint = restart or catalog.fingerprint(self._db)
+            self._fingerprint = restart or catalog.recorded(self._db)
         self._vectors = vectorfile.VectorFile(folder / VECTORS, self._fingerprint.dim, write=True)
-        self._words: lexical.WordsWriter | None = None
-        self._changed = False
-        self._spoiled = False
+        try:
+            self._start(restart)
+        except BaseException:
+            self.close()
+            raise
+
+    def _start(self, restart: Fingerprint | None) -> None:
+        old = migrate.needed(self._db)
+        if old:
+            self._begin()
+            with sqlite.guarded(self._path):
+                migrate.bring_forward(self._db, old)
+            self.derive()
+            self.commit()
         if restart:
             self._restart(restart)
         else:
@@ -89,7 +113,7 @@ class LocalTransaction:
     def _change(self) -> Iterator[None]:
         """Run a change of several steps; one that is broken off makes the transaction unfit to be committed."""
         if self._spoiled:
-            raise StoreError("a change was broken off half way: nothing since the last commit is kept, run it again")
+            raise StoreError(BROKEN_OFF)
         self._begin()
         self._spoiled = True
         with sqlite.guarded(self._path):
@@ -104,41 +128,59 @@ class LocalTransaction:
         with self._change():
             self._retire(article.id)
             ord = catalog.insert_article(self._db, article, origin)
-            names = catalog.section_ordinals(self._db, [p.section for p in passages])
+            self._db.execute("DELETE FROM removed WHERE id = ?", (catalog.digest(article.id),))
+            sections = catalog.codes(self._db, "sections", [p.section for p in passages])
             rows = range(self._next_row, self._next_row + len(passages))
             self._next_row = rows.stop
+            spans = [(r, ord, p.start, p.end, sections[p.section]) for r, p in zip(rows, passages, strict=True)]
             self._db.executemany(
-                "INSERT INTO passages (row, article, start, end, section, key) VALUES (?, ?, ?, ?, ?, ?)",
-                [(r, ord, p.start, p.end, names[p.section], p.key) for r, p in zip(rows, passages, strict=True)],
+                "INSERT INTO passages (row, article, start, end, section, key, sum) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                [(*span, key, catalog.sum_of(span)) for span, key in zip(spans, keys, strict=True)],
             )
-            self._db.executemany("INSERT OR IGNORE INTO used VALUES (?, ?)", [(article.id, k) for k in keys])
             # A text may come back in the transaction that removed it.
             self._db.executemany("DELETE FROM forget WHERE key = ?", [(k,) for k in keys])
-            self._lexical().add(rows, article.title, [article.text[p.start : p.end] for p in passages])
+            source = catalog.codes(self._db, "sources", [article.source])[article.source]
+            about = About(
+                source, columns.day(article.published), catalog.insert_bylines(self._db, ord, article.authors)
+            )
+            words = ((row, section, article.text[start:end]) for row, _, start, end, section in spans)
+            self._lexical().add(ord, article.title, words, about)
 
     def remove(self, id: str) -> None:
         with self._change():
-            if self._db.execute("SELECT 1 FROM articles WHERE id = ?", (id,)).fetchone() is None:
+            ords = self._db.execute("SELECT ord FROM articles WHERE id = ?", (id,)).fetchall()
+            if not ords:
                 self._spoiled = False
                 raise UnknownArticle(f"no article {id!r} in the index: `rag articles list` names them")
             self._retire(id)
+            self._db.executemany("UPDATE tombstones SET erase = 1 WHERE article = ?", ords)
             self._db.execute("DELETE FROM articles WHERE id = ?", (id,))
-            keys = [bytes(r[0]) for r in self._db.execute("SELECT key FROM used WHERE id = ?", (id,))]
-            self._db.execute("DELETE FROM used WHERE id = ?", (id,))
-            for part in sqlite.parts(keys):
-                others = {
-                    r[0] for r in self._db.execute(f"SELECT key FROM used WHERE key IN ({sqlite.marks(part)})", part)
-                }
-                self._db.executemany("INSERT OR IGNORE INTO forget VALUES (?)", [(k,) for k in part if k not in others])
+            keys = [bytes(r[0]) for r in self._db.execute("SELECT key FROM former WHERE id = ?", (id,))]
+            self._db.execute("DELETE FROM former WHERE id = ?", (id,))
+            self._db.executemany(
+                "INSERT OR IGNORE INTO forget SELECT ?1 WHERE NOT EXISTS (SELECT 1 FROM passages WHERE key = ?1)"
+                " AND NOT EXISTS (SELECT 1 FROM former WHERE key = ?1)",
+                [(key,) for key in keys],
+            )
+            self._db.execute(
+                "INSERT OR REPLACE INTO removed VALUES (?, ?)", (catalog.digest(id), date.today().isoformat())
+            )
 
     def _retire(self, id: str) -> None:
-        """Make the current revision of an article unsearchable; its text stays."""
+        """Make the current revision of an article unsearchable; its text stays, and so do its vectors."""
         found = self._db.execute("SELECT ord FROM articles WHERE id = ? AND live", (id,)).fetchone()
         if found is None:
             return
-        self._db.execute("INSERT INTO tombstones (row) SELECT row FROM passages WHERE article = ?", found)
+        self._db.execute(
+            # What is in no segment yet is dropped from there to begin with.
+            "INSERT INTO tombstones (row, article, dropped) SELECT row, article,"
+            " row > (SELECT COALESCE(MAX(last), 0) FROM segments) FROM passages WHERE article = ?",
+            found,
+        )
+        self._db.execute("INSERT OR IGNORE INTO former SELECT ?, key FROM passages WHERE article = ?", (id, *found))
         self._db.execute("DELETE FROM passages WHERE article = ?", found)
         self._db.execute("UPDATE articles SET live = 0 WHERE ord = ?", found)
+        catalog.delete_bylines(self._db, *found)
 
     # -- commit -------------------------------------------------------------------------------
 
@@ -146,16 +188,30 @@ class LocalTransaction:
         if not self._changed:
             return
         if self._spoiled:
-            raise StoreError("a change was broken off half way: nothing since the last commit is kept, run it again")
+            raise StoreError(BROKEN_OFF)
         with sqlite.guarded(self._path):
             if self._words:
                 self._words.commit()
             self._seal()
+            self._adopt()
             catalog.put(self._db, "next_row", str(self._next_row))
             catalog.put(self._db, "generation", str(int(catalog.get(self._db, "generation")) + 1))
             self._db.execute("COMMIT")
             self._changed = False
             self._tidy()
+        self._merge_if_due()
+
+    def settle(self) -> None:
+        """Wait until no segment has to be written anew.  Interrupted, it is for the next writer."""
+        if self._words_due():
+            self._begin()
+            self._reword()
+            self.commit()
+        self._merge_if_due()
+        while self._merge:
+            self._merge.join()
+            self._begin()
+            self.commit()
 
     def _begin(self) -> None:
         if not self._changed:
@@ -168,71 +224,24 @@ class LocalTransaction:
             self._words = lexical.WordsWriter(self._folder / catalog.get(self._db, "lexical"))
         return self._words
 
-    def _named(self) -> list[tuple[int, int, segments.SegmentName]]:
-        return [
-            (first, last, segments.SegmentName(*rest))
-            for first, last, *rest in self._db.execute(
-                "SELECT first, last, name, rows, vectors_bytes, vectors_sha256, columns_sha256"
-                " FROM segments ORDER BY first"
-            )
-        ]
+    # -- segments -----------------------------------------------------------------------------
 
     def _seal(self) -> None:
-        """Move a large tail into a segment, and write anew the segments it is time to."""
-        named = self._named()
-        above = named[-1][1] if named else 0
+        """Move a large tail into a segment."""
+        named = named_segments(self._db)
+        above = named[-1].last if named else 0
         tail = self._db.execute("SELECT COUNT(*) FROM passages WHERE row > ?", (above,)).fetchone()[0]
-        dead = {
-            n.name: self._db.execute(
-                "SELECT COUNT(*) FROM tombstones WHERE NOT dropped AND row BETWEEN ? AND ?", (a, b)
-            ).fetchone()[0]
-            for a, b, n in named
-        }
-        for a, b, n in named:
-            if dead[n.name] > DEAD_SHARE * n.rows:
-                self._rewrite([(a, b, n)], with_tail_above=None)
-        if tail > TAIL_ROWS:
-            named = self._named()
-            # Merging while the last segment is not much larger keeps their number logarithmic.
-            size, take = tail, 0
-            while take < len(named) and named[-1 - take][2].rows <= 2 * size:
-                size += named[-1 - take][2].rows
-                take += 1
-            self._rewrite(named[len(named) - take :], with_tail_above=above)
+        if tail <= TAIL_ROWS:
+            return
+        table = columns.read(self._db, above)
+        name = f"{int(catalog.get(self._db, 'generation')) + 1}-{table.rows[0]}-{table.rows[-1]}"
+        new = segments.write(self._folder / SEGMENTS, name, table, self._tail(above), self._fingerprint.dim)
+        self._name(new)
 
-    def _rewrite(self, old: list[tuple[int, int, segments.SegmentName]], with_tail_above: int | None) -> None:
-        folder, dim = self._folder / SEGMENTS, self._fingerprint.dim
-        columns, vectors = [], []
-        for first, last, name in old:
-            there = np.asarray(segments.read(folder, name, dim).columns)
-            gone = [
-                r[0] for r in self._db.execute("SELECT row FROM tombstones WHERE row BETWEEN ? AND ?", (first, last))
-            ]
-            kept = ~np.isin(there["row"], gone)
-            columns.append(there[kept])
-            vectors.append(segments.blocks(folder, name, dim, kept))
-        if with_tail_above is not None:
-            rest = self._db.execute(
-                "SELECT row, article, section FROM passages WHERE row > ? ORDER BY row", (with_tail_above,)
-            )
-            columns.append(np.fromiter(rest, segments.COLUMNS))
-            vectors.append(self._tail_vectors(with_tail_above))
-        whole = np.concatenate(columns)
-        # These rows are in no file any more; once they are out of the lexical index too, they are forgotten.
-        self._db.executemany(
-            "UPDATE tombstones SET dropped = 1 WHERE row BETWEEN ? AND ?", [(first, last) for first, last, _ in old]
-        )
-        self._db.executemany("DELETE FROM segments WHERE name = ?", [(n.name,) for _, _, n in old])
-        if len(whole):
-            generation = int(catalog.get(self._db, "generation")) + 1
-            first, last = int(whole["row"][0]), int(whole["row"][-1])
-            new = segments.write(folder, f"{generation}-{first}-{last}", whole, chain.from_iterable(vectors), dim)
-            self._db.execute(
-                "INSERT INTO segments VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (new.name, first, last, new.rows, new.vectors_bytes, new.vectors_sha256, new.columns_sha256),
-            )
+    def _name(self, new: segments.Named) -> None:
+        self._db.execute("INSERT INTO segments VALUES (?, ?, ?, ?, ?, ?, ?)", new.row)
 
-    def _tail_vectors(self, above: int) -> Iterator[Vectors]:
+    def _tail(self, above: int) -> Iterator[segments.Halves]:
         """Yield the vectors of the passages above a row, in order, some whole articles at a time."""
         rest = self._db.execute("SELECT article, key FROM passages WHERE row > ? ORDER BY row", (above,))
         held: list[tuple[int, bytes]] = []
@@ -243,58 +252,170 @@ class LocalTransaction:
             held = held[whole:]
         yield self._in_context(held)
 
-    def _in_context(self, passages: Sequence[tuple[int, bytes]]) -> Vectors:
+    def _in_context(self, passages: Sequence[tuple[int, bytes]]) -> segments.Halves:
         own = self._vectors.get([bytes(key) for _, key in passages])
-        return in_context(own, np.array([article for article, _ in passages], np.int64), self._fingerprint.context)
+        articles = np.array([article for article, _ in passages], np.int64)
+        return in_context(own, articles, self._fingerprint.context).astype(np.float16)
+
+    def _merge_if_due(self) -> None:
+        """Begin to write segments anew, in a thread, if it is time to."""
+        if self._merge or not self._merges:
+            return
+        with sqlite.guarded(self._path):
+            named = named_segments(self._db)
+            gone = [self._gone(n) for n in named]
+            erase = [
+                bool(
+                    self._db.execute(
+                        "SELECT 1 FROM tombstones WHERE erase AND NOT dropped AND row BETWEEN ? AND ? LIMIT 1",
+                        (n.first, n.last),
+                    ).fetchone()
+                )
+                for n in named
+            ]
+            old = merging.due(named, [len(g) for g in gone], erase, TAIL_ROWS)
+            if not old:
+                return
+            rows = np.concatenate([g for n, g in zip(named, gone, strict=True) if n in old])
+            name = f"{catalog.get(self._db, 'generation')}m-{old[0].first}-{old[-1].last}"
+        self._merge = merging.Merge(self._folder / SEGMENTS, self._fingerprint.dim, name, old, rows)
+        self._merge.start()
+
+    def _gone(self, named: segments.Named) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+        found = self._db.execute(
+            "SELECT row FROM tombstones WHERE NOT dropped AND row BETWEEN ? AND ?", (named.first, named.last)
+        )
+        return np.array([r[0] for r in found], np.int64)
+
+    def _adopt(self) -> None:
+        """Name what a finished merge has written in place of what it was made of."""
+        merge = self._merge
+        if merge is None or merge.is_alive():
+            return
+        self._merge = None
+        if merge.error:
+            # What was to be committed does not depend on it.
+            log.warning("segments of index %s could not be merged: %s", self._folder.absolute(), merge.error)
+            self._merges = False
+            return
+        self._db.executemany("DELETE FROM segments WHERE name = ?", [(n.name,) for n in merge.old])
+        if merge.new:
+            self._name(merge.new)
+        self._db.executemany("UPDATE tombstones SET dropped = 1 WHERE row = ?", [(int(row),) for row in merge.gone])
+
+    # -- words --------------------------------------------------------------------------------
+
+    def _words_due(self) -> bool:
+        with sqlite.guarded(self._path):
+            erased = int(catalog.get(self._db, "erased_words"))
+            if not erased:
+                return False
+            live = self._db.execute("SELECT COUNT(*) FROM passages").fetchone()[0]
+        return bool(live <= ERASED_AT_ONCE or erased > ERASED_SHARE * live)
+
+    def _reword(self) -> None:
+        """Write the lexical index anew in another folder: words of erased articles stay in the old one's files."""
+        with sqlite.guarded(self._path):
+            if self._words:
+                self._words.close()
+            name = catalog.get(self._db, "lexical")
+            catalog.put(self._db, "lexical", f"lexical-{int(name.rpartition('-')[2]) + 1}")
+            catalog.put(self._db, "erased_words", "0")
+            self._words = None
+            words = self._lexical()
+            for ord, title, text, published, source in self._db.execute(
+                "SELECT a.ord, a.title, a.text, a.published, s.code FROM articles a JOIN sources s ON s.name = a.source"
+                " WHERE a.live ORDER BY a.ord"
+            ):
+                authors = [r[0] for r in self._db.execute("SELECT author FROM bylines WHERE article = ?", (ord,))]
+                about = About(source, columns.day(date.fromisoformat(published) if published else None), authors)
+                spans = self._db.execute(
+                    "SELECT row, section, start, end FROM passages WHERE article = ? ORDER BY row", (ord,)
+                )
+                words.add(ord, title, ((row, section, text[start:end]) for row, section, start, end in spans), about)
+            self._db.execute("UPDATE tombstones SET unworded = 1")
+
+    def derive(self) -> None:
+        """Make everything anew that can be made from the catalog and the vectors.  Embeds nothing."""
+        self._begin()
+        with sqlite.guarded(self._path):
+            self._db.execute("DELETE FROM segments")
+            self._db.execute("UPDATE tombstones SET dropped = 1")
+            self._next_row = int(catalog.get(self._db, "next_row"))
+        self._reword()
+
+    # -- before and after ---------------------------------------------------------------------
 
     def _tidy(self) -> None:
         """Take away what the committed catalog no longer needs.  Interrupted, the next writer does it."""
-        gone = [int(r[0]) for r in self._db.execute("SELECT row FROM tombstones")]
-        if gone:
-            words = self._lexical()
-            words.remove(gone)
-            words.commit()
-            self._db.execute("BEGIN IMMEDIATE")
-            self._db.execute(
-                "DELETE FROM tombstones WHERE dropped OR NOT EXISTS"
-                " (SELECT 1 FROM segments WHERE tombstones.row BETWEEN segments.first AND segments.last)"
-            )
-            self._db.execute("COMMIT")
+        self._drop_words()
         forget = [bytes(r[0]) for r in self._db.execute("SELECT key FROM forget")]
         if forget:
             self._vectors.forget(forget)
             self._db.execute("DELETE FROM forget")
+            sqlite.empty_log(self._db)
+        if self._restarted:
+            self._vectors.forget(self._unused())
+            self._restarted = False
         folder = self._folder / SEGMENTS
-        for name in segments.names_on_disk(folder) - {n.name for _, _, n in self._named()}:
+        kept = {n.name for n in named_segments(self._db)} | ({self._merge.to} if self._merge else set())
+        for name in segments.names_on_disk(folder) - kept:
             segments.remove(folder, name)
         current = catalog.get(self._db, "lexical")
         for path in self._folder.glob("lexical-*"):
             if path.name != current:
                 _remove_folder(path)
 
+    def _drop_words(self) -> None:
+        """Take removed rows out of the lexical index, and forget those that are in no file any more."""
+        gone = self._db.execute("SELECT row, erase FROM tombstones WHERE NOT unworded").fetchall()
+        if gone:
+            words = self._lexical()
+            words.remove(row for row, _ in gone)
+            words.commit()
+        self._db.execute("BEGIN IMMEDIATE")
+        if gone:
+            erased = int(catalog.get(self._db, "erased_words")) + sum(erase for _, erase in gone)
+            catalog.put(self._db, "erased_words", str(erased))
+            self._db.execute("UPDATE tombstones SET unworded = 1 WHERE NOT unworded")
+        self._db.execute("DELETE FROM tombstones WHERE dropped AND unworded")
+        self._db.execute("COMMIT")
+
+    def _unused(self) -> list[bytes]:
+        """Return the keys of all vectors that belong to no revision of an article."""
+        used = {bytes(r[0]) for r in self._db.execute("SELECT key FROM passages UNION SELECT key FROM former")}
+        return [key for key in self._vectors.keys() if key not in used]  # noqa: SIM118
+
     def _restart(self, fingerprint: Fingerprint) -> None:
         """Begin anew without reading what may be damaged: only the catalog is touched, and vectors stay cached."""
         self._begin()
         with sqlite.guarded(self._path):
-            for table in ("passages", "articles", "segments", "tombstones", "used", "sections"):
+            for table in ("passages", "articles", "segments", "tombstones", "former", "sections", "sources", "authors"):
                 self._db.execute(f"DELETE FROM {table}")
+            self._db.execute("DELETE FROM bylines")
             name = catalog.get(self._db, "lexical")
             catalog.put(self._db, "lexical", f"lexical-{int(name.rpartition('-')[2]) + 1}")
+            catalog.put(self._db, "erased_words", "0")
             catalog.put(self._db, "fingerprint", json.dumps(asdict(fingerprint)))
+        self._restarted = True
 
     def _recover(self) -> None:
         """Undo what a killed writer began and finish what it had committed."""
         with sqlite.guarded(self._path):
-            if (self._folder / catalog.get(self._db, "lexical")).exists():
+            folder = self._folder / catalog.get(self._db, "lexical")
+            next_row = int(catalog.get(self._db, "next_row"))
+            if folder.exists() and lexical.Words(lexical.open_index(folder), folder).any_from(next_row):
                 words = self._lexical()
                 # Rows that reached the lexical index and were never named by a commit would come back as others.
-                words.remove_from(int(catalog.get(self._db, "next_row")))
+                words.remove_from(next_row)
                 words.commit()
             self._tidy()
 
     def close(self) -> None:
         """Roll back to the last commit and release everything."""
         try:
+            if self._merge:
+                self._merge.stop()
             if self._changed:
                 with sqlite.guarded(self._path):
                     self._db.execute("ROLLBACK")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,46 +13,43 @@ import numpy as np
 import numpy.typing as npt
 
 from rag.errors import IndexDamaged, UnknownArticle
-from rag.intake.sections import canonical
-from rag.intake.text import fold
-from rag.store import catalog, lexical, segments, sqlite, vectorfile
+from rag.store import catalog, columns, lexical, segments, sqlite, vectorfile
+from rag.store.columns import Mask, Wanted
 from rag.store.context import in_context
-from rag.store.segments import Mask, Segment
+from rag.store.segments import Found, Named, Segment
 from rag.types import Article, ArticleHead, Filter, Fingerprint, Passage, Scored, Stats, Vector, Vectors
 from rag.words import words
 
 CATALOG, VECTORS, SEGMENTS = "catalog.sqlite", "vectors.sqlite", "segments"
 """The files and the folder of an index."""
 
-FEW_WORDS = 2_000
-"""At most this many matches are named to the lexical index; more are sifted from a longer list."""
 
-
-@dataclass
+@dataclass(frozen=True)
 class State:
-    """The in-memory part of one generation, shared by all views of it.  `rows` ascend."""
+    """The in-memory part of one generation, shared by all views of it.
+
+    The parts are its segments and, last, what is in none yet; `rows` and `live` have theirs one after another.
+    """
 
     generation: int
     fingerprint: Fingerprint
-    lexical_name: str
     parts: list[Segment]
-    opened: dict[str, Segment]
-    words: lexical.Words | None
-    lexical_index: Any
-    tombstones: int
+    named: list[Named]
     rows: npt.NDArray[np.int64]
     live: Mask
-    cache: dict[str, Any] = field(default_factory=dict)
+    tombstones: int
+    lexical_name: str
+    lexical_index: Any
+    words: lexical.Words | None
 
-    @cached_property
-    def articles(self) -> npt.NDArray[np.int64]:
-        """The article's ordinal of each row."""
-        return np.concatenate([p.columns["article"] for p in self.parts])
+    @property
+    def tail(self) -> Segment:
+        """The part that is in no segment yet."""
+        return self.parts[-1]
 
-    @cached_property
-    def sections(self) -> npt.NDArray[np.int32]:
-        """The section's ordinal of each row."""
-        return np.concatenate([p.columns["section"] for p in self.parts])
+    def segment(self, named: Named) -> Segment | None:
+        """Return a segment if it is open."""
+        return next((part for part, name in zip(self.parts, self.named, strict=False) if name == named), None)
 
 
 def load_state(folder: Path, db: sqlite3.Connection, generation: int, before: State | None) -> State | None:
@@ -61,25 +58,25 @@ def load_state(folder: Path, db: sqlite3.Connection, generation: int, before: St
     What the state `before` has open is used again.
     """
     fingerprint = catalog.fingerprint(db)
-    dim = fingerprint.dim
-    named = [
-        segments.SegmentName(*r)
-        for r in db.execute(
-            "SELECT name, rows, vectors_bytes, vectors_sha256, columns_sha256 FROM segments ORDER BY first"
-        )
-    ]
-    above = db.execute("SELECT COALESCE(MAX(last), 0) FROM segments").fetchone()[0]
-    opened: dict[str, Segment] = {}
+    named = named_segments(db)
+    above = named[-1].last if named else 0
     try:
-        for name in named:
-            known = before.opened.get(name.name) if before else None
-            opened[name.name] = known or segments.read(folder / SEGMENTS, name, dim)
-        rest = _tail(folder / VECTORS, db, fingerprint, above)
+        opened = [
+            (before.segment(name) if before else None) or segments.read(folder / SEGMENTS, name, fingerprint.dim)
+            for name in named
+        ]
+        parts = [*opened, _tail(folder / VECTORS, db, fingerprint, above, before)]
     except (FileNotFoundError, KeyError):
         return None
-    parts = [*opened.values(), rest]
-    rows = np.concatenate([p.columns["row"] for p in parts]).astype(np.int64)
-    gone = np.array([r[0] for r in db.execute("SELECT row FROM tombstones")], np.int64)
+    if before and before.named == named and len(named):
+        # Only the tail is another.
+        old = before.rows[: len(before.rows) - len(before.tail)]
+        rows = np.concatenate([old, parts[-1].columns.rows])
+    else:
+        rows = np.concatenate([part.columns.rows for part in parts])
+    gone = np.array([r[0] for r in db.execute("SELECT row FROM tombstones WHERE NOT dropped")], np.int64)
+    live = np.ones(len(rows), bool)
+    live[_places(rows, gone)] = False
     lexical_name = catalog.get(db, "lexical")
     index, words = None, None
     if len(rows):
@@ -89,27 +86,50 @@ def load_state(folder: Path, db: sqlite3.Connection, generation: int, before: St
             where = folder / lexical_name
             index = lexical.open_index(where) if sqlite.is_writable(where / "meta.json") else lexical.open_copy(where)
         words = lexical.Words(index, folder / lexical_name)
-    return State(
-        generation, fingerprint, lexical_name, parts, opened, words, index, len(gone), rows, ~np.isin(rows, gone)
-    )
+    return State(generation, fingerprint, parts, named, rows, live, len(gone), lexical_name, index, words)
 
 
-def _tail(path: Path, db: sqlite3.Connection, made: Fingerprint, above: int) -> Segment:
+def named_segments(db: sqlite3.Connection) -> list[Named]:
+    """Return the segments of the catalog, in the order of their rows."""
+    return [
+        Named.of(row)
+        for row in db.execute("SELECT name, first, last, rows, probes, recall, files FROM segments ORDER BY first")
+    ]
+
+
+def _tail(path: Path, db: sqlite3.Connection, made: Fingerprint, above: int, before: State | None) -> Segment:
     """Return the passages above a row, which are in no segment, as one in memory."""
-    found = db.execute(
-        "SELECT row, article, section, key FROM passages WHERE row > ? ORDER BY row", (above,)
-    ).fetchall()
-    columns = np.array([r[:3] for r in found], segments.COLUMNS)
-    if not found:
-        return segments.in_memory(np.empty((0, made.dim), np.float32), columns)
+    table = columns.read(db, above)
+    if not len(table):
+        return segments.in_memory(np.empty((0, made.dim), np.float16), table)
+    halves = np.empty((len(table), made.dim), np.float16)
+    new = np.ones(len(table), bool)
+    if before and len(before.tail):
+        # A row means the same for good, so what was read before need not be read again.
+        known = before.tail.columns.rows
+        at = np.minimum(np.searchsorted(known, table.rows), len(known) - 1)
+        new = known[at] != table.rows
+        halves[~new] = before.tail.halves[at[~new]].view("<f2")
+    if new.any():
+        halves[new] = tail_vectors(path, db, made, table, new)
+    return segments.in_memory(halves, table)
+
+
+def tail_vectors(
+    path: Path, db: sqlite3.Connection, made: Fingerprint, table: columns.Columns, new: Mask
+) -> segments.Halves:
+    """Return the vectors of some rows of the tail as they are stored in segments; whole articles only."""
     if not path.exists():
-        raise IndexDamaged(f"index file {path.absolute()} is missing: rebuild it with `rag ingest SOURCE --rebuild`")
+        raise IndexDamaged(f"index file {path.absolute()} is missing: mend the index with `rag doctor --repair`")
+    rows = table.rows[new]
+    found = db.execute("SELECT row, key FROM passages WHERE row BETWEEN ? AND ?", (int(rows[0]), int(rows[-1])))
+    keys = dict(found.fetchall())
     vectors = vectorfile.VectorFile(path, made.dim, write=False)
     try:
-        own = vectors.get([r[3] for r in found])
+        own = vectors.get([keys[int(row)] for row in rows])
     finally:
         vectors.close()
-    return segments.in_memory(in_context(own, columns["article"], made.context), columns)
+    return in_context(own, table.ords[new], made.context).astype(np.float16)
 
 
 class LocalView:
@@ -117,6 +137,8 @@ class LocalView:
 
     def __init__(self, folder: Path, db: sqlite3.Connection, state: State) -> None:
         self._folder, self._db, self._state = folder, db, state
+        self._masks: dict[Filter, Mask] = {}
+        self._numbers: dict[Filter, Wanted] = {}
 
     @property
     def generation(self) -> int:
@@ -131,28 +153,25 @@ class LocalView:
 
     def dense_many(self, vectors: Vectors, k: int, where: Filter | None = None) -> list[Scored]:
         mask = self._mask(where)
-        found: list[list[tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]]] = [[] for _ in vectors]
+        found: list[list[Found]] = [[] for _ in vectors]
         at = 0
         for part in self._state.parts:
-            n = len(part.columns)
+            n = len(part)
             for of_one, (places, scores) in zip(found, part.best(vectors, k, mask[at : at + n]), strict=True):
                 of_one.append((self._state.rows[at + places], scores))
             at += n
         return [segments.top(np.concatenate([r for r, _ in f]), np.concatenate([s for _, s in f]), k) for f in found]
 
     def lexical(self, text: str, k: int, where: Filter | None = None) -> Scored:
-        index = self._state.words
-        if index is None:
+        index, mask = self._state.words, self._mask(where)
+        if index is None or not mask.any():
             return Scored(np.empty(0, np.int64), np.empty(0, np.float32))
-        mask = self._mask(where)
-        if np.count_nonzero(mask) <= FEW_WORDS < len(mask):
-            allowed = self._state.rows[mask]
-            found = index.search(text, max(len(allowed), 1), allowed)
-            return segments.top(found.rows, found.scores, k)
+        wanted, phrases = self._wanted(where) if where else None, _phrases(where)
         want = k + 50
         while True:
-            found = index.search(text, want)
-            passed = self._passing(found.rows, mask)
+            found = index.search(text, want, wanted, phrases)
+            at = np.minimum(np.searchsorted(self._state.rows, found.rows), len(mask) - 1)
+            passed = (self._state.rows[at] == found.rows) & mask[at]
             rows, scores = found.rows[passed], found.scores[passed]
             # Enough when the list ends, or when it goes on below the score of the last one wanted.
             if len(found.rows) < want or (len(rows) > k and scores[-1] < scores[k - 1]):
@@ -164,106 +183,127 @@ class LocalView:
         at = 0
         places = np.searchsorted(self._state.rows, rows)
         for part in self._state.parts:
-            n = len(part.columns)
-            inside = (places >= at) & (places < at + n)
+            inside = (places >= at) & (places < at + len(part))
             if inside.any():
-                out[inside] = segments.products(part.vectors[places[inside] - at], vector)
-            at += n
+                out[inside] = segments.products(part.vectors(places[inside] - at), vector)
+            at += len(part)
         return np.round(out, 6)
 
     def passages(self, rows: Sequence[int]) -> list[tuple[Passage, ArticleHead]]:
-        found: dict[int, tuple[Passage, ArticleHead]] = {}
-        heads: dict[int, ArticleHead] = {}
-        for part in sqlite.parts([int(r) for r in rows]):
-            for row, start, end, section, text, revision, ord, *head in self._db.execute(
-                "SELECT p.row, p.start, p.end, s.name, substr(a.text, p.start + 1, p.end - p.start), a.revision, a.ord,"
-                f" {', '.join('a.' + c for c in catalog.HEAD.split(', '))}"
-                " FROM passages p JOIN articles a ON a.ord = p.article JOIN sections s ON s.ord = p.section"
-                f" WHERE p.row IN ({sqlite.marks(part)})",
+        wanted = [int(r) for r in rows]
+        spans = {}
+        for part in sqlite.parts(wanted):
+            for row, ord, start, end, section, sum, name in self._all(
+                "SELECT p.row, p.article, p.start, p.end, p.section, p.sum, s.name FROM passages p"
+                f" JOIN sections s ON s.code = p.section WHERE p.row IN ({sqlite.marks(part)})",
                 part,
             ):
-                if ord not in heads:
-                    heads[ord] = catalog.head(head)
-                found[row] = Passage(heads[ord].id, revision, start, end, section, text), heads[ord]
-        return [found[int(r)] for r in rows]
+                if sum != catalog.sum_of((row, ord, start, end, section)):
+                    raise segments.damaged(self._folder / CATALOG)
+                spans[row] = ord, start, end, name
+        articles = {}
+        for part in sqlite.parts(sorted({ord for ord, *_ in spans.values()})):
+            for ord, *row in self._all(
+                f"SELECT ord, {catalog.ARTICLE} FROM articles WHERE ord IN ({sqlite.marks(part)})", part
+            ):
+                *known, _, text, revision = catalog.checked(row)
+                articles[ord] = catalog.head(known), str(text), str(revision)
+        out = []
+        for row in wanted:
+            ord, start, end, section = spans[row]
+            head, text, revision = articles[ord]
+            out.append((Passage(head.id, revision, start, end, section, text[start:end]), head))
+        return out
 
     def article(self, id: str, revision: str | None = None) -> Article:
-        sql = f"SELECT {catalog.HEAD}, sections, text FROM articles WHERE id = ? AND "
-        if revision is None:
-            row = self._db.execute(sql + "live", (id,)).fetchone()
-        else:
-            row = self._db.execute(sql + "revision = ?", (id, revision)).fetchone()
-        if row is None:
-            which = f" in revision {revision}" if revision else ""
-            raise UnknownArticle(f"no article {id!r}{which} in the index: `rag articles list` names them")
-        return catalog.read_article(row)
+        which = "live" if revision is None else "revision = ?"
+        found = self._all(
+            f"SELECT {catalog.ARTICLE} FROM articles WHERE id = ? AND {which}",
+            [id] if revision is None else [id, revision],
+        )
+        if not found:
+            named = f"{id!r} in revision {revision}" if revision else repr(id)
+            gone = self._all("SELECT day FROM removed WHERE id = ?", [catalog.digest(id)])
+            if gone:
+                raise UnknownArticle(f"article {named} was removed from the index on {gone[0][0]}")
+            raise UnknownArticle(f"no article {named} in the index: `rag articles list` names them")
+        return catalog.read_article(found[0])
+
+    def current(self, id: str) -> str | None:
+        found = self._all("SELECT revision FROM articles WHERE id = ? AND live", [id])
+        return str(found[0][0]) if found else None
 
     def articles(self, where: Filter | None = None) -> list[tuple[ArticleHead, int]]:
-        counted = dict(self._db.execute("SELECT article, COUNT(*) FROM passages GROUP BY article"))
-        wanted = None
+        counted = dict(self._all("SELECT article, COUNT(*) FROM passages GROUP BY article"))
+        wanted: set[int] | None = None
         if where:
-            wanted = set(np.unique(self._state.articles[self._mask(where)]).tolist())
+            mask, wanted, at = self._mask(where), set(), 0
+            for part in self._state.parts:
+                wanted.update(part.columns.with_any(mask[at : at + len(part)]).tolist())
+                at += len(part)
         return [
             (catalog.head(head), counted.get(ord, 0))
-            for ord, *head in self._db.execute(f"SELECT ord, {catalog.HEAD} FROM articles WHERE live ORDER BY id")
+            for ord, *head in self._all(f"SELECT ord, {catalog.HEAD} FROM articles WHERE live ORDER BY id")
             if wanted is None or ord in wanted
         ]
 
     def stats(self) -> Stats:
+        state = self._state
+        found = [(named.rows, named.recall) for named in state.named if named.probes]
         return Stats(
-            articles=self._db.execute("SELECT COUNT(*) FROM articles WHERE live").fetchone()[0],
-            passages=int(self._state.live.sum()),
-            segments=len(self._state.opened),
-            tombstones=self._state.tombstones,
-            generation=self._state.generation,
-            bytes=sum(p.stat().st_size for p in self._folder.rglob("*") if p.is_file()),
-            fingerprint=self._state.fingerprint,
+            articles=self._all("SELECT COUNT(*) FROM articles WHERE live")[0][0],
+            passages=int(state.live.sum()),
+            segments=len(state.named),
+            tombstones=state.tombstones,
+            generation=state.generation,
+            bytes=_size(self._folder),
+            fingerprint=state.fingerprint,
+            approximate=sum(rows for rows, _ in found),
+            recall=round(sum(r * recall for r, recall in found) / sum(r for r, _ in found), 4) if found else 1.0,
         )
 
-    def _passing(self, rows: npt.NDArray[np.int64], mask: Mask) -> Mask:
-        known = self._state.rows
-        at = np.minimum(np.searchsorted(known, rows), len(known) - 1)
-        return np.asarray((known[at] == rows) & mask[at], bool)
+    def _all(self, sql: str, values: Sequence[object] = ()) -> list[Any]:
+        with sqlite.guarded(self._folder / CATALOG):
+            return self._db.execute(sql, values).fetchall()
+
+    def _wanted(self, where: Filter) -> Wanted:
+        if where not in self._numbers:
+            with sqlite.guarded(self._folder / CATALOG):
+                self._numbers[where] = Wanted.of(self._db, where)
+        return self._numbers[where]
 
     def _mask(self, where: Filter | None) -> Mask:
         """Return which of the state's rows are live and satisfy the filter."""
-        mask = self._state.live
         if not where:
-            return mask
-        mask = mask.copy()
-        if where.sections:
-            wanted = {fold(canonical(s)) for s in where.sections}
-            ords = [ord for ord, name in self._db.execute("SELECT ord, name FROM sections") if fold(name) in wanted]
-            mask &= np.isin(self._state.sections, ords)
-        if where.authors or where.since or where.until or where.sources or where.articles:
-            mask &= np.isin(self._state.articles, self._article_ordinals(where))
-        if where.phrases and self._state.words is not None:
-            for phrase in where.phrases:
-                if words(phrase):
-                    mask &= np.isin(self._state.rows, self._state.words.holding(phrase))
-        return mask
+            return self._state.live
+        if where not in self._masks:
+            wanted = self._wanted(where)
+            mask = np.concatenate([part.columns.passing(wanted) for part in self._state.parts]) & self._state.live
+            for phrase in _phrases(where):
+                if self._state.words is not None:
+                    holding = np.zeros(len(mask), bool)
+                    holding[_places(self._state.rows, self._state.words.holding(phrase))] = True
+                    mask &= holding
+            self._masks[where] = mask
+        return self._masks[where]
 
-    def _article_ordinals(self, where: Filter) -> npt.NDArray[np.int64]:
-        """Return the ordinals of the current articles that satisfy the filter's parts about articles."""
-        about = self._state.cache.get("about")
-        if about is None:
-            found = self._db.execute("SELECT ord, id, authors, published, source FROM articles WHERE live").fetchall()
-            about = [(r[0], r[1], {fold(a) for a in catalog.names(r[2])}, r[3] or "", r[4]) for r in found]
-            self._state.cache["about"] = about
-        authors = {fold(a) for a in where.authors}
-        ids, sources = set(where.articles), set(where.sources)
-        since = where.since.isoformat() if where.since else ""
-        until = where.until.isoformat() if where.until else ""
-        return np.array(
-            [
-                ord
-                for ord, id, names, published, source in about
-                if (not authors or authors & names)
-                and (not ids or id in ids)
-                and (not sources or source in sources)
-                and (not (since or until) or published)
-                and (not since or published >= since)
-                and (not until or published <= until)
-            ],
-            np.int64,
-        )
+
+def _size(folder: Path) -> int:
+    size = 0
+    for path in folder.rglob("*"):
+        # A writer may take files away meanwhile.
+        with contextlib.suppress(FileNotFoundError):
+            size += path.stat().st_size if path.is_file() else 0
+    return size
+
+
+def _places(known: npt.NDArray[np.int64], rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return where those of some rows lie that are among the known ones, which ascend."""
+    at = np.searchsorted(known, rows)
+    there = at < len(known)
+    there[there] = known[at[there]] == rows[there]
+    return np.asarray(at[there], np.int64)
+
+
+def _phrases(where: Filter | None) -> list[str]:
+    return [phrase for phrase in where.phrases if words(phrase)] if where else []
