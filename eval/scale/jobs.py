@@ -240,7 +240,10 @@ JOBS: dict[str, Callable[[Job], Job]] = {"build": build, "ask": ask, "compare": 
 def main() -> None:
     """Do the job in a file, and print what came of it as the last line."""
     job = json.loads(Path(sys.argv[1]).read_text("utf-8"))
-    print(json.dumps(JOBS[job["do"]]({**job, "written": sys.argv[1]})))
+    try:
+        print(json.dumps(JOBS[job["do"]]({**job, "written": sys.argv[1]})))
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ import real
 import realism
 import vocabulary
 from filters import filters
-from machine import machine
+from machine import commit, machine
 from memory import Peak
 from spawn import spawn
 
@@ -63,7 +63,10 @@ class Bench:
             return {}
         with self.path.open(encoding="utf-8") as lines:
             found = [json.loads(line) for line in lines]
-        return {f["key"]: f["value"] for f in found if "value" in f}
+        newest = {f["key"]: f for f in found if "value" in f}
+        values = {key: f["value"] for key, f in newest.items()}
+        # A run may have been gone on with at another commit.
+        return values | ({"commits": sorted({f["commit"] for f in newest.values()})} if newest else {})
 
     def prepare(self) -> None:
         """Cut, embed and make what is missing."""
@@ -100,7 +103,8 @@ class Bench:
         began = time.monotonic()
         for n, task in enumerate(tasks, 1):
             print(f"[{n}/{len(tasks)}] {task.key}", flush=True)
-            figure: dict[str, Any] = {"key": task.key, "at": datetime.now().astimezone().isoformat(timespec="seconds")}
+            now = datetime.now().astimezone().isoformat(timespec="seconds")
+            figure: dict[str, Any] = {"key": task.key, "at": now, "commit": commit()}
             try:
                 figure["value"] = task.do()
             except Exception as error:  # Whatever one size does, the others are still measured.
@@ -233,7 +237,11 @@ def _run(script: str, job: dict[str, Any], *, watch: bool = False) -> Any:
         with spawn(script, path) as process:
             peak = Peak(process.pid) if watch else None
             assert process.stdout is not None
-            lines = process.stdout.read().strip().splitlines()
+            try:
+                lines = process.stdout.read().strip().splitlines()
+            except BaseException:
+                process.terminate()
+                raise
             told = peak.stop() if peak else None
             code = process.wait()
     if code or not lines:

@@ -58,10 +58,11 @@ def _machine(figures: Figures) -> str:
     if not m:
         return ""
     versions = ", ".join(f"{name} {v}" for name, v in m["versions"].items())
+    at_commits = " and ".join(figures.get("commits", [m["commit"]]))
     return (
-        f"Measured {m['date']} at commit {m['commit']} by `make scale` on {m['cpu']}, {m['cores']} cores, "
-        f"{m['memory_bytes'] / 2**30:.0f} GiB ({', '.join(m['flags'])}), {m['system']}; load when it began "
-        f"{m['load']}; {versions}.\n\n![The same figures as curves](scale.svg)"
+        f"Measured {m['date']} at commit {at_commits} by `make scale` on {m['cpu']}, {m['cores']} cores, "
+        f"{m['memory_bytes'] / 2**30:.0f} GiB ({', '.join(m['flags'])}), {m['system']}; load when it "
+        f"began {m['load']}; {versions}.\n\n![The same figures as curves](scale.svg)"
     )
 
 
