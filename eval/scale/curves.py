@@ -95,6 +95,7 @@ def draw(drawn: Sequence[Panel]) -> str:
     """Return the pictures as SVG."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     rows = math.ceil(len(drawn) / COLUMNS)
     # Text stays text, and the same figures give the same file.
@@ -110,12 +111,18 @@ def draw(drawn: Sequence[Panel]) -> str:
                 axes.plot(sizes, values, style, color=curve.color, linewidth=1.2, markersize=3,
                           label=curve.label or "_")  # fmt: skip
             axes.grid(visible=True, axis="y", color="#e4e7ea", linewidth=0.6)
-            # A curve that hardly moves would otherwise fill its picture with noise.
+            # A curve that hardly moves would otherwise fill its picture with noise, and names need room.
             low, high = axes.get_ylim()
             if high < 10 * low:
                 axes.set_ylim(low / 2, high * 2)
-            if any(c.label for c in panel.curves):
-                axes.legend(frameon=False, fontsize=7)
+            low, high = axes.get_ylim()
+            named = [c for c in panel.curves if c.label]
+            axes.set_ylim(low, high * (high / low) ** (0.09 * len(named)))
+            axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 200 * low else (1,)))
+            axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
+            axes.yaxis.set_minor_formatter(NullFormatter())
+            if named:
+                axes.legend(frameon=False, fontsize=7, loc="upper left", ncols=2 if len(named) > 3 else 1)
         figure.supxlabel("passages (both axes logarithmic; broken lines: 95th percentile)", fontsize=8)
         text = io.StringIO()
         figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})

@@ -55,8 +55,8 @@ def filters(collection: Collection, selectivity: float, each: int, seed: int) ->
     for number, (kind, make) in enumerate(KINDS.items()):
         rng = np.random.default_rng([seed, number, round(1 / selectivity)])
         known: set[Filter] = set()
-        for _ in range(20 * each):
-            if len(known) == each:
+        for tries in range(20 * each):
+            if len(known) == each or (not known and tries > 3 * each):
                 break
             where, mask = make(collection, selectivity, rng)
             passing = int(mask.sum())

@@ -27,9 +27,11 @@ class Progress:
         if now - self.told < EVERY * (1 if self.terminal else 20) and done < self.total:
             return
         self.told = now
-        rate = (done - self.before) / max(now - self.began, 1e-6)
-        left = f", {(self.total - done) / rate:,.0f} s left" if rate > 0 and done < self.total else ""
-        line = f"{self.doing}: {done:,}/{self.total:,} {self.things}, {rate:,.0f}/s{left}"
+        line = f"{self.doing}: {done:,}/{self.total:,} {self.things}"
+        if done > self.before and now - self.began > EVERY:
+            rate = (done - self.before) / (now - self.began)
+            line += f", {rate:,.3g}/s" if rate < 100 else f", {rate:,.0f}/s"
+            line += f", {(self.total - done) / rate:,.0f} s left" if done < self.total else ""
         print(
             f"\r\x1b[K{line}" if self.terminal else line, end="" if self.terminal else "\n", file=sys.stderr, flush=True
         )
