@@ -60,7 +60,7 @@ def filters(collection: Collection, selectivity: float, each: int, seed: int) ->
                 break
             where, mask = make(collection, selectivity, rng)
             passing = int(mask.sum())
-            # One passage more or less is no matter in a collection where one in a thousand is ten.
+            # An article more or less is no matter in a collection where one in a thousand is ten.
             wanted = selectivity * len(mask)
             fits = min(wanted / NEAR, wanted - 12) <= passing <= max(wanted * NEAR, wanted + 12)
             if passing and fits and where not in known:

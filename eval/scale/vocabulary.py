@@ -28,7 +28,7 @@ OTHER = 0.12
 """Share of the more frequent content words that may be exchanged for another of the set; every second time they are."""
 LEAST = 4
 """Letters of a word that is exchanged; shorter ones are mostly grammar."""
-LARGE = 95_000_000
+LARGE = 55_000_000
 """Running words of the large collection that Heaps' law is met at: about a million passages."""
 _SYLLABLES = [c + v + e for c in "b d f g h k l m n p r s t v z br st".split() for v in "aeiou" for e in ("", "n", "r")]
 
