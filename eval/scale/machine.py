@@ -25,7 +25,6 @@ def machine() -> dict[str, Any]:
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         "system": f"{platform.system()} {platform.release().split('-')[0]}",
-        "load": round(os.getloadavg()[0], 2),
         "versions": {"python": platform.python_version(), "sqlite": sqlite3.sqlite_version}
         | {name: version(name) for name in PACKAGES},
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import os
 import shutil
 import tempfile
 import time
@@ -66,7 +67,8 @@ class Bench:
         newest = {f["key"]: f for f in found if "value" in f}
         values = {key: f["value"] for key, f in newest.items()}
         # A run may have been gone on with at another commit.
-        return values | ({"commits": sorted({f["commit"] for f in newest.values()})} if newest else {})
+        of_all = {name: sorted({f[name] for f in newest.values()}) for name in ("commit", "load")}
+        return {**values, "commits": of_all["commit"], "loads": of_all["load"]} if newest else {}
 
     def prepare(self) -> None:
         """Cut, embed and make what is missing."""
@@ -104,7 +106,7 @@ class Bench:
         for n, task in enumerate(tasks, 1):
             print(f"[{n}/{len(tasks)}] {task.key}", flush=True)
             now = datetime.now().astimezone().isoformat(timespec="seconds")
-            figure: dict[str, Any] = {"key": task.key, "at": now, "commit": commit()}
+            figure: dict[str, Any] = {"key": task.key, "at": now, "commit": commit(), "load": os.getloadavg()[0]}
             try:
                 figure["value"] = task.do()
             except Exception as error:  # Whatever one size does, the others are still measured.

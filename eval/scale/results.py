@@ -59,10 +59,11 @@ def _machine(figures: Figures) -> str:
         return ""
     versions = ", ".join(f"{name} {v}" for name, v in m["versions"].items())
     at_commits = " and ".join(figures.get("commits", [m["commit"]]))
+    loads = figures.get("loads", [0.0])
     return (
         f"Measured {m['date']} at commit {at_commits} by `make scale` on {m['cpu']}, {m['cores']} cores, "
-        f"{m['memory_bytes'] / 2**30:.0f} GiB ({', '.join(m['flags'])}), {m['system']}; load when it "
-        f"began {m['load']}; {versions}.\n\n![The same figures as curves](scale.svg)"
+        f"{m['memory_bytes'] / 2**30:.0f} GiB ({', '.join(m['flags'])}), {m['system']}; load before a figure was begun "
+        f"{min(loads):.1f} to {max(loads):.1f}; {versions}.\n\n![The same figures as curves](scale.svg)"
     )
 
 
