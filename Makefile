@@ -7,8 +7,9 @@ HOST ?= 127.0.0.1
 PORT ?= 7860
 INDEX ?= index
 BENCH ?=
+SCALE ?=
 
-.PHONY: serve test lint wheel bench bench-memory tables clean
+.PHONY: serve test lint wheel bench bench-memory scale tables clean
 
 serve: $(VENV)/.serve
 	@test -e $(INDEX)/catalog.sqlite || { echo "footnote: making an index of corpus/"; $(BIN)/rag ingest corpus --index $(INDEX); }
@@ -28,6 +29,11 @@ bench: $(VENV)/.bench
 
 bench-memory: $(VENV)/.bench
 	$(BIN)/python eval/bench memory $(BENCH)
+
+# The store with 10,000 to a million passages; options go into SCALE (`python eval/scale --help`), RAG_EVAL_DATA names the
+# folder of outside sets.
+scale: $(VENV)/.bench
+	$(BIN)/python eval/scale run $(SCALE)
 
 # Every committed table of retrieval anew, from the folder of outside sets that RAG_EVAL_DATA names.  Takes about an hour.
 tables: $(VENV)/.bench
