@@ -1,8 +1,8 @@
-"""Near-duplicates: what is linked, what must not be, and what it costs: `python eval/twins.py FOLDER [--sweep]`.
+"""Near-duplicates: what is linked, what must not be, and what it costs: `python eval/twins.py FOLDER`.
 
 FOLDER holds the outside sets.  Twins are made of their articles by what happens to a text that is printed again, and
 look-alikes by what makes another article of the same words; both from fixed seeds.  One half of the articles, by a
-digest of their ids, is for choosing the parameters (`--sweep` prints what others would give there), the other reports.
+digest of their ids, is for choosing the parameters, the other reports.
 Then all articles of each set are held against one another, and the ids of those linked are named, to be read.
 
 Writes results/twins.md and .json.  No text of a set is kept, only ids.
@@ -24,12 +24,13 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from tables import commit
 
 from rag.evaluation.halves import half
 from rag.evaluation.tables import table
 from rag.files import records
-from rag.intake import items, twins
+from rag.intake import items, signature, twins
 from rag.intake.readers import read
 from rag.intake.tokens import tokens
 from rag.settings import Settings
@@ -43,6 +44,10 @@ SOURCES = ("news-2022", "time-1963", "articles-18f", "timeqa-articles")
 """Sets of whole articles, of which twins and look-alikes are made."""
 WORDS = (150, 6_000)
 """Articles of so many words: long enough to be cut, short enough for there to be many."""
+PARAMETERS = ("SHORT", "ADDED", "REPLACED", "SENTENCE", "CUT", "FIGURE_ALONE",
+              "CAPITALS", "JOINT", "EDGE")  # fmt: skip
+TRIED = ((100, 8, 3), (400, 8, 3), (200, 8, 2), (200, 8, 4), (200, 4, 3), (200, 6, 3), (200, 12, 3))
+"""Other signatures: words of the opening, bands, values in a band."""
 MOST = 300
 """Articles of a set that are varied."""
 
@@ -108,6 +113,7 @@ def byline(text: str, _: str, draw: random.Random) -> str:
     return f"By {name}\n{place}{text}{foot}"
 
 
+_NUMBERS = frozenset("one two three four five six seven eight nine ten eleven twelve".split())
 BOILERPLATE = (
     "Sign up for our newsletter and get the best of the week in your inbox every Friday.",
     "This story is part of a series on how cities change. Read more about the series and write to us.",
@@ -145,12 +151,12 @@ def dropped(text: str, _: str, draw: random.Random) -> str:
 
 
 def edited(share: float) -> Change:
-    """Return what edits a share of the words that are written small: another word, none, or one more."""
+    """Return what edits a share of the words that are written small, numbers aside: another word, none, or one more."""
 
     def change(text: str, _: str, draw: random.Random) -> str:
         out = []
         for piece in re.split(r"(\s+)", text):
-            if piece.isalpha() and piece.islower() and draw.random() < share:
+            if piece.isalpha() and piece.islower() and piece not in _NUMBERS and draw.random() < share:
                 piece = draw.choice(("notably", "likewise", f"{piece} indeed", ""))
             out.append(piece)
         return "".join(out)
@@ -223,7 +229,9 @@ def same_opening(share: float) -> Change:
     """Return what keeps a share of the text and goes on with another article."""
 
     def change(text: str, other: str, draw: random.Random) -> str:
-        return cut(share)(text, "", draw) + "\n\n" + " ".join(other.split()[: int(len(text.split()) * (1 - share)) + 20])
+        return (
+            cut(share)(text, "", draw) + "\n\n" + " ".join(other.split()[: int(len(text.split()) * (1 - share)) + 20])
+        )
 
     return change
 
@@ -246,6 +254,8 @@ def grown(share: float) -> Change:
 
 def updated(text: str, other: str, draw: random.Random) -> str:
     """Return the text with a figure changed and a paragraph more on top."""
+    if not _FIGURE.search(text):
+        return text
     return " ".join(other.split()[:40]) + "\n\n" + other_figures(1)(text, other, draw)
 
 
@@ -288,7 +298,7 @@ def varied(texts: dict[str, str], name: str, part: str) -> list[str]:
 
 
 def pairs(folder: Path, changes: dict[str, Change], part: str) -> Iterator[tuple[str, str, str, str, str]]:
-    """Yield (set, id, change, text, changed text) of every article and change that alters its words as it is meant to."""
+    """Yield (set, id, change, text, changed text) of every article and change that alters it as it is meant to."""
     for name in SOURCES:
         texts = articles(folder, name)
         ids = varied(texts, name, part)
@@ -302,17 +312,19 @@ def pairs(folder: Path, changes: dict[str, Change], part: str) -> Iterator[tuple
 
 
 def recall(folder: Path, part: str) -> dict[str, dict[str, Any]]:
-    """Return, for each way of printing a text again, how many are candidates, and how many of all are linked."""
-    out: dict[str, dict[str, Any]] = {k: {"n": 0, "candidates": 0, "linked": 0, "verified": 0} for k in TWINS}
+    """Return, for each way of printing a text again, how many are candidates, and how many of each set are linked."""
+    out: dict[str, dict[str, Any]] = {k: {"n": 0, "candidates": 0, "linked": 0, "sets": {}} for k in TWINS}
     own: dict[tuple[str, str], frozenset[int]] = {}
     for name, id, kind, text, changed in pairs(folder, TWINS, part):
-        bands = own.setdefault((name, id), frozenset(twins.signature(text)))
-        found, good = bool(bands.intersection(twins.signature(changed))), twins.same(text, changed)
+        bands = own.setdefault((name, id), frozenset(signature.signature(text)))
+        found = bool(bands.intersection(signature.signature(changed)))
+        linked = found and twins.same(text, changed)
         row = out[kind]
-        row["n"] += 1
+        of_set = row["sets"].setdefault(name, {"n": 0, "linked": 0})
+        for counts in (row, of_set):
+            counts["n"] += 1
+            counts["linked"] += linked
         row["candidates"] += found
-        row["verified"] += good
-        row["linked"] += found and good
     return out
 
 
@@ -321,10 +333,10 @@ def look_alikes(folder: Path, part: str) -> dict[str, dict[str, Any]]:
     out: dict[str, dict[str, Any]] = {k: {"n": 0, "candidates": 0, "wrong": 0, "ids": []} for k in OTHERS}
     own: dict[tuple[str, str], frozenset[int]] = {}
     for name, id, kind, text, changed in pairs(folder, OTHERS, part):
-        bands = own.setdefault((name, id), frozenset(twins.signature(text)))
+        bands = own.setdefault((name, id), frozenset(signature.signature(text)))
         row, wrong = out[kind], twins.same(text, changed)
         row["n"] += 1
-        row["candidates"] += bool(bands.intersection(twins.signature(changed)))
+        row["candidates"] += bool(bands.intersection(signature.signature(changed)))
         row["wrong"] += wrong
         if wrong and len(row["ids"]) < 10:
             row["ids"].append(f"{name}/{id}")
@@ -340,7 +352,7 @@ def whole_set(folder: Path, name: str) -> dict[str, Any]:
     for statement in stored.TABLES.split(";"):
         db.execute(statement)
     began = time.perf_counter()
-    signatures = [twins.signature(t) for t in texts.values()]
+    signatures = [signature.signature(t) for t in texts.values()]
     signing = time.perf_counter() - began
     at: dict[int, list[int]] = defaultdict(list)
     for n, keys in enumerate(signatures):
@@ -377,7 +389,7 @@ def bytes_each(count: int = 100_000) -> float:
     for statement in stored.TABLES.split(";"):
         db.execute(statement)
     for n in range(1, count + 1):
-        keys = [draw.randrange(-(2**31), 2**31) for _ in range(2 * twins.BANDS)]
+        keys = [draw.randrange(-(2**31), 2**31) for _ in range(2 * signature.BANDS)]
         db.executemany("INSERT INTO bands VALUES (?, ?)", [(k, n) for k in keys])
     db.commit()
     db.close()
@@ -394,31 +406,49 @@ def library(texts: Sequence[str]) -> dict[str, float] | None:
         return None
     words = [tokens(t).folded for t in texts]
     began = time.perf_counter()
+    hashes, run = 2 * signature.BANDS * signature.ROWS, signature.SHINGLE
     for folded in words:
-        MinHash(num_perm=2 * twins.BANDS * twins.ROWS).update_batch(
-            [" ".join(folded[n : n + twins.SHINGLE]).encode() for n in range(max(len(folded) - twins.SHINGLE + 1, 1))]
-        )
+        runs = range(max(len(folded) - run + 1, 1))
+        MinHash(num_perm=hashes).update_batch([" ".join(folded[n : n + run]).encode() for n in runs])
     theirs = time.perf_counter() - began
     began = time.perf_counter()
     for t in texts:
-        twins.signature(t)
+        signature.signature(t)
     ours = time.perf_counter() - began
     began = time.perf_counter()
     for t in texts:
         tokens(t)
     reading = time.perf_counter() - began
     per = 5e6 / sum(map(len, texts))
-    return {"datasketch": round(theirs * per, 3), "ours": round((ours - reading) * per, 3), "words": round(reading * per, 3)}
+    return {
+        "datasketch": round(theirs * per, 3),
+        "ours": round((ours - reading) * per, 3),
+        "words": round(reading * per, 3),
+    }
 
 
-def sweep(folder: Path) -> None:
-    """Print recall of candidates and of links, and wrong links, on the tuning half for other parameters."""
-    for opening, bands, rows in [(0, 16, 3), (100, 8, 3), (200, 8, 3), (400, 8, 3), (200, 8, 2), (200, 8, 4), (200, 4, 3), (200, 6, 3), (200, 12, 3)]:  # fmt: skip
-        texts = {name: articles(folder, name) for name in SOURCES}
-        del texts
-        with_parameters(opening, bands, rows)
-        found = recall(folder, "tune")
-        print(opening, bands, rows, {k: round(v["candidates"] / max(v["n"], 1), 4) for k, v in found.items()}, flush=True)
+def sweep(folder: Path) -> list[list[str]]:
+    """Return the least and the mean recall of candidates over the ways of printing again, for other parameters."""
+    rows = []
+    ours = signature.OPENING, signature.BANDS, signature.ROWS
+    for opening, bands, least in [ours, *TRIED]:
+        signature.OPENING, signature.BANDS, signature.ROWS = opening, bands, least
+        signature._FACTORS = signature._numbers(2 * bands * least) | np.uint64(1)
+        signature._PLACES = signature._numbers(signature.SHINGLE + least) | np.uint64(1)
+        own: dict[tuple[str, str], frozenset[int]] = {}
+        counts: dict[str, list[bool]] = defaultdict(list)
+        for name, id, kind, text, changed in pairs(folder, TWINS, "tune"):
+            keys = own.setdefault((name, id), frozenset(signature.signature(text)))
+            counts[kind].append(bool(keys.intersection(signature.signature(changed))))
+        shares = [sum(c) / len(c) for c in counts.values()]
+        signatures = [s for (name, _), s in own.items() if name == "news-2022"]
+        other = [bool(a & b) for a, b in itertools.combinations(signatures, 2)]
+        mean, million = sum(shares) / len(shares), 1e6 * sum(other) / len(other)
+        rows.append([f"{opening} / {bands} / {least}", f"{min(shares):.2%}", f"{mean:.2%}", f"{million:.0f}"])
+    signature.OPENING, signature.BANDS, signature.ROWS = ours
+    signature._FACTORS = signature._numbers(2 * signature.BANDS * signature.ROWS) | np.uint64(1)
+    signature._PLACES = signature._numbers(signature.SHINGLE + signature.ROWS) | np.uint64(1)
+    return rows
 
 
 def share(part: int, whole: int) -> str:
@@ -426,19 +456,103 @@ def share(part: int, whole: int) -> str:
     return f"{part / whole:.1%}" if whole else ""
 
 
+def report(found: dict[str, Any]) -> str:
+    """Return what was measured as Markdown."""
+    of_twins = [
+        [k, f"{r['n']:,}", share(r["candidates"], r["n"]), share(r["linked"], r["n"])]
+        + [share(r["sets"].get(s, {"linked": 0})["linked"], r["sets"].get(s, {"n": 0})["n"]) for s in SOURCES]
+        for k, r in found["twins"].items()
+    ]
+    others = [
+        [k, f"{r['n']:,}", share(r["candidates"], r["n"]), f"{r['wrong']}"] for k, r in found["look_alikes"].items()
+    ]
+    wrong = [f"- {k}: {', '.join(r['ids'])}" for k, r in found["look_alikes"].items() if r["ids"]]
+    counts = ("articles", "characters", "candidates", "linked")
+    times = ("signature_ms", "link_ms", "signature_ms_per_5000_characters")
+    sets = [
+        [n, *(f"{r[c]:,}" for c in counts), *(f"{r[t]:.2f}" for t in times)]
+        for n, r in found["sets"].items()
+    ]  # fmt: skip
+    ids = [
+        f"- {n}: " + ", ".join(" = ".join(p) for p in r["ids"][:40]) + (" and so on" if len(r["ids"]) > 40 else "")
+        for n, r in found["sets"].items() if r["ids"]
+    ]  # fmt: skip
+    both = found["library"]
+    told = (
+        f"Milliseconds for 5,000 characters, {2 * signature.BANDS * signature.ROWS} hashes: words {both['words']:.2f}, "
+        f"ours from the words {both['ours']:.2f}, datasketch's MinHash from the same words {both['datasketch']:.2f}."
+        if both
+        else "datasketch was not installed."
+    )
+    return "\n".join(
+        [
+            f"Made {date.today()} by eval/twins.py at commit {found['commit']}.  Parameters chosen on the tuning half "
+            "of the articles, figures of the reporting half.",
+            "",
+            "## Twins: printed again",
+            "",
+            "Candidates share a band; linked ones are found the same by their texts.  In time-1963 names are written "
+            "small, so that an edited word may always be one: it is strict there on purpose.",
+            "",
+            table(["printed again by", "n", "candidates", "linked", *SOURCES], of_twins),
+            "",
+            "## Look-alikes: other articles",
+            "",
+            table(["other article by", "n", "candidates", "linked"], others),
+            "",
+            *(["Linked, to be read:", "", *wrong, ""] if wrong else []),
+            "## Real articles, all pairs",
+            "",
+            table(
+                [
+                    "set",
+                    "articles",
+                    "characters each",
+                    "candidate pairs",
+                    "linked pairs",
+                    "signature, ms",
+                    "signature and links, ms",
+                    "signature, ms for 5,000 characters",
+                ],
+                sets,
+            ),
+            "",
+            "Linked:",
+            "",
+            *ids,
+            "",
+            "## Cost",
+            "",
+            f"{told}  The {2 * signature.BANDS} keys of an article take {found['bytes']:.0f} bytes "
+            "where there are 100,000 articles.",
+            "",
+            "## Bands, on the tuning half",
+            "",
+            "Words of the opening, bands of it (and of the whole), values in a band; recall of candidates over the "
+            "ways of printing again, and pairs of different news-2022 articles that become candidates, in a million.",
+            "",
+            table(["opening / bands / values", "least recall", "mean recall", "in a million"], found["sweep"]),
+            "",
+        ]
+    )
+
+
 def main() -> None:
     """Measure and write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--part", choices=("tune", "report"), default="report")
-    args = parser.parse_args()
-    found: dict[str, Any] = {"commit": commit(), "part": args.part}
-    found["twins"] = recall(args.folder, args.part)
-    found["look_alikes"] = look_alikes(args.folder, args.part)
-    print(table(["twin by", "n", "cand", "verified", "linked"], [[k, str(r["n"]), share(r["candidates"], r["n"]), share(r["verified"], r["n"]), share(r["linked"], r["n"])] for k, r in found["twins"].items()]))
-    print(table(["look-alike", "n", "cand", "wrong", "ids"], [[k, str(r["n"]), share(r["candidates"], r["n"]), str(r["wrong"]), " ".join(r["ids"][:3])] for k, r in found["look_alikes"].items()]))
-    if args.part == "tune":
-        return
+    folder = parser.parse_args().folder
+    found: dict[str, Any] = {"commit": commit(), "parameters": {n: getattr(twins, n) for n in PARAMETERS}}
+    found["twins"] = recall(folder, "report")
+    found["look_alikes"] = look_alikes(folder, "report")
+    found["sets"] = {name: whole_set(folder, name) for name in SETS}
+    found["bytes"] = round(bytes_each(), 1)
+    found["library"] = library(list(articles(folder, "news-2022").values())[:300])
+    found["sweep"] = sweep(folder)
+    out = HERE / "results"
+    (out / "twins.md").write_text(report(found), "utf-8")
+    (out / "twins.json").write_text(json.dumps(found, indent=1) + "\n", "utf-8")
+    print(report(found))
 
 
 if __name__ == "__main__":

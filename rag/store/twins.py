@@ -10,7 +10,8 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
-from rag.intake.twins import same, signature
+from rag.intake.signature import signature
+from rag.intake.twins import same
 from rag.store import sqlite
 
 TABLES = """
