@@ -48,7 +48,7 @@ PARAMETERS = ("SHORT", "ADDED", "REPLACED", "SENTENCE", "CUT", "FIGURE_ALONE",
               "CAPITALS", "JOINT", "EDGE")  # fmt: skip
 TRIED = ((100, 8, 3), (400, 8, 3), (200, 8, 2), (200, 8, 4), (200, 4, 3), (200, 6, 3), (200, 12, 3))
 """Other signatures: words of the opening, bands, values in a band."""
-MOST = 300
+MOST = 200
 """Articles of a set that are varied."""
 
 Change = Callable[[str, str, random.Random], str]
