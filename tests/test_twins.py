@@ -127,6 +127,7 @@ class TestTwins:
             other[:half] + text[half:],
             other[: half // 2] + "\n\n" + text,
             " ".join(text.split()[:45]),
+            " ".join(text.split()[:120]),
             other,
         ):
             assert not same(text, another)
@@ -239,14 +240,17 @@ BRIDGE = "A bridge beside the ferry opens to walkers who had waited for eleven y
 EXTRA = "Our own reporter asked the ferry captain, who calls the plan of the port a mistake."
 OTHER = "Ferry strikes in another town go on while talks with the union break down once more."
 
+OWN = "The mayor disagrees."
+
 ARTICLES = (
     article("a", FERRY, BRIDGE),
     article("b", FERRY, BRIDGE, EXTRA, source="tern"),
     article("c", FERRY + " " + BRIDGE, source="tern"),
     article("d", OTHER, FERRY),
+    article("f", f"{FERRY} {OWN}"),
     *(article(f"e{n}", f"Ferry note {n} of the day.", f"Word{n} and harbour{n % 3}.") for n in range(20)),
 )
-LINKS = (("a", "b"), ("b", "c"), ("c", "a"), ("c", "d"))
+LINKS = (("a", "b"), ("b", "c"), ("c", "a"), ("c", "d"), ("a", "f"))
 
 RETRIEVERS: list[Retriever] = [Dense(EMBEDDER), Lexical(), Fused(EMBEDDER, dense_weight=0.7, depth=10)]
 
@@ -281,7 +285,7 @@ class TestFolding:
         # d prints it too, and is linked with c, but not with the others.
         also = {h.article.id: {a.id for a in h.also} for h in ferry}
         assert also["d"] == {"c"}
-        assert also["a"] == {"b", "c"}
+        assert also["a"] == {"b", "c", "f"}
         assert "b" not in also
         assert [h.rank for h in found] == list(range(1, len(found) + 1))
 
@@ -289,6 +293,8 @@ class TestFolding:
         found = search(retriever, view, EXTRA, 200)
         assert [(h.article.id, h.also) for h in found if h.passage.text == EXTRA] == [("b", ())]
         assert [(h.article.id, h.also) for h in found if h.passage.text == OTHER] == [("d", ())]
+        # Mostly what a prints, and a sentence more.
+        assert [(h.article.id, h.also) for h in found if OWN in h.passage.text] == [("f", ())]
 
     def test_a_filter_finds_the_twin_that_passes_it(self, view: View, retriever: Retriever) -> None:
         found = search(retriever, view, FERRY, 10, Filter(sources=("tern",)))
