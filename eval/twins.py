@@ -44,7 +44,8 @@ SOURCES = ("news-2022", "time-1963", "articles-18f", "timeqa-articles")
 """Sets of whole articles, of which twins and look-alikes are made."""
 WORDS = (150, 6_000)
 """Articles of so many words: long enough to be cut, short enough for there to be many."""
-READ = """Read in November 2026, all right: a wire story in two newspapers, a page's passage in two versions or cut a few words
+READ = """\
+Read in November 2026, all right: a wire story in two newspapers, a page's passage in two versions or cut a few words
 apart, claims of the same words.  Candidates that were not linked, rightly: a disaster's next report with another toll,
 a daily column with its standing parts, updated maps and shopping guides."""
 PARAMETERS = ("SHORT", "ADDED", "REPLACED", "SENTENCE", "CUT", "FIGURE_ALONE",
