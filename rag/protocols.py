@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol, runtime_checkable
 
@@ -107,6 +107,22 @@ class View(Protocol):
         ...
 
     def stats(self) -> Stats: ...
+
+
+@runtime_checkable
+class Twinned(Protocol):
+    """A view that knows which articles are one (see `rag.intake.twins`): its search shows one of them."""
+
+    def twins(self, ids: Sequence[str]) -> Mapping[str, tuple[ArticleHead, ...]]:
+        """Return the current articles that some current ones are directly linked with, by id, ordered by their ids.
+
+        Articles without a twin may be absent.  Links are mutual and do not chain.
+        """
+        ...
+
+    def article(self, id: str, revision: str | None = None) -> Article:
+        """Return an article; without a revision the current one.  Raises UnknownArticle."""
+        ...
 
 
 class Transaction(Protocol):

@@ -9,8 +9,9 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
+from rag.folding import fold
 from rag.intake.text import embedded_text
-from rag.protocols import Embedder, Retriever, Scorer, View
+from rag.protocols import Embedder, Retriever, Scorer, Twinned, View
 from rag.types import Filter, Group, Hit, Scored, Vector, Vectors
 
 _QUOTED = re.compile(r'"([^"\n]{1,200})"|“([^”\n]{1,200})”')
@@ -166,7 +167,8 @@ def search_many(
     """Return min(k, matches) hits of each query.
 
     "Quoted phrases" in a query of up to `phrase_words` words must occur in its hits.  With group="article" they are of
-    different articles, each the article's best passage.
+    different articles, each the article's best passage.  What twins print alike is one hit (see folding.py), and counts
+    as one match.
     """
     done: list[list[Hit]] = [[] for _ in queries]
     with_phrases = {n: quoted(query, phrase_words) for n, query in enumerate(queries)}
@@ -181,8 +183,9 @@ def search_many(
             short = []
             texts = [queries[n] for n in numbers]
             for n, found in zip(numbers, retriever.search_many(view, texts, depth, filtered), strict=True):
-                done[n] = found if group == "passage" else best_of_articles(found, k)
-                if len(done[n]) < k and len(found) == depth and group == "article":
+                best = found if group == "passage" else best_of_articles(found, len(found))
+                done[n] = (fold(view, best, group) if isinstance(view, Twinned) else best)[:k]
+                if len(done[n]) < k and len(found) == depth:
                     short.append(n)
             numbers, depth = short, 4 * depth
     return done

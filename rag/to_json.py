@@ -24,6 +24,7 @@ def to_dict(value: Answer | Article | ArticleHead | Citation | Hit | Passage | R
                 "ranks": dict(value.ranks),
                 "article": _cited(value.article),
                 "passage": to_dict(value.passage),
+                "also": [{**_cited(a), "source": a.source} for a in value.also],
             }
         case Passage():
             return {

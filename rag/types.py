@@ -157,7 +157,8 @@ class Hit:
     """A passage found for a question.
 
     `rank` counts from 1.  `score` is the retriever's own, higher is better, and compares only
-    within one list.  `ranks` says where each member of a fused retriever had it.
+    within one list.  `ranks` says where each member of a fused retriever had it.  `also` names the articles that print
+    the passage too, of which no hit of their own is shown; a filter does not hold for them.
     """
 
     rank: int
@@ -165,6 +166,7 @@ class Hit:
     ranks: Mapping[str, int]
     passage: Passage
     article: ArticleHead
+    also: tuple[ArticleHead, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

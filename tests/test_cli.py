@@ -44,7 +44,7 @@ class TestReplies:
         assert list(reply) == ["question", "hits"]
         assert [h["rank"] for h in reply["hits"]] == [1, 2, 3]
         first = reply["hits"][0]
-        assert list(first) == ["rank", "score", "ranks", "article", "passage"]
+        assert list(first) == ["rank", "score", "ranks", "article", "passage", "also"]
         assert list(first["article"]) == ["id", "title", "authors", "published", "url"]
         assert list(first["passage"]) == ["article_id", "revision", "start", "end", "section", "text"]
         assert first["article"]["id"] == "wakhan-corridor"

@@ -20,7 +20,7 @@ from rag.evaluation.collection import Collection, Judgments
 from rag.evaluation.quotes import Place, Placed
 from rag.settings import Settings
 from rag.to_json import found as as_json
-from rag.types import Article, Passage, Progress, Steps
+from rag.types import Article, Hit, Passage, Progress, Steps
 
 DEPTH = 100
 """Articles found for each question."""
@@ -91,8 +91,8 @@ def evaluate(
     """Ask a collection's judged questions, write the run to `out` and return its row: measures, times, sizes.
 
     Each question is searched for by itself, for ten passages and for the articles of the run; the time is that of the
-    former, which is what a user waits, the model included.  An article is found where its best passage is.  What an
-    earlier, interrupted call has asked is not asked again.
+    former, which is what a user waits, the model included.  An article is found where its best passage is, or where a
+    twin's is that names it.  What an earlier, interrupted call has asked is not asked again.
 
     Raises BadSource when the judgments name articles that the index does not hold, or nothing is judged.
     """
@@ -103,12 +103,13 @@ def evaluate(
 
     def ask(query: str) -> dict[str, Any]:
         text, began = collection.queries[query], time.perf_counter()
-        passages = [h.passage for h in engine.search(text, k=10)]
+        found = engine.search(text, k=10)
         seconds = time.perf_counter() - began
+        passages = passages_of(found, judged.placed.places.get(query, ()), engine)
         hits = engine.search(text, k=DEPTH, group="article")
         return {
             "seconds": round(seconds, 6),
-            "ranked": runs.falling([(h.article.id, h.score) for h in hits]),
+            "ranked": ranking(hits, judged.judgments[query]),
             "quotes": judged.quote_values(query, passages),
             "hits": as_json(text, hits[:SHOWN])["hits"],
         }
@@ -190,6 +191,35 @@ def judged_in(collection: Collection, engine: Engine) -> Judged:
                 judgments.setdefault(question.id, {}).setdefault(place.article, 1)
     queries = sorted(q for q, grades in judgments.items() if any(g > 0 for g in grades.values()))
     return Judged(queries, {q: judgments[q] for q in queries}, placed)
+
+
+def ranking(hits: Sequence[Hit], grades: Mapping[str, int]) -> list[tuple[str, float]]:
+    """Return the articles of some hits with falling scores, to be measured.
+
+    A hit stands for its article and for the twins that it names: those of them that answer are found there, and only
+    where none does the hit's own counts, since a reader sees one entry.
+    """
+    found: dict[str, float] = {}
+    for hit in hits:
+        group = [hit.article.id, *(a.id for a in hit.also)]
+        for id in [id for id in group if grades.get(id, 0) > 0] or group[:1]:
+            found.setdefault(id, hit.score)
+    return runs.falling(list(found.items()))
+
+
+def passages_of(hits: Sequence[Hit], places: Sequence[Place], engine: Engine) -> list[Passage]:
+    """Return the passages of hits, as a twin's where only the twin's words are known to answer, and are there."""
+    out = []
+    wanted = {p.article for p in places}
+    for hit in hits:
+        passage = hit.passage
+        for twin in (a.id for a in hit.also if a.id in wanted and hit.article.id not in wanted):
+            article = engine.article(twin)
+            if spans := quotes.locate(article.text, passage.text):
+                passage = Passage(twin, article.revision, *spans[0], passage.section, passage.text)
+                break
+        out.append(passage)
+    return out
 
 
 def what_answers(engine: Engine, grades: Mapping[str, int], places: Sequence[Place]) -> list[dict[str, Any]]:

@@ -22,7 +22,7 @@ from rag.evaluation import measures, runs
 from rag.evaluation.collection import Collection
 from rag.evaluation.compare import holm, randomisation
 from rag.evaluation.halves import half
-from rag.evaluation.retrieval import DEPTH, index_of, judged_in, settings_of
+from rag.evaluation.retrieval import DEPTH, index_of, judged_in, passages_of, ranking, settings_of
 from rag.types import Progress, Steps
 
 CUTTING = ("passages", "model")
@@ -97,12 +97,13 @@ def _measured(
         seconds = time.perf_counter() - began
         quoted = [q for q in judged.queries if q in judged.placed.places]
         by_passage = engine.search_many([collection.queries[q] for q in quoted], k=10)
-    ranked = {
-        q: runs.falling([(h.article.id, h.score) for h in hits])
-        for q, hits in zip(judged.queries, by_article, strict=True)
-    }
-    shown = {q: judged.quote_values(q, [h.passage for h in hits]) for q, hits in zip(quoted, by_passage, strict=True)}
-    return {"values": judged.values(names, ranked, shown), "seconds": seconds}
+        places = judged.placed.places
+        values = {
+            q: judged.quote_values(q, passages_of(hits, places[q], engine))
+            for q, hits in zip(quoted, by_passage, strict=True)
+        }
+    found = {q: ranking(hits, judged.judgments[q]) for q, hits in zip(judged.queries, by_article, strict=True)}
+    return {"values": judged.values(names, found, values), "seconds": seconds}
 
 
 def rows(found: Sequence[Point], baseline: tuple[str, ...], leading: str) -> list[dict[str, Any]]:

@@ -98,6 +98,12 @@ def byline(head: ArticleHead) -> str:
     return " · ".join(p for p in parts if p)
 
 
+def also(head: ArticleHead) -> str:
+    """Return the line that names another article which prints a hit too."""
+    told = ", ".join(p for p in (head.source, head.published.isoformat() if head.published else "") if p)
+    return f"also in {head.title}{f' ({told})' if told else ''}"
+
+
 def hits(found: Sequence[Hit], phrases: Sequence[str] = ()) -> str:
     """Return hits as numbered paragraphs, or which `phrases` of the question they would have had to hold."""
     if not found:
@@ -106,6 +112,7 @@ def hits(found: Sequence[Hit], phrases: Sequence[str] = ()) -> str:
     return "\n\n".join(
         f"{h.rank}. {h.score:.3f}  {byline(h.article)}\n   {h.passage.id}"
         f"{'  ' + h.passage.section if h.passage.section else ''}\n   {_safe(' '.join(h.passage.text.split()))}"
+        f"{''.join(f'{chr(10)}   {_safe(also(a))}' for a in h.also)}"
         for h in found
     )
 
