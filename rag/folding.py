@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from rag.intake.tokens import tokens
-from rag.protocols import Twinned
+from rag.protocols import View
 from rag.types import ArticleHead, Group, Hit
 
 RUN = 3
@@ -25,13 +25,15 @@ OVERLAP = 0.5
 Runs = frozenset[tuple[str, ...]]
 
 
-def fold(view: Twinned, found: Sequence[Hit], group: Group) -> list[Hit]:
+def fold(view: View, found: Sequence[Hit], group: Group) -> list[Hit]:
     """Return hits without those that repeat a better one of a twin, each naming in `also` the twins that print it too.
 
     A twin's passage that says something else is a hit of its own.  With group="article", where each hit stands for its
     article, a twin is not another article, and `also` names all twins.
     """
     linked = view.twins(list(dict.fromkeys(h.article.id for h in found)))
+    if not linked:
+        return list(found)
     told = _Told(view)
     kept: list[Hit] = []
     for hit in found:
@@ -50,7 +52,7 @@ def _names(hit: Hit, article: ArticleHead) -> bool:
 class _Told:
     """What articles and passages say, each read once."""
 
-    def __init__(self, view: Twinned) -> None:
+    def __init__(self, view: View) -> None:
         self.view = view
         self.articles: dict[str, tuple[Runs, frozenset[str]]] = {}
 

@@ -98,6 +98,13 @@ class View(Protocol):
         """Return an article; without a revision the current one.  Raises UnknownArticle."""
         ...
 
+    def twins(self, ids: Sequence[str]) -> Mapping[str, tuple[ArticleHead, ...]]:
+        """Return the current articles that some current ones are directly linked with, by id, ordered by their ids.
+
+        Articles without a twin may be absent.  Links are mutual and do not chain (see `rag.intake.twins`).
+        """
+        ...
+
     def current(self, id: str) -> str | None:
         """Return the current revision of an article, or None where there is none (any more)."""
         ...
@@ -107,22 +114,6 @@ class View(Protocol):
         ...
 
     def stats(self) -> Stats: ...
-
-
-@runtime_checkable
-class Twinned(Protocol):
-    """A view that knows which articles are one (see `rag.intake.twins`): its search shows one of them."""
-
-    def twins(self, ids: Sequence[str]) -> Mapping[str, tuple[ArticleHead, ...]]:
-        """Return the current articles that some current ones are directly linked with, by id, ordered by their ids.
-
-        Articles without a twin may be absent.  Links are mutual and do not chain.
-        """
-        ...
-
-    def article(self, id: str, revision: str | None = None) -> Article:
-        """Return an article; without a revision the current one.  Raises UnknownArticle."""
-        ...
 
 
 class Transaction(Protocol):
@@ -154,6 +145,10 @@ class Transaction(Protocol):
 
     def remove(self, id: str) -> None:
         """Remove an article.  Raises UnknownArticle."""
+        ...
+
+    def twinned(self, ids: Sequence[str]) -> int:
+        """Return how many of these articles are current and have a twin."""
         ...
 
     def origin(self, id: str) -> str:

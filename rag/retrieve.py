@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from rag.folding import fold
 from rag.intake.text import embedded_text
-from rag.protocols import Embedder, Retriever, Scorer, Twinned, View
+from rag.protocols import Embedder, Retriever, Scorer, View
 from rag.types import Filter, Group, Hit, Scored, Vector, Vectors
 
 _QUOTED = re.compile(r'"([^"\n]{1,200})"|“([^”\n]{1,200})”')
@@ -184,7 +184,7 @@ def search_many(
             texts = [queries[n] for n in numbers]
             for n, found in zip(numbers, retriever.search_many(view, texts, depth, filtered), strict=True):
                 best = found if group == "passage" else best_of_articles(found, len(found))
-                done[n] = (fold(view, best, group) if isinstance(view, Twinned) else best)[:k]
+                done[n] = fold(view, best, group)[:k]
                 if len(done[n]) < k and len(found) == depth:
                     short.append(n)
             numbers, depth = short, 4 * depth

@@ -242,7 +242,8 @@ class Failure:
 class Report:
     """What an ingest did.  All but `seconds` and `failed` are counts.
 
-    `articles` and `passages` are what the index holds afterwards.  `embedded` texts went through
+    `duplicates` articles of those added or changed are printed alike by others.  `articles` and `passages` are what the
+    index holds afterwards.  `embedded` texts went through
     the model in this run; `reused` ones were known from an earlier run or article.
     """
 

@@ -67,7 +67,7 @@ class TestEveryRetriever:
 
     def test_a_quoted_phrase_must_occur(self, view: View, retriever: Retriever) -> None:
         hits = search(retriever, view, 'what of "exactly the SAME" thing', 10)
-        assert {h.article.id for h in hits} == {"b-twin", "m-twin", "z-twin"}
+        assert [(h.article.id, [a.id for a in h.also]) for h in hits] == [("b-twin", ["m-twin", "z-twin"])]
         assert search(retriever, view, '"same the exactly" thing', 10) == []
 
     def test_the_first_hits_are_the_same_however_many_are_wanted(self, view: View, retriever: Retriever) -> None:
@@ -95,7 +95,8 @@ def test_min_of_k_and_matches(view: View) -> None:
     for retriever in (Dense(EMBEDDER), Fused(EMBEDDER, dense_weight=0.7, depth=10)):
         assert len(retriever.search(view, "anything", 1000)) == 83
         assert len(retriever.search(view, "anything", 83)) == 83
-        assert len(search(retriever, view, "anything", 1000, group="article")) == 43
+        # The three that say the same are one.
+        assert len(search(retriever, view, "anything", 1000, group="article")) == 41
         assert len(retriever.search(view, "anything", 1000, Filter(articles=("a00001", "z-twin")))) == 3
         assert retriever.search(view, "anything", 5, Filter(articles=("none",))) == []
 

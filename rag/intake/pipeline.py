@@ -103,6 +103,7 @@ def ingest(
         transaction.commit()
     t = run.tally
     return Report(
+        duplicates=run.target.twinned(run.stored_ids) if run.target else 0,
         added=t.added,
         changed=t.changed,
         removed=t.removed,
@@ -139,6 +140,7 @@ class _Run:
         # Texts given to the embedder in all, and those whose vectors are durable.
         self.given = self.durable = 0
         self.queue: deque[_Queued] = deque()
+        self.stored_ids: list[str] = []
 
     def take(self, items: Sequence[Item]) -> None:
         """Read everything and store it; while some texts are embedded the next are read."""
@@ -222,6 +224,7 @@ class _Run:
             cut = ready.cut
             new = [NewPassage(p.start, p.end, p.section, k) for p, k in zip(cut.passages, cut.keys, strict=True)]
             target.add(cut.article, new, cut.origin)
+            self.stored_ids.append(cut.article.id)
             self.stored = ready.pages
 
     def prune(self, items: Sequence[Item]) -> None:

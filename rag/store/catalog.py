@@ -14,17 +14,22 @@ from pathlib import Path
 
 from rag.errors import IndexDamaged, IndexMismatch
 from rag.intake.text import fold
-from rag.store import sqlite
+from rag.store import sqlite, twins
 from rag.types import Article, ArticleHead, Fingerprint, Section
 
 FORMAT = 2
 
-TABLES = """
+PAGE_BYTES = 16_384
+"""Of the catalog's file: articles fill such pages better than smaller ones."""
+
+TABLES = (
+    """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE articles (
   ord INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL, revision TEXT NOT NULL, live INTEGER NOT NULL,
   title TEXT NOT NULL, title_made INTEGER NOT NULL, authors TEXT NOT NULL, published TEXT, url TEXT,
-  source TEXT NOT NULL, origin TEXT NOT NULL, sections TEXT NOT NULL, text TEXT NOT NULL, sum INTEGER NOT NULL);
+  source TEXT NOT NULL, origin TEXT NOT NULL, sections TEXT NOT NULL, text TEXT NOT NULL, sum INTEGER NOT NULL,
+  first INTEGER NOT NULL, passages INTEGER NOT NULL);
 CREATE UNIQUE INDEX live_article ON articles (id) WHERE live;
 CREATE UNIQUE INDEX article_revision ON articles (id, revision);
 CREATE TABLE sections (code INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE);
@@ -35,8 +40,6 @@ CREATE INDEX author_bylines ON bylines (author);
 CREATE TABLE passages (
   row INTEGER PRIMARY KEY, article INTEGER NOT NULL REFERENCES articles (ord),
   start INTEGER NOT NULL, end INTEGER NOT NULL, section INTEGER NOT NULL, key BLOB NOT NULL, sum INTEGER NOT NULL);
-CREATE INDEX article_passages ON passages (article);
-CREATE INDEX key_passages ON passages (key);
 CREATE TABLE former (id TEXT NOT NULL, key BLOB NOT NULL, PRIMARY KEY (id, key)) WITHOUT ROWID;
 CREATE INDEX key_former ON former (key);
 CREATE TABLE tombstones (
@@ -51,9 +54,12 @@ CREATE TABLE segments (
 CREATE TABLE forget (key BLOB PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE removed (id BLOB PRIMARY KEY, day TEXT NOT NULL) WITHOUT ROWID;
 """
-"""`authors.name` is folded.  `bylines` and `passages` are of current articles, `former` holds the keys of older
-revisions.  A tombstone is a row that is no longer current and still in a segment (not `dropped`) or in the lexical
-index (not `unworded`); with `erase` its vector may not stay on the disk.  `removed` knows ids by their digest only.
+    + twins.TABLES
+)
+"""An article's passages have the rows from `first` on.  `authors.name` is folded.  `bylines` and `passages` are of
+current articles, `former` holds the keys of older revisions.  A tombstone is a row that is no longer current and still
+in a segment (not `dropped`) or in the lexical index (not `unworded`); with `erase` its vector may not stay on the
+disk.  `removed` knows ids by their digest only.
 
 `sum` is of what a row says: SQLite does not notice when a file is changed behind its back."""
 
@@ -66,7 +72,7 @@ ARTICLE = f"{HEAD}, sections, text, revision, sum"
 
 def create(path: Path, fingerprint: Fingerprint) -> None:
     """Make a catalog where there is none."""
-    db = sqlite.connect(path, write=True)
+    db = sqlite.connect(path, write=True, page=PAGE_BYTES)
     try:
         db.execute("BEGIN IMMEDIATE")
         if db.execute("SELECT 1 FROM sqlite_master WHERE name='meta'").fetchone() is None:
@@ -136,8 +142,8 @@ def names(column: str) -> tuple[str, ...]:
     return tuple(str(n) for n in json.loads(column))
 
 
-def insert_article(db: sqlite3.Connection, article: Article, origin: str) -> int:
-    """Insert an article as the current revision and return its ordinal."""
+def insert_article(db: sqlite3.Connection, article: Article, origin: str, rows: range) -> int:
+    """Insert an article as the current revision, whose passages get these rows, and return its ordinal."""
     db.execute("DELETE FROM articles WHERE id = ? AND revision = ?", (article.id, article.revision))
     row = (
         article.id,
@@ -152,8 +158,8 @@ def insert_article(db: sqlite3.Connection, article: Article, origin: str) -> int
         article.revision,
     )
     cursor = db.execute(
-        f"INSERT INTO articles ({ARTICLE}, live, origin) VALUES ({sqlite.marks(row)}, ?, 1, ?)",
-        (*row, sum_of(row), origin),
+        f"INSERT INTO articles ({ARTICLE}, live, origin, first, passages) VALUES ({sqlite.marks(row)}, ?, 1, ?, ?, ?)",
+        (*row, sum_of(row), origin, rows.start, len(rows)),
     )
     return int(cursor.lastrowid or 0)
 

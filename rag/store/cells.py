@@ -24,8 +24,11 @@ from rag.types import Vectors
 
 Places = npt.NDArray[np.int64]
 
-TARGET = 0.992
-"""Share of the ten nearest that must be found when cells are made."""
+LOST = 0.001
+"""Share of the ten nearest that may be lost by not looking into every cell."""
+
+SOUND = 0.99
+"""Share that looking into every cell must find; where sketches tell too little for that, everything is compared."""
 
 HARD = 0.4
 """Cosine of a made question with the passage that it is made from; real questions find no more at .4."""
@@ -130,15 +133,13 @@ def tuned(index: Any, recall: Callable[[Cells], float]) -> tuple[int, float]:
 
     `recall` measures with made questions (see `questions`).
     """
-    probes = 8
-    while True:
-        probes = min(probes, index.nlist)
-        found = recall(Cells(index, probes))
-        if found >= TARGET:
-            return probes, found
-        if probes == index.nlist:
-            return 0, 1.0
-        probes = max(probes + 1, probes * 3 // 2)
+    most = recall(Cells(index, index.nlist))
+    if most < SOUND:
+        return 0, 1.0
+    probes = min(8, index.nlist)
+    while (found := recall(Cells(index, probes))) < most - LOST and probes < index.nlist:
+        probes = min(max(probes + 1, probes * 3 // 2), index.nlist)
+    return probes, found
 
 
 def questions(vectors: Vectors, seed: int) -> Vectors:

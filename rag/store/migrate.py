@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 
 from rag.errors import IndexMismatch
-from rag.store import catalog
+from rag.store import catalog, sqlite, twins
 
 _RENAMED = ("articles", "passages", "sections", "tombstones", "segments", "used")
 
@@ -30,7 +30,7 @@ def needed(db: sqlite3.Connection) -> int:
 def bring_forward(db: sqlite3.Connection, old: int) -> None:
     """Give a catalog the tables of the present format; the caller began the transaction and derives the rest."""
     assert old == 1
-    for index in ("live_article", "article_revision", "article_passages", "used_key"):
+    for index in ("live_article", "article_revision", "used_key"):
         db.execute(f"DROP INDEX {index}")
     for table in _RENAMED:
         db.execute(f"ALTER TABLE {table} RENAME TO old_{table}")
@@ -40,14 +40,21 @@ def bring_forward(db: sqlite3.Connection, old: int) -> None:
     db.execute("INSERT INTO sections (code, name) SELECT ord, name FROM old_sections")
     db.execute("INSERT INTO sources (name) SELECT DISTINCT source FROM old_articles ORDER BY source")
     names = catalog.ARTICLE.removesuffix(", sum")
-    articles = db.execute(f"SELECT ord, live, origin, {names} FROM old_articles ORDER BY ord")
-    for ord, live, origin, *row in articles:
+    spans = "SELECT article, MIN(row) first, COUNT(*) passages FROM old_passages GROUP BY article"
+    articles = db.execute(
+        f"SELECT ord, live, origin, COALESCE(first, 0), COALESCE(passages, 0), {names}"
+        f" FROM old_articles LEFT JOIN ({spans}) ON article = ord ORDER BY ord"
+    )
+    for row in articles:
+        said = row[5:]
         db.execute(
-            f"INSERT INTO articles (ord, live, origin, {catalog.ARTICLE}) VALUES (?, ?, ?, {'?, ' * len(row)}?)",
-            (ord, live, origin, *row, catalog.sum_of(row)),
+            f"INSERT INTO articles (ord, live, origin, first, passages, {catalog.ARTICLE})"
+            f" VALUES ({sqlite.marks(row)}, ?)",
+            (*row, catalog.sum_of(said)),
         )
-        if live:
-            catalog.insert_bylines(db, ord, catalog.names(row[2]))
+        if row[1]:
+            catalog.insert_bylines(db, row[0], catalog.names(said[2]))
+            twins.link(db, row[0], said[8])
     db.execute(
         "UPDATE sqlite_sequence SET seq = (SELECT seq FROM sqlite_sequence WHERE name = 'old_articles')"
         " WHERE name = 'articles'"

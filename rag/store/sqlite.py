@@ -16,8 +16,8 @@ from pathlib import Path
 from rag.errors import IndexDamaged, IndexReadOnly, NoIndex, StoreError
 
 
-def connect(path: Path, *, write: bool) -> sqlite3.Connection:
-    """Return a connection that leaves transactions to its user."""
+def connect(path: Path, *, write: bool, page: int = 4_096) -> sqlite3.Connection:
+    """Return a connection that leaves transactions to its user.  A file that is made now has pages of so many bytes."""
     writable = is_writable(path)
     mode = "rwc" if write else ("rw" if writable else "ro&immutable=1")
     db = sqlite3.connect(
@@ -26,6 +26,7 @@ def connect(path: Path, *, write: bool) -> sqlite3.Connection:
     # Views and triggers that a stranger put into a file may call nothing that does more than compute.
     db.execute("PRAGMA trusted_schema=0")
     if write:
+        db.execute(f"PRAGMA page_size={page}")
         db.execute("PRAGMA journal_mode=WAL")
         db.execute("PRAGMA synchronous=FULL")
         db.execute("PRAGMA secure_delete=1")

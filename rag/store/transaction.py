@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from rag.errors import RagError, StoreError, UnknownArticle
-from rag.store import catalog, columns, lexical, merging, migrate, segments, sqlite, vectorfile
+from rag.store import catalog, columns, lexical, merging, migrate, segments, sqlite, twins, vectorfile
 from rag.store.context import in_context
 from rag.store.lexical import About
 from rag.store.view import CATALOG, SEGMENTS, VECTORS, named_segments
@@ -99,6 +99,15 @@ class LocalTransaction:
         with sqlite.guarded(self._path):
             return {str(r[0]) for r in self._db.execute(sql, () if origin is None else (origin, like))}
 
+    def twinned(self, ids: Sequence[str]) -> int:
+        having = "live AND EXISTS (SELECT 1 FROM twins WHERE article = ord)"
+        count = 0
+        with sqlite.guarded(self._path):
+            for part in sqlite.parts(ids):
+                sql = f"SELECT COUNT(*) FROM articles WHERE {having} AND id IN ({sqlite.marks(part)})"
+                count += self._db.execute(sql, part).fetchone()[0]
+        return count
+
     def cached(self, keys: Sequence[bytes]) -> set[bytes]:
         return self._vectors.known(keys)
 
@@ -127,11 +136,12 @@ class LocalTransaction:
             raise KeyError(f"{len(missing)} passages of {article.id} have no vector")
         with self._change():
             self._retire(article.id)
-            ord = catalog.insert_article(self._db, article, origin)
-            self._db.execute("DELETE FROM removed WHERE id = ?", (catalog.digest(article.id),))
-            sections = catalog.codes(self._db, "sections", [p.section for p in passages])
             rows = range(self._next_row, self._next_row + len(passages))
             self._next_row = rows.stop
+            ord = catalog.insert_article(self._db, article, origin, rows)
+            twins.link(self._db, ord, article.text)
+            self._db.execute("DELETE FROM removed WHERE id = ?", (catalog.digest(article.id),))
+            sections = catalog.codes(self._db, "sections", [p.section for p in passages])
             spans = [(r, ord, p.start, p.end, sections[p.section]) for r, p in zip(rows, passages, strict=True)]
             self._db.executemany(
                 "INSERT INTO passages (row, article, start, end, section, key, sum) VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -155,32 +165,33 @@ class LocalTransaction:
             self._retire(id)
             self._db.executemany("UPDATE tombstones SET erase = 1 WHERE article = ?", ords)
             self._db.execute("DELETE FROM articles WHERE id = ?", (id,))
-            keys = [bytes(r[0]) for r in self._db.execute("SELECT key FROM former WHERE id = ?", (id,))]
+            self._db.execute("INSERT OR IGNORE INTO forget SELECT key FROM former WHERE id = ?", (id,))
             self._db.execute("DELETE FROM former WHERE id = ?", (id,))
-            self._db.executemany(
-                "INSERT OR IGNORE INTO forget SELECT ?1 WHERE NOT EXISTS (SELECT 1 FROM passages WHERE key = ?1)"
-                " AND NOT EXISTS (SELECT 1 FROM former WHERE key = ?1)",
-                [(key,) for key in keys],
-            )
             self._db.execute(
                 "INSERT OR REPLACE INTO removed VALUES (?, ?)", (catalog.digest(id), date.today().isoformat())
             )
 
     def _retire(self, id: str) -> None:
         """Make the current revision of an article unsearchable; its text stays, and so do its vectors."""
-        found = self._db.execute("SELECT ord FROM articles WHERE id = ? AND live", (id,)).fetchone()
+        found = self._db.execute(
+            "SELECT ord, first, first + passages - 1, text FROM articles WHERE id = ? AND live", (id,)
+        ).fetchone()
         if found is None:
             return
+        ord, *rows, text = found
         self._db.execute(
             # What is in no segment yet is dropped from there to begin with.
             "INSERT INTO tombstones (row, article, dropped) SELECT row, article,"
-            " row > (SELECT COALESCE(MAX(last), 0) FROM segments) FROM passages WHERE article = ?",
-            found,
+            " row > (SELECT COALESCE(MAX(last), 0) FROM segments) FROM passages WHERE row BETWEEN ? AND ?",
+            rows,
         )
-        self._db.execute("INSERT OR IGNORE INTO former SELECT ?, key FROM passages WHERE article = ?", (id, *found))
-        self._db.execute("DELETE FROM passages WHERE article = ?", found)
-        self._db.execute("UPDATE articles SET live = 0 WHERE ord = ?", found)
-        catalog.delete_bylines(self._db, *found)
+        self._db.execute(
+            "INSERT OR IGNORE INTO former SELECT ?, key FROM passages WHERE row BETWEEN ? AND ?", (id, *rows)
+        )
+        self._db.execute("DELETE FROM passages WHERE row BETWEEN ? AND ?", rows)
+        self._db.execute("UPDATE articles SET live = 0 WHERE ord = ?", (ord,))
+        twins.unlink(self._db, ord, text)
+        catalog.delete_bylines(self._db, ord)
 
     # -- commit -------------------------------------------------------------------------------
 
@@ -194,6 +205,7 @@ class LocalTransaction:
                 self._words.commit()
             self._seal()
             self._adopt()
+            self._spare()
             catalog.put(self._db, "next_row", str(self._next_row))
             catalog.put(self._db, "generation", str(int(catalog.get(self._db, "generation")) + 1))
             self._db.execute("COMMIT")
@@ -223,6 +235,15 @@ class LocalTransaction:
         if self._words is None:
             self._words = lexical.WordsWriter(self._folder / catalog.get(self._db, "lexical"))
         return self._words
+
+    def _spare(self) -> None:
+        """Take from the keys to be forgotten those that other articles use."""
+        if self._db.execute("SELECT 1 FROM forget LIMIT 1").fetchone():
+            # One pass over all passages: an index of their keys would be as large as half their other columns.
+            self._db.execute(
+                "DELETE FROM forget WHERE key IN (SELECT f.key FROM passages p CROSS JOIN forget f ON f.key = p.key)"
+            )
+            self._db.execute("DELETE FROM forget WHERE key IN (SELECT key FROM former WHERE former.key = forget.key)")
 
     # -- segments -----------------------------------------------------------------------------
 
@@ -323,14 +344,14 @@ class LocalTransaction:
             catalog.put(self._db, "erased_words", "0")
             self._words = None
             words = self._lexical()
-            for ord, title, text, published, source in self._db.execute(
-                "SELECT a.ord, a.title, a.text, a.published, s.code FROM articles a JOIN sources s ON s.name = a.source"
-                " WHERE a.live ORDER BY a.ord"
+            for ord, title, text, published, source, *rows in self._db.execute(
+                "SELECT a.ord, a.title, a.text, a.published, s.code, a.first, a.first + a.passages - 1"
+                " FROM articles a JOIN sources s ON s.name = a.source WHERE a.live ORDER BY a.ord"
             ):
                 authors = [r[0] for r in self._db.execute("SELECT author FROM bylines WHERE article = ?", (ord,))]
                 about = About(source, columns.day(date.fromisoformat(published) if published else None), authors)
                 spans = self._db.execute(
-                    "SELECT row, section, start, end FROM passages WHERE article = ? ORDER BY row", (ord,)
+                    "SELECT row, section, start, end FROM passages WHERE row BETWEEN ? AND ? ORDER BY row", rows
                 )
                 words.add(ord, title, ((row, section, text[start:end]) for row, section, start, end in spans), about)
             self._db.execute("UPDATE tombstones SET unworded = 1")
@@ -390,9 +411,11 @@ class LocalTransaction:
         """Begin anew without reading what may be damaged: only the catalog is touched, and vectors stay cached."""
         self._begin()
         with sqlite.guarded(self._path):
-            for table in ("passages", "articles", "segments", "tombstones", "former", "sections", "sources", "authors"):
+            for table in (
+                *("passages", "articles", "bylines", "sections", "sources", "authors"),
+                *("former", "segments", "tombstones", "bands", "twins"),
+            ):
                 self._db.execute(f"DELETE FROM {table}")
-            self._db.execute("DELETE FROM bylines")
             name = catalog.get(self._db, "lexical")
             catalog.put(self._db, "lexical", f"lexical-{int(name.rpartition('-')[2]) + 1}")
             catalog.put(self._db, "erased_words", "0")

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rag.errors import IndexDamaged, UnknownArticle
-from rag.store import catalog, columns, lexical, segments, sqlite, vectorfile
+from rag.store import catalog, columns, lexical, segments, sqlite, twins, vectorfile
 from rag.store.columns import Mask, Wanted
 from rag.store.context import in_context
 from rag.store.segments import Found, Named, Segment
@@ -41,6 +41,7 @@ class State:
     lexical_name: str
     lexical_index: Any
     words: lexical.Words | None
+    any_twins: bool
 
     @property
     def tail(self) -> Segment:
@@ -77,6 +78,7 @@ def load_state(folder: Path, db: sqlite3.Connection, generation: int, before: St
     gone = np.array([r[0] for r in db.execute("SELECT row FROM tombstones WHERE NOT dropped")], np.int64)
     live = np.ones(len(rows), bool)
     live[_places(rows, gone)] = False
+    any_twins = db.execute("SELECT 1 FROM twins LIMIT 1").fetchone() is not None
     lexical_name = catalog.get(db, "lexical")
     index, words = None, None
     if len(rows):
@@ -86,7 +88,7 @@ def load_state(folder: Path, db: sqlite3.Connection, generation: int, before: St
             where = folder / lexical_name
             index = lexical.open_index(where) if sqlite.is_writable(where / "meta.json") else lexical.open_copy(where)
         words = lexical.Words(index, folder / lexical_name)
-    return State(generation, fingerprint, parts, named, rows, live, len(gone), lexical_name, index, words)
+    return State(generation, fingerprint, parts, named, rows, live, len(gone), lexical_name, index, words, any_twins)
 
 
 def named_segments(db: sqlite3.Connection) -> list[Named]:
@@ -233,8 +235,26 @@ class LocalView:
         found = self._all("SELECT revision FROM articles WHERE id = ? AND live", [id])
         return str(found[0][0]) if found else None
 
+    def twins(self, ids: Sequence[str]) -> dict[str, tuple[ArticleHead, ...]]:
+        if not self._state.any_twins:
+            return {}
+        ords: dict[int, str] = {}
+        for part in sqlite.parts(ids):
+            ords.update(self._all(f"SELECT ord, id FROM articles WHERE live AND id IN ({sqlite.marks(part)})", part))
+        with sqlite.guarded(self._folder / CATALOG):
+            linked = twins.of(self._db, list(ords))
+        heads: dict[int, ArticleHead] = {}
+        for part in sqlite.parts(sorted({twin for of_one in linked.values() for twin in of_one})):
+            for ord, *head in self._all(
+                f"SELECT ord, {catalog.HEAD} FROM articles WHERE ord IN ({sqlite.marks(part)})", part
+            ):
+                heads[ord] = catalog.head(head)
+        return {
+            ords[ord]: tuple(sorted((heads[twin] for twin in of_one), key=lambda h: h.id))
+            for ord, of_one in linked.items()
+        }
+
     def articles(self, where: Filter | None = None) -> list[tuple[ArticleHead, int]]:
-        counted = dict(self._all("SELECT article, COUNT(*) FROM passages GROUP BY article"))
         wanted: set[int] | None = None
         if where:
             mask, wanted, at = self._mask(where), set(), 0
@@ -242,8 +262,10 @@ class LocalView:
                 wanted.update(part.columns.with_any(mask[at : at + len(part)]).tolist())
                 at += len(part)
         return [
-            (catalog.head(head), counted.get(ord, 0))
-            for ord, *head in self._all(f"SELECT ord, {catalog.HEAD} FROM articles WHERE live ORDER BY id")
+            (catalog.head(head), passages)
+            for ord, passages, *head in self._all(
+                f"SELECT ord, passages, {catalog.HEAD} FROM articles WHERE live ORDER BY id"
+            )
             if wanted is None or ord in wanted
         ]
 
