@@ -38,6 +38,10 @@ def arguments() -> argparse.Namespace:
         "--only", nargs="+", default=list(PARTS), choices=list(PARTS), metavar="PART", help=", ".join(PARTS)
     )
     parser.add_argument("--scenario", nargs="+", default=list(SCENARIOS), choices=list(SCENARIOS))
+    parser.add_argument("--every", type=int, default=1, help="of all cases only every so many")
+    parser.add_argument(
+        "--sqlite-as-built", action="store_true", help="do not undo that some builds overwrite what is deleted"
+    )
     parser.add_argument("--resume", action="store_true", help="keep what an earlier run tried")
     parser.add_argument(
         "--mutant", choices=list(MUTANTS), help="succeed if a store that is wrong on purpose is noticed"
@@ -52,13 +56,13 @@ def main() -> int:
     if trace.why_not():
         sys.stderr.write(f"skipped: {trace.why_not()}\n")
         return SKIPPED
-    set_up()
+    set_up(as_built=args.sqlite_as_built)
     bench = Bench(Workplace(), args.seed)
     try:
         if args.mutant:
             return _noticed(bench, args.mutant)
         prepare(bench, args.scenario)
-        cases = every(bench, args.scenario, args.only)
+        cases = every(bench, args.scenario, args.only)[:: args.every]
         return _whole(bench, cases, args) if args.full else _sample(bench, sample(cases, args.seed), args.jobs)
     finally:
         bench.place.close()

@@ -94,8 +94,8 @@ def read_only(bench: Bench, case: Case) -> Outcome:
         else:
             (folder / "index" / name).chmod(0o444)
         ended = in_fork(_as_nobody, folder / "index", other / "index", scenario)
-        if ended.well:
-            return Outcome(case, str(ended.value), case.how)
+        if ended.well or ended.ours:
+            return Outcome(case, ended.value if ended.well else "detected", case.how)
         return Outcome(case, "failed", case.how, f"{case.how} read-only: {ended}")
 
 

@@ -23,14 +23,15 @@ TAIL_ROWS = 8
 """Passages outside segments, so few that a small index has several segments and merges them."""
 
 
-def set_up() -> None:
-    """Set this process up, whose forks are all that ever touches an index."""
+def set_up(*, as_built: bool = False) -> None:
+    """Set this process up, whose forks are all that ever touches an index; `as_built`, with SQLite as it was built."""
     transaction.TAIL_ROWS = TAIL_ROWS
     # What is loaded by now is for good, and need not be looked through, and so copied, in every fork.
     gc.freeze()
     # A vector is a function of its text: no fork need work it out again.
     EMBEDDER.query = cache(EMBEDDER.query)  # type: ignore[method-assign]
-    _keep_what_is_deleted()
+    if not as_built:
+        _keep_what_is_deleted()
 
 
 def _keep_what_is_deleted() -> None:
