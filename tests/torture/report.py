@@ -23,8 +23,8 @@ RESULTS = ("before", "after", "to the end", "right", "detected", "failed")
 MEANING = """
 Before and after: every reader found exactly the state before the commit that was in progress, or after it, and never
 one before a commit that had returned.  To the end: the misfortune came too late to matter.  Right: answers were those
-of an unharmed index.  Detected: one line said what is wrong, and with which file.  After each kill, loss and lack of space
-the next writer worked, the result was exact, no file stayed that nothing names, and no byte of a removed article.
+of an unharmed index.  Detected: one line said what is wrong, and with which file.  After each kill, loss and lack of
+space the next writer worked, the result was exact, no file stayed that nothing names, and no byte of a removed article.
 """
 """What the columns of the table mean."""
 

@@ -8,9 +8,11 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from itertools import islice
 from multiprocessing import get_context
+from pathlib import Path
 
 from torture import traced
 from torture.cases import Bench, Case, Outcome
+from torture.disk import Disk
 from torture.parts import PARTS
 from torture.scenarios import SCENARIOS
 
@@ -18,7 +20,7 @@ _bench: list[Bench] = []
 
 
 def prepare(bench: Bench, scenarios: Sequence[str]) -> None:
-    """Make the index of each scenario and record what its writer does."""
+    """Make the index of each scenario and record what its writer does, so wholly that the folder can be made of it."""
     for name in scenarios:
         scenario = SCENARIOS[name]
         bench.place.make(scenario)
@@ -29,6 +31,24 @@ def prepare(bench: Bench, scenarios: Sequence[str]) -> None:
             if done.ended is None or not done.ended.well or done.marks != len(scenario.states) - 1:
                 raise RuntimeError(f"the writer of {name} failed when nothing happened to it: {done.ended}")
             bench.recorded[name] = done.operations
+            with bench.place.empty() as other:
+                _replay(bench, name, other)
+                if _contents(other) != _contents(folder):
+                    raise RuntimeError(f"what was recorded of {name} is not all that its writer did to the folder")
+
+
+def _replay(bench: Bench, name: str, where: Path) -> None:
+    disk = Disk(bench.place.base(SCENARIOS[name]))
+    disk.apply(bench.recorded[name])
+    disk.whole(where)
+
+
+def _contents(folder: Path) -> dict[str, bytes]:
+    return {
+        p.relative_to(folder).as_posix(): p.read_bytes() if p.is_file() else b""
+        for p in folder.rglob("*")
+        if not p.name.endswith("-shm")
+    }
 
 
 def use(bench: Bench) -> None:
