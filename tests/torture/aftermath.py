@@ -32,6 +32,12 @@ def settle(folder: Path, scenario: Scenario, states: Sequence[int], watcher: Wat
         seen = states[must("a reader open since before", watcher.ended(states))]
         if seen != now:
             raise Failed(f"a reader open since before finds state {seen}, a new one state {now}")
+        # Killed after the last page of a commit was written and before readers were told of it: as long as one of them
+        # has the log open the commit is not there, and once it is read anew the commit is.
+        later = states[must("a new reader, now the only one", in_fork(found, folder, allowed))]
+        if later < now:
+            raise Failed(f"state {now} was found, and then state {later}")
+        now = later
     go_on(folder, scenario, now)
     return now
 
