@@ -14,7 +14,7 @@ sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
 
 from torture import trace
 from torture.cases import Bench, Case, Outcome
-from torture.known import known
+from torture.known import KNOWN, known
 from torture.parts import PARTS, every, sample
 from torture.report import ROOT, line, page, read
 from torture.running import Progress, one, prepare, tried, use
@@ -84,6 +84,8 @@ def _whole(bench: Bench, cases: list[Case], args: argparse.Namespace) -> int:
         kept.unlink(missing_ok=True)
     outcomes = read(kept)
     rest = [case for case in cases if case not in outcomes]
+    # In any order, so that the time left is right and a run that is broken off has tried some of everything.
+    random.Random(args.seed).shuffle(rest)
     progress = Progress(len(rest))
     try:
         with kept.open("a", encoding="utf-8") as file:
@@ -96,6 +98,10 @@ def _whole(bench: Bench, cases: list[Case], args: argparse.Namespace) -> int:
     planned = len({*cases, *outcomes})
     args.out.write_text(page(list(outcomes.values()), bench.recorded, args.seed, planned), "utf-8")
     sys.stderr.write(f"{args.out}\n")
+    seen = {known(o) for o in outcomes.values()}
+    for _, _, what in KNOWN:
+        if what not in seen:
+            sys.stderr.write(f"known, and not seen any more: {what}\n")
     return int(any(o.result == "failed" and not known(o) for o in outcomes.values()))
 
 

@@ -13,7 +13,7 @@ from torture.children import quiet
 from torture.mutants import MUTANTS
 from torture.operations import Operation
 from torture.scenarios import SCENARIOS, Scenario, reporter
-from torture.trace import Stop, die_with_parent
+from torture.trace import die_with_parent
 from torture.traced import kill_at, run
 
 
@@ -21,18 +21,12 @@ def at_operation(bench: Bench, case: Case) -> Outcome:
     """Kill the writer before operation `case.n` of its run; "torn", the first half of a write still lands."""
     scenario = SCENARIOS[case.scenario]
     hit: list[Operation] = []
-    step = kill_at(case.n, torn=case.how == "torn")
-
-    def noted(stop: Stop, operation: Operation, n: int) -> bool:
-        if n == case.n:
-            hit.append(operation)
-        return step(stop, operation, n)
-
+    step = kill_at(case.n, hit, torn=case.how == "torn")
     with bench.place.copy(scenario) as folder:
         # A view held open all the while keeps SQLite from taking its log away: tried as often as not.
         watcher = Watcher(folder / "index", scenario, hold=case.n % 2 == 1) if scenario.base else None
         try:
-            done = run(folder, scenario, noted, MUTANTS.get(case.mutant))
+            done = run(folder, scenario, step, MUTANTS.get(case.mutant))
             where = str(hit[0]) if hit else "the end"
             if done.ended and not done.ended.well:
                 return Outcome(case, "failed", where, f"the writer itself: {done.ended}")

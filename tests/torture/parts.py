@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 
 from torture import damage, kills, power, space
 from torture.cases import Bench, Case, Outcome
-from torture.operations import GROWING, Operation
+from torture.operations import GROWING
 from torture.scenarios import SCENARIOS
+from torture.traced import can_tear
 
 PARTS: dict[str, Callable[[Bench, Case], Outcome]] = {
     "killed": kills.at_operation,
@@ -49,8 +50,8 @@ def sample(cases: Sequence[Case], seed: int) -> list[Case]:
     """Return a few cases of each part, told by a seed; of damage, some to each kind of file."""
     chosen: list[Case] = []
     for part, size in SAMPLE.items():
-        there = [c for c in cases if c.part == part]
-        random.Random(f"{seed}-{part}").shuffle(there)
+        # By a number of its own for each case, since there are not equally many of them each time.
+        there = sorted((c for c in cases if c.part == part), key=lambda c: random.Random(f"{seed}-{c}").random())
         if part == "damaged":
             there.sort(key=lambda c: (c.n >= 3, c.n, "#" in c.how))
         chosen += there[:size]
@@ -64,7 +65,7 @@ def _of(bench: Bench, part: str, scenario: str, among: int) -> Iterator[Case]:
         case "killed":
             yield from (Case(part, scenario, n) for n in range(len(done)))
         case "torn":
-            yield from (Case(part, scenario, n, "torn") for n, o in enumerate(done) if _can_tear(o))
+            yield from (Case(part, scenario, n, "torn") for n, o in enumerate(done) if can_tear(o))
         case "random":
             yield from (Case(part, scenario, n) for n in range(-(-RANDOM_MOMENTS // among)))
         case "power":
@@ -85,7 +86,3 @@ def _of(bench: Bench, part: str, scenario: str, among: int) -> Iterator[Case]:
         case "read-only" if scenario == "grow":
             labels = damage.files(bench, SCENARIOS[scenario])
             yield from (Case(part, scenario, 0, how) for how in ("everything", *labels))
-
-
-def _can_tear(operation: Operation) -> bool:
-    return operation.kind == "write" and len(operation.data) > 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,8 +60,6 @@ def run(folder: Path, scenario: Scenario, step: Step, mutant: Callable[[], None]
 
 
 def _loaded(data: bytes) -> Ended:
-    import pickle
-
     found = pickle.loads(data)
     assert isinstance(found, Ended)
     return found
@@ -71,19 +70,28 @@ def let_go(stop: Stop, operation: Operation, n: int) -> bool:
     return False
 
 
-def kill_at(at: int, *, torn: bool = False) -> Step:
-    """Return a step that kills right before operation `at`; torn, the first half of what it writes still lands."""
+def kill_at(at: int, hit: list[Operation], *, torn: bool = False) -> Step:
+    """Return a step that kills right before operation `at`, and says which that was.
+
+    Torn, the first half of the first write from there on still lands.
+    """
 
     def step(stop: Stop, operation: Operation, n: int) -> bool:
-        if n != at:
+        if n < at or (torn and not can_tear(operation)):
             return False
-        if torn and stop.name in ("write", "pwrite64") and len(operation.data) > 1:
+        hit.append(operation)
+        if torn and stop.name in ("write", "pwrite64"):
             stop.shorten(len(operation.data) // 2)
             stop.finish()
         stop.kill()
         return True
 
     return step
+
+
+def can_tear(operation: Operation) -> bool:
+    """Say whether half of an operation can be done."""
+    return operation.kind == "write" and len(operation.data) > 1
 
 
 def refuse(error: int, kinds: tuple[str, ...], first: int, last: int) -> Step:
