@@ -101,10 +101,11 @@ def _operations(recorded: Mapping[str, Sequence[Operation]]) -> list[str]:
 
 def _file(o: Operation) -> str:
     path = o.path.removeprefix("index").lstrip("/")
+    if "/.tmp" in path:
+        return "lexical/.tmp*"
     if o.kind in ("mkdir", "rmdir") or not Path(path).suffix or "." not in Path(path).name:
         return f"{re.sub('[0-9]+', 'N', path)}/"
-    # A temporary file counts as what it is renamed to, where that is told.
-    return "lexical/.tmp*" if "/.tmp" in path else kind(path)
+    return kind(path)
 
 
 def _failures(failed: Sequence[Outcome]) -> list[str]:
