@@ -12,7 +12,7 @@ from pathlib import Path
 os.environ["OPENBLAS_NUM_THREADS"] = os.environ["OMP_NUM_THREADS"] = "1"
 sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
 
-from torture import trace
+from torture import space, trace
 from torture.cases import Bench, Case, Outcome
 from torture.known import KNOWN, known
 from torture.parts import PARTS, every, sample
@@ -38,7 +38,7 @@ def arguments() -> argparse.Namespace:
         "--only", nargs="+", default=list(PARTS), choices=list(PARTS), metavar="PART", help=", ".join(PARTS)
     )
     parser.add_argument("--scenario", nargs="+", default=list(SCENARIOS), choices=list(SCENARIOS))
-    parser.add_argument("--every", type=int, default=1, help="of all cases only every so many")
+    parser.add_argument("--every", type=int, default=1, help="of all cases only one in so many")
     parser.add_argument(
         "--sqlite-as-built", action="store_true", help="do not undo that some builds overwrite what is deleted"
     )
@@ -61,8 +61,12 @@ def main() -> int:
     try:
         if args.mutant:
             return _noticed(bench, args.mutant)
+        if "full" in args.only and space.why_not(bench.place.root):
+            sys.stderr.write(f"no small disks: {space.why_not(bench.place.root)}\n")
         prepare(bench, args.scenario)
-        cases = every(bench, args.scenario, args.only)[:: args.every]
+        cases = every(bench, args.scenario, args.only)
+        if args.every > 1:
+            cases = random.Random(args.seed).sample(cases, len(cases) // args.every)
         return _whole(bench, cases, args) if args.full else _sample(bench, sample(cases, args.seed), args.jobs)
     finally:
         bench.place.close()

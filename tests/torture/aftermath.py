@@ -73,7 +73,7 @@ def _all_right(folder: Path, scenario: Scenario, now: int, before: Sequence[str]
     for commit in (*next_session(state).commits, *AFTER_NEXT.commits):
         state = changed(state, commit)
         gone |= {c.n for c in commit if isinstance(c, Remove)}
-    problems = [f"{name} is named by no commit" for name in left_behind(folder, before)]
+    problems = left_behind(folder, before)
     problems += remains(folder, [(n, scenario.versions(n) or {0}) for n in sorted(gone)])
     store = LocalStore(folder)
     try:

@@ -153,16 +153,17 @@ def unnamed(folder: Path) -> list[str]:
 
 
 def left_behind(folder: Path, before: Sequence[str]) -> list[str]:
-    """Return the files that no commit names and that nothing will take away, `before` being those of a writer ago.
+    """Return what is wrong with files that no commit names: nothing takes them away.  `before` are those of a writer ago.
 
     The lexical index forgets a merge that its writer did not wait for, and takes its files away at the next commit.
     """
     own = "".join(p.read_text("utf-8") for p in folder.glob("lexical*/.managed.json"))
-    return [
-        name
-        for name in unnamed(folder)
-        if name in before or not name.startswith("lexical") or name.rpartition("/")[2] not in own
-    ]
+    wrong = []
+    for name in unnamed(folder):
+        listed = name.startswith("lexical") and name.rpartition("/")[2] in own
+        if name in before or not listed:
+            wrong.append(f"{name} is named by no commit" + (", only by the lexical index's own list" if listed else ""))
+    return wrong
 
 
 def remains(folder: Path, removed: Sequence[tuple[int, set[int]]]) -> list[str]:
