@@ -153,7 +153,7 @@ def unnamed(folder: Path) -> list[str]:
 
 
 def left_behind(folder: Path, before: Sequence[str]) -> list[str]:
-    """Return what is wrong with files that no commit names: nothing takes them away.  `before` are those of a writer ago.
+    """Return what is wrong with files that no commit names and nothing takes away; `before` are those of a writer ago.
 
     The lexical index forgets a merge that its writer did not wait for, and takes its files away at the next commit.
     """

@@ -13,6 +13,11 @@ KNOWN: list[tuple[str, str, str]] = [
         "removed texts and keys stay in free pages, unless SQLite was built to overwrite what is deleted",
     ),
     (
+        ".*",
+        r"after the next writer: lexical-\d+/\S+ is named by no commit.*",
+        "seldom, files of the lexical index stay for good, as if a merge went on when its writer was closed",
+    ),
+    (
         "power",
         r"a new reader: Wrong: the word \w+ is found in \[.*",
         "the lexical index renames its meta.json and nobody syncs the folder: its words are those before the commit",
