@@ -39,7 +39,17 @@ KNOWN: list[tuple[str, str, str]] = [
     ),
     (
         "damaged",
-        r"lexical/\*\.(term|idx|pos|fast|fieldnorm|store|del) bit .*: Wrong: .*",
+        r"catalog\.sqlite bit .*: (Wrong|JSONDecodeError|ValueError|TypeError|UnicodeDecodeError|OverflowError): .*",
+        "a bit turned over in the catalog goes unnoticed and an article reads otherwise, or is no error of ours",
+    ),
+    (
+        "damaged",
+        r"vectors\.sqlite .* names missing files: .*",
+        "a key spoiled in vectors.sqlite is told as missing files, without their name",
+    ),
+    (
+        "damaged",
+        r"lexical/\*\.(term|idx|pos|fast|fieldnorm|store|del) .*: Wrong: .*",
         "a bit turned over in a file of the lexical index goes unnoticed, and words are not found",
     ),
     (
