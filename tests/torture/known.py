@@ -29,7 +29,7 @@ KNOWN: list[tuple[str, str, str]] = [
     ),
     (
         "refused|full",
-        r"the writer's error is not one of ours in one line: OSError: \[Errno 28\] .*writer\.json.*",
+        r"the writer's error is not one of ours in one line: OSError: \[Errno 28\] .*lock\.py.*",
         "no space for writer.json is an OSError",
     ),
     (
@@ -39,7 +39,7 @@ KNOWN: list[tuple[str, str, str]] = [
     ),
     (
         "damaged",
-        r"catalog\.sqlite bit .*: (Wrong|JSONDecodeError|ValueError|TypeError|UnicodeDecodeError|OverflowError): .*",
+        r"catalog\.sqlite bit .*: (Wrong|JSONDecodeError|ValueError|TypeError|IndexDamaged): .*",
         "a bit turned over in the catalog goes unnoticed and an article reads otherwise, or is no error of ours",
     ),
     (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -60,7 +61,7 @@ def tried(bench: Bench, cases: Sequence[Case], jobs: int) -> Iterator[Outcome]:
     """Yield what comes of each case, as it comes."""
     use(bench)
     # The workers are forks, so that they have everything loaded, and one thread each, so that they may fork.
-    pool = ProcessPoolExecutor(jobs, mp_context=get_context("fork"))
+    pool = ProcessPoolExecutor(jobs, mp_context=get_context("fork"), initializer=_leave_it_to_the_parent)
     try:
         rest = iter(cases)
         waited = {pool.submit(one, case) for case in islice(rest, 4 * jobs)}
@@ -71,6 +72,11 @@ def tried(bench: Bench, cases: Sequence[Case], jobs: int) -> Iterator[Outcome]:
                 yield future.result()
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _leave_it_to_the_parent() -> None:
+    # Interrupted, a worker ends the case it is at; one that broke off might hold what the others wait for.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def one(case: Case) -> Outcome:
