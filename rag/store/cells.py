@@ -4,8 +4,8 @@ An inverted file: vectors are put into cells around centroids, and a search look
 each vector is a sketch of one bit a dimension, by which some candidates are chosen; their exact scores decide.  Jégou,
 Douze and Schmid, "Product Quantization for Nearest Neighbor Search", TPAMI 2011; Gao and Long, "RaBitQ", SIGMOD 2024.
 
-How many cells are looked into is not set by hand: it is the least with which questions as hard as real ones find what
-an exact search finds (`eval/results/cells.md`).
+How many cells are looked into is measured when they are made, by made questions, and is enough for real ones
+(`eval/results/cells.md`).
 """
 
 from __future__ import annotations
@@ -23,17 +23,24 @@ from rag.errors import IndexDamaged
 from rag.types import Vectors
 
 Places = npt.NDArray[np.int64]
+Scores = npt.NDArray[np.float32]
 
-LOST = 0.001
-"""Share of the ten nearest that may be lost by not looking into every cell."""
+LOST = 0.0005
+"""Share of the ten nearest to made questions that may be lost by not looking into every cell."""
+
+REAL = 2
+"""Times as many cells as made questions need are looked into for real ones, whose nearest lie farther apart."""
+
+LEAST_SHARE = 0.2
+"""Of all cells; fewer are too few for real questions whatever made ones say."""
 
 SOUND = 0.99
 """Share that looking into every cell must find; where sketches tell too little for that, everything is compared."""
 
 HARD = 0.4
-"""Cosine of a made question with the passage that it is made from; real questions find no more at .4."""
+"""Cosine of a made question with the passage that it is made from."""
 
-QUESTIONS = 200
+QUESTIONS = 300
 """Made questions by which a number of cells is chosen."""
 
 SAMPLE = 32
@@ -53,25 +60,33 @@ class Cells:
     index: Any
     probes: int
 
-    def candidates(self, vectors: Vectors, k: int, matches: int, total: int, selector: Any | None) -> Iterator[Places]:
-        """Yield for each vector the places among which its k nearest are found, of the `matches` that are selected.
+    def candidates(
+        self, vectors: Vectors, k: int, matches: int, total: int, selector: Any | None
+    ) -> Iterator[tuple[Places, Scores]]:
+        """Yield for each vector the places among which its k nearest are found, and estimates of their scores.
 
-        Cells are added until there are enough.  `total` is the number of vectors there are.
+        They are of the `matches` that are selected of `total` vectors; cells are added until there are enough.
         """
-        wanted = min(max(CANDIDATES, 4 << (k - 1).bit_length()), matches)
+        wanted = min(count_of_candidates(k), matches)
         # Where a share of all passes, the same number of neighbours reaches so much further.
         probes = min(int(self.probes * max((total / matches) ** 0.5, 1.0)), self.index.nlist)
-        found = self._search(vectors, wanted, probes, selector)
+        estimates, found = self._search(vectors, wanted, probes, selector)
         for n in range(len(vectors)):
-            near, looked = found[n], probes
+            scores, near, looked = estimates[n], found[n], probes
             while np.count_nonzero(near >= 0) < wanted and looked < self.index.nlist:
                 looked = min(4 * looked, self.index.nlist)
-                near = self._search(vectors[n : n + 1], wanted, looked, selector)[0]
-            yield near[near >= 0]
+                (scores,), (near,) = self._search(vectors[n : n + 1], wanted, looked, selector)
+            yield near[near >= 0], scores[near >= 0]
 
-    def _search(self, vectors: Vectors, wanted: int, probes: int, selector: Any | None) -> Places:
+    def _search(self, vectors: Vectors, wanted: int, probes: int, selector: Any | None) -> tuple[Scores, Places]:
         how = faiss.IVFRaBitQSearchParameters(nprobe=probes, qb=BITS, sel=selector)
-        return np.asarray(self.index.search(np.ascontiguousarray(vectors), wanted, params=how)[1])
+        scores, places = self.index.search(np.ascontiguousarray(vectors), wanted, params=how)
+        return scores, places
+
+
+def count_of_candidates(k: int) -> int:
+    """Return how many candidates are scored exactly for k hits; the same for all k up to 128."""
+    return max(CANDIDATES, 4 << (k - 1).bit_length())
 
 
 def count_for(rows: int) -> int:
@@ -129,17 +144,18 @@ def without(index: Any, kept: npt.NDArray[np.bool_]) -> Any:
 
 
 def tuned(index: Any, recall: Callable[[Cells], float]) -> tuple[int, float]:
-    """Return the least number of cells to look into that finds enough, and the recall with it; 0 if none does.
+    """Return the number of cells to look into that finds enough, and the recall with it; 0 if none does.
 
     `recall` measures with made questions (see `questions`).
     """
     most = recall(Cells(index, index.nlist))
     if most < SOUND:
         return 0, 1.0
-    probes = min(8, index.nlist)
-    while (found := recall(Cells(index, probes))) < most - LOST and probes < index.nlist:
-        probes = min(max(probes + 1, probes * 3 // 2), index.nlist)
-    return probes, found
+    least = min(8, index.nlist)
+    while least < index.nlist and recall(Cells(index, least)) < most - LOST:
+        least = min(max(least + 1, least * 3 // 2), index.nlist)
+    probes = min(int(max(REAL * least, LEAST_SHARE * index.nlist)), index.nlist)
+    return probes, recall(Cells(index, probes))
 
 
 def questions(vectors: Vectors, seed: int) -> Vectors:

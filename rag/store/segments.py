@@ -45,7 +45,7 @@ BLOCK = 4_096
 FEW = 300
 """At most this many matches are scored by picking their rows, which beats a scan of everything."""
 
-EXACT = 20_000
+EXACT = 10_000
 """Up to this many matches are all scored; among more, in a segment with cells, the nearest are looked for there."""
 
 CELLS_FROM = 32_768
@@ -116,25 +116,35 @@ class Segment:
         copied = np.ascontiguousarray(self.halves[places])
         return copied.view("<f2").reshape(len(copied), self.index.d).astype(np.float32)
 
-    def best(self, vectors: Vectors, k: int, mask: Mask, exact: bool = False) -> list[Found]:
+    def is_exact(self, matches: int) -> bool:
+        """Say whether so many matches are all compared."""
+        return self.cells is None or matches <= EXACT
+
+    def best(self, vectors: Vectors, k: int, mask: Mask) -> list[Found]:
         """Return places and inner products of the best vectors that the mask lets pass, for each of some vectors.
 
-        They are min(k, mask.sum()), and all that tie with the last of them.  With `exact` cells are not used.
+        They are min(k, mask.sum()), and all that tie with the last of them.
         """
         matches = int(np.count_nonzero(mask))
         if matches <= FEW:
             at = np.flatnonzero(mask)
             rows = self.vectors(at)
             return [_best_of(at, products(rows, vector), k) for vector in vectors]
-        selector = None
-        if matches < len(self):
-            selector = faiss.IDSelectorBitmap(np.packbits(mask, bitorder="little"))
-        if self.cells and not exact and matches > EXACT:
-            near = self.cells.candidates(vectors, k, matches, len(self), selector)
-            return [self._rescored(at, vector, k) for at, vector in zip(near, vectors, strict=True)]
         if len(vectors) < MANY:
-            return [self._scan(vector, k, matches, selector) for vector in vectors]
+            return [self._scan(vector, k, matches, self._selector(mask, matches)) for vector in vectors]
         return self._scan_many(vectors, k, mask, matches)
+
+    def near(self, vectors: Vectors, k: int, mask: Mask) -> list[Found]:
+        """Return places among which the best are found and estimates of their inner products, for each of some vectors.
+
+        For a segment with cells.
+        """
+        assert self.cells is not None
+        matches = int(np.count_nonzero(mask))
+        return list(self.cells.candidates(vectors, k, matches, len(self), self._selector(mask, matches)))
+
+    def _selector(self, mask: Mask, matches: int) -> Any | None:
+        return faiss.IDSelectorBitmap(np.packbits(mask, bitorder="little")) if matches < len(self) else None
 
     def _scan(self, vector: Vector, k: int, matches: int, selector: Any | None) -> Found:
         wanted = min(k + 28, matches)
@@ -142,7 +152,7 @@ class Segment:
         while True:
             scores, at = self.index.search(np.ascontiguousarray(vector[None, :]), wanted, params=how)
             if wanted == matches or scores[0, -1] < scores[0, k - 1] - MARGIN:
-                return self._rescored(at[0], vector, k)
+                return self.rescored(at[0], vector, k)
             wanted = min(4 * wanted, matches)
 
     def _scan_many(self, vectors: Vectors, k: int, mask: Mask, matches: int) -> list[Found]:
@@ -156,19 +166,20 @@ class Segment:
                 np.matmul(some, self.vectors(slice(first, first + BLOCK)).T, out=scores[:, first : first + BLOCK])
             for vector, of_one in zip(some, scores, strict=True):
                 near = _largest(of_one if at is None else of_one[at], k)
-                found.append(self._rescored(near if at is None else at[near], vector, k))
+                found.append(self.rescored(near if at is None else at[near], vector, k))
         return found
 
-    def _rescored(self, at: npt.NDArray[np.int64], vector: Vector, k: int) -> Found:
+    def rescored(self, at: npt.NDArray[np.int64], vector: Vector, k: int) -> Found:
+        """Return those of some places that are the best k, or tie with the last of them, and their inner products."""
         return _best_of(at, products(self.vectors(at), vector), k)
 
     def nearest(self, asked: Vectors, k: int, mask: Mask) -> list[set[int]]:
         """Return the true k nearest to each of some vectors, and those that tie with the last."""
-        return [set(places.tolist()) for places, _ in self.best(asked, k, mask, exact=True)]
+        return [set(places.tolist()) for places, _ in self.best(asked, k, mask)]
 
     def recall(self, asked: Vectors, nearest: Sequence[set[int]], k: int, mask: Mask) -> float:
         """Return which share of the nearest is found through the cells."""
-        found = self.best(asked, k, mask)
+        found = best([self], asked, k, mask, approximate=True)
         shared = sum(len(true & set(places.tolist())) for true, (places, _) in zip(nearest, found, strict=True))
         return shared / max(sum(map(len, nearest)), 1)
 
@@ -177,6 +188,39 @@ class Segment:
         at = np.flatnonzero(mask)
         some = np.random.default_rng(seed).choice(at, min(count, len(at)), replace=False)
         return cells.questions(self.vectors(np.sort(some)), seed)
+
+
+def best(parts: Sequence[Segment], vectors: Vectors, k: int, mask: Mask, approximate: bool = False) -> list[Found]:
+    """Return places and inner products of the best vectors of several parts, for each of some vectors.
+
+    The mask, and the places, count through all parts.  Of large segments with cells the candidates are chosen together,
+    by their estimated scores; with `approximate` of any segment with cells.
+    """
+    found: list[list[Found]] = [[] for _ in vectors]
+    estimated: list[list[tuple[Segment, int, Found]]] = [[] for _ in vectors]
+    first = 0
+    for part in parts:
+        own = mask[first : first + len(part)]
+        if part.cells and (approximate or not part.is_exact(int(np.count_nonzero(own)))):
+            for candidates, near in zip(estimated, part.near(vectors, k, own), strict=True):
+                candidates.append((part, first, near))
+        else:
+            for of_one, (places, scores) in zip(found, part.best(vectors, k, own), strict=True):
+                of_one.append((first + places, scores))
+        first += len(part)
+    for vector, of_one, candidates in zip(vectors, found, estimated, strict=True):
+        least = _last_of([scores for _, _, (_, scores) in candidates], cells.count_of_candidates(k))
+        for part, first, (places, scores) in candidates:
+            places, scores = part.rescored(places[scores >= least], vector, k)
+            of_one.append((first + places, scores))
+    return [(np.concatenate([p for p, _ in f]), np.concatenate([s for _, s in f])) for f in found]
+
+
+def _last_of(scores: Sequence[npt.NDArray[np.float32]], count: int) -> float:
+    """Return the last of so many largest scores, if there are more."""
+    if sum(map(len, scores)) <= count:
+        return -np.inf
+    return float(np.partition(np.concatenate(scores), -count)[-count])
 
 
 def products(rows: Vectors, vector: Vector) -> npt.NDArray[np.float32]:

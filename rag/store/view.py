@@ -16,7 +16,7 @@ from rag.errors import IndexDamaged, UnknownArticle
 from rag.store import catalog, columns, lexical, segments, sqlite, twins, vectorfile
 from rag.store.columns import Mask, Wanted
 from rag.store.context import in_context
-from rag.store.segments import Found, Named, Segment
+from rag.store.segments import Named, Segment
 from rag.types import Article, ArticleHead, Filter, Fingerprint, Passage, Scored, Stats, Vector, Vectors
 from rag.words import words
 
@@ -155,15 +155,8 @@ class LocalView:
         return self.dense_many(vector[None, :], k, where)[0]
 
     def dense_many(self, vectors: Vectors, k: int, where: Filter | None = None) -> list[Scored]:
-        mask = self._mask(where)
-        found: list[list[Found]] = [[] for _ in vectors]
-        at = 0
-        for part in self._state.parts:
-            n = len(part)
-            for of_one, (places, scores) in zip(found, part.best(vectors, k, mask[at : at + n]), strict=True):
-                of_one.append((self._state.rows[at + places], scores))
-            at += n
-        return [segments.top(np.concatenate([r for r, _ in f]), np.concatenate([s for _, s in f]), k) for f in found]
+        found = segments.best(self._state.parts, vectors, k, self._mask(where))
+        return [segments.top(self._state.rows[places], scores, k) for places, scores in found]
 
     def lexical(self, text: str, k: int, where: Filter | None = None) -> Scored:
         index, mask = self._state.words, self._mask(where)
