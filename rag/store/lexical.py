@@ -152,10 +152,12 @@ def _phrase(phrase: str) -> tantivy.Query:
 class WordsWriter:
     """Adds and removes rows; what was added is readable after `commit`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, create: bool) -> None:
         self._folder = folder
-        self._index = open_index(folder, create=True)
+        self._index = open_index(folder, create=create)
         self._writer = self._try(lambda: self._index.writer(HEAP_BYTES, 1))
+        # A killed writer may have left a file of a name that is about to be given again.
+        self._try(self._writer.garbage_collect_files)
         self._dirty = False
 
     def add(self, ord: int, title: str, passages: Iterable[tuple[int, int, str]], about: About) -> None:
@@ -218,7 +220,7 @@ def _as_damaged(e: BaseException, folder: Path) -> BaseException:
     # A panic in the library arrives as a BaseException of its own.
     if isinstance(e, Exception) or type(e).__name__ == "PanicException":
         reason = " ".join(str(e).split())[:160]
-        if "os error 28" in reason or "No space left" in reason:
+        if any(told in reason for told in ("os error 28", "No space left", "StorageFull")):
             return StoreError(f"no space left to write {folder.absolute()}: free some and run it again")
         return Damaged(f"lexical index {folder.absolute()} cannot be used ({reason}): mend it, `rag doctor --repair`")
     return e

@@ -58,7 +58,11 @@ def guarded(path: Path) -> Iterator[None]:
         # It may quote what it could not read.
         reason = " ".join(str(e).split())[:160]
         if "readonly" in reason or "read-only" in reason:
-            raise IndexReadOnly(f"index {path.parent.absolute()} cannot be written: make the folder writable") from e
+            raise _read_only(path) from e
+        if "unable to open" in reason:
+            raise StoreError(
+                f"index file {path.absolute()} cannot be opened: see to its permissions and free space"
+            ) from e
         if "locked" in reason:
             raise StoreError(f"index file {path.absolute()} is busy: try again") from e
         if "full" in reason:
@@ -67,13 +71,20 @@ def guarded(path: Path) -> Iterator[None]:
             f"index file {path.absolute()} is damaged ({reason}): rebuild it with `rag ingest SOURCE --rebuild`"
         ) from e
     except PermissionError as e:
-        raise IndexReadOnly(f"index {path.parent.absolute()} cannot be written: make the folder writable") from e
+        raise _read_only(path) from e
     except OSError as e:
         if e.errno == errno.EROFS:
-            raise IndexReadOnly(f"index {path.parent.absolute()} cannot be written: make the folder writable") from e
+            raise _read_only(path) from e
         if e.errno in (errno.ENOSPC, errno.EDQUOT):
             raise _no_space(path) from e
         raise StoreError(f"index {path.parent.absolute()}: {e.strerror or e}") from e
+
+
+def _read_only(path: Path) -> IndexReadOnly:
+    # SQLite says the same when there is no room for its log.
+    return IndexReadOnly(
+        f"index {path.parent.absolute()} cannot be written: make the folder writable, and see that it has space"
+    )
 
 
 def _no_space(path: Path) -> StoreError:

@@ -135,6 +135,7 @@ class LocalTransaction:
         if missing:
             raise KeyError(f"{len(missing)} passages of {article.id} have no vector")
         with self._change():
+            words = self._lexical()
             self._retire(article.id)
             rows = range(self._next_row, self._next_row + len(passages))
             self._next_row = rows.stop
@@ -153,8 +154,8 @@ class LocalTransaction:
             about = About(
                 source, columns.day(article.published), catalog.insert_bylines(self._db, ord, article.authors)
             )
-            words = ((row, section, article.text[start:end]) for row, _, start, end, section in spans)
-            self._lexical().add(ord, article.title, words, about)
+            texts = ((row, section, article.text[start:end]) for row, _, start, end, section in spans)
+            words.add(ord, article.title, texts, about)
 
     def remove(self, id: str) -> None:
         with self._change():
@@ -233,7 +234,9 @@ class LocalTransaction:
 
     def _lexical(self) -> lexical.WordsWriter:
         if self._words is None:
-            self._words = lexical.WordsWriter(self._folder / catalog.get(self._db, "lexical"))
+            # Where there are passages an index of their words is missing, and must not be taken for a new one.
+            new = self._db.execute("SELECT 1 FROM passages LIMIT 1").fetchone() is None
+            self._words = lexical.WordsWriter(self._folder / catalog.get(self._db, "lexical"), create=new)
         return self._words
 
     def _spare(self) -> None:
@@ -339,11 +342,10 @@ class LocalTransaction:
         with sqlite.guarded(self._path):
             if self._words:
                 self._words.close()
-            name = catalog.get(self._db, "lexical")
-            catalog.put(self._db, "lexical", f"lexical-{int(name.rpartition('-')[2]) + 1}")
+            name = f"lexical-{int(catalog.get(self._db, 'lexical').rpartition('-')[2]) + 1}"
+            catalog.put(self._db, "lexical", name)
             catalog.put(self._db, "erased_words", "0")
-            self._words = None
-            words = self._lexical()
+            words = self._words = lexical.WordsWriter(self._folder / name, create=True)
             for ord, title, text, published, source, *rows in self._db.execute(
                 "SELECT a.ord, a.title, a.text, a.published, s.code, a.first, a.first + a.passages - 1"
                 " FROM articles a JOIN sources s ON s.name = a.source WHERE a.live ORDER BY a.ord"
@@ -427,7 +429,7 @@ class LocalTransaction:
         with sqlite.guarded(self._path):
             folder = self._folder / catalog.get(self._db, "lexical")
             next_row = int(catalog.get(self._db, "next_row"))
-            if folder.exists() and lexical.Words(lexical.open_index(folder), folder).any_from(next_row):
+            if (folder / "meta.json").exists() and lexical.Words(lexical.open_index(folder), folder).any_from(next_row):
                 words = self._lexical()
                 # Rows that reached the lexical index and were never named by a commit would come back as others.
                 words.remove_from(next_row)
