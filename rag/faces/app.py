@@ -129,8 +129,8 @@ def open_article(engine: Engine, data: object) -> JSON:
     try:
         article = engine.article(id, revision)
     except UnknownArticle as error:
-        if engine.current(id) is None:
-            raise
+        # Where there is none at all, this says so without the revision, which tells a reader nothing.
+        engine.article(id)
         return {"ok": False, "message": str(error), "changed": True}
     shown = opened(article, start, end)
     return {"ok": True, **shown, "changed": engine.current(id) not in (None, revision)}

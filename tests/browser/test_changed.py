@@ -136,7 +136,7 @@ def test_a_removed_article_is_said_to_be_removed(page: Page, index: Path) -> Non
     expect(text).to_be_focused()
     expect(mark).to_have_count(0)
     cite(turn, 1).click()
-    expect(text.get_by_role("alert")).to_contain_text(removed)
+    expect(text.get_by_role("alert")).to_have_text(f"This article could not be opened: article 'ferry' {removed}")
     expect(notice).to_be_hidden()
     assert "nine" not in whole(text)
 

@@ -281,8 +281,8 @@ def test_sources_previous_and_next_and_the_way_to_the_original(visit: Visit) -> 
     expect(turn.locator(".ending")).to_contain_text("1,204 passages searched")
     expect(turn.locator(".sources .also")).to_have_count(1)
     assert turn.locator(".sources li .also").first.evaluate("a => a.textContent") == (
-        "Also in Lights of <b>Ostrava</b> Bay ${alert(10)} (The Gull <img src=x onerror=alert(11)>), "
-        "אורות הנמל (November 9, 2023), Harbour 3 and 2 more"
+        "Also in Lights of <b>Ostrava</b> Bay ${alert(10)} (The Gull <img src=x onerror=alert(11)>); "
+        "אורות הנמל (November 9, 2023); Harbour 3 and 2 more"
     )
     assert page.locator(".chat :is(img, script, b)").count() == 0
     turn.locator(".sources button").nth(1).click()

@@ -40,7 +40,7 @@ function alsoIn({ articles, more }) {
   if (!articles.length) return [];
   const line = make('span', 'also', 'Also in ');
   articles.forEach((article, i) => {
-    if (i) line.append(more || i < articles.length - 1 ? ', ' : ' and ');
+    if (i) line.append(more || i < articles.length - 1 ? '; ' : ' and ');
     const told = [article.source && make('bdi', '', article.source), article.published && readable(article.published)];
     line.append(make('bdi', '', article.title));
     told.filter(Boolean).forEach((part, n) => line.append(n ? ', ' : ' (', part));
