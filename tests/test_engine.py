@@ -159,13 +159,15 @@ class TestTwins:
     class Greedy:
         """A writer that backs its one sentence with every hit that holds it."""
 
+        def __init__(self, quote: str) -> None:
+            self.quote = quote
+
         def write(self, evidence: Evidence) -> Iterable[Text | Mark]:
-            quote = TestTwins.QUOTE
-            yield Text(quote)
+            yield Text(self.quote)
             for hit in evidence.hits:
-                at = hit.passage.text.find(quote)
+                at = hit.passage.text.find(self.quote)
                 if at >= 0:
-                    yield Mark(hit, hit.passage.start + at, hit.passage.start + at + len(quote))
+                    yield Mark(hit, hit.passage.start + at, hit.passage.start + at + len(self.quote))
 
     @pytest.fixture
     def index(self, tmp_path: Path) -> Path:
@@ -198,7 +200,7 @@ class TestTwins:
     def test_no_sentence_rests_on_two_twins(self, index: Path, greedy: bool) -> None:
         with rag.open(index) as engine:
             if greedy:
-                engine.writer = self.Greedy()
+                engine.writer = self.Greedy(self.QUOTE)
             answer = engine.ask(self.QUESTION)
         holding = [h.article.id for h in answer.hits if self.QUOTE in h.passage.text]
         assert len({"gull", "tern", "skua"}.intersection(holding)) == 2, "folding leaves what is cut otherwise"
@@ -209,6 +211,19 @@ class TestTwins:
         # Another article that says the same is a source of its own.
         assert ("reader" in quoting) == greedy
         assert len(quoting) == 1 + greedy
+
+    def test_a_twin_without_the_quoted_words_is_not_named(self, index: Path) -> None:
+        fares = "Islanders pay half of that, and children travel free until they are twelve."
+        without = self.STORY.replace(" " + fares, "")
+        assert rag.ingest([rag.Article(id="tern", title="Hirta's ferry", text=without)], index=index).duplicates == 1
+        remove("skua", index)
+        with rag.open(index) as engine:
+            engine.writer = self.Greedy(fares)
+            (only,) = engine.ask(self.QUESTION).citations
+            assert (only.article_id, only.also) == ("gull", ())
+            engine.writer = self.Greedy(self.QUOTE)
+            first = engine.ask(self.QUESTION).citations[0]
+            assert {first.article_id, *(a.id for a in first.also)} == {"gull", "tern"}
 
     def test_a_twin_that_has_changed_is_not_named(self, index: Path) -> None:
         cut = self.STORY.replace(self.QUOTE + " ", "")

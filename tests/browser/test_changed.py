@@ -155,6 +155,14 @@ def test_a_text_that_an_index_made_anew_has_lost(page: Page, index: Path) -> Non
     expect(mark).to_have_count(0)
     expect(button).to_be_hidden()
     expect(text).to_be_focused()
+    # That was of one opening; from here on the cited text is there again.
+    for article in (ferry(STORY), ferry(new)):
+        rag.ingest([article], index=index)
+    cite(turn, 1).click()
+    expect(notice).to_have_text(CHANGED)
+    button.click()
+    expect(notice).to_have_text(GONE)
+    expect(button).to_be_visible()
 
 
 def test_on_a_phone_the_notice_leaves_room_for_the_words(page: Page, index: Path) -> None:
