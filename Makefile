@@ -8,8 +8,9 @@ PORT ?= 7860
 INDEX ?= index
 BENCH ?=
 SCALE ?=
+TORTURE ?=
 
-.PHONY: serve test lint wheel bench bench-memory scale tables clean
+.PHONY: serve test lint torture wheel bench bench-memory scale tables clean
 
 serve: $(VENV)/.serve
 	@test -e $(INDEX)/catalog.sqlite || { echo "footnote: making an index of corpus/"; $(BIN)/rag ingest corpus --index $(INDEX); }
@@ -22,6 +23,10 @@ lint: $(VENV)/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# The index killed at every operation, out of power, out of space, damaged: minutes on every core.  Linux only.
+torture: $(VENV)/.test
+	$(BIN)/python tests/torture --full $(TORTURE)
 
 # Us and five peers on this machine, in environments of their own; options go into BENCH (`python eval/bench run --help`).
 bench: $(VENV)/.bench

@@ -219,6 +219,43 @@ def remove_article(id: str, index: str, as_json: bool) -> None:
 
 
 @main.command()
+@click.argument("file", type=click.Path())
+@index_option
+@json_option
+def backup(file: str, index: str, as_json: bool) -> None:
+    """Write the index into one FILE, while it is used."""
+    from rag.store.backup import save
+
+    size = save(index, file)
+    if as_json:
+        print_json({"file": file, "bytes": size})
+    else:
+        click.echo(f"{file}: {size:,} bytes")
+
+
+@main.command()
+@click.argument("file", type=click.Path())
+@click.option("--replace", is_flag=True, help="Let the backup take the place of the articles that the index holds.")
+@index_option
+@json_option
+def restore(file: str, replace: bool, index: str, as_json: bool) -> None:
+    """Read a backup FILE into the index; nothing is embedded again."""
+    from rag.store.backup import restore as read_back
+
+    with stop_between_steps() as stop_if_asked, show.progress() as on_progress:
+
+        def step(steps: rag.Steps) -> None:
+            on_progress(steps)
+            stop_if_asked()
+
+        stats = read_back(file, index, replace=replace, on_progress=step)
+    if as_json:
+        print_json({"articles": stats.articles, "passages": stats.passages})
+    else:
+        click.echo(f"{stats.articles:,} articles in {stats.passages:,} passages")
+
+
+@main.command()
 @index_option
 @json_option
 def doctor(index: str, as_json: bool) -> None:

@@ -123,17 +123,13 @@ def recorded(db: sqlite3.Connection) -> Fingerprint:
 
 
 def head(row: Sequence[object]) -> ArticleHead:
-    """Return the head in the columns named by HEAD."""
+    """Return the head in the columns named by HEAD.  Raises IndexDamaged."""
     id, title, authors, published, url, source, made = row
-    return ArticleHead(
-        str(id),
-        str(title),
-        names(str(authors)),
-        date.fromisoformat(str(published)) if published else None,
-        None if url is None else str(url),
-        str(source),
-        bool(made),
-    )
+    try:
+        written, day = names(str(authors)), date.fromisoformat(str(published)) if published else None
+    except ValueError as e:
+        raise _damaged(id) from e
+    return ArticleHead(str(id), str(title), written, day, None if url is None else str(url), str(source), bool(made))
 
 
 @lru_cache(10_000)
@@ -172,10 +168,12 @@ def sum_of(row: Sequence[object]) -> int:
 def checked(row: Sequence[object]) -> Sequence[object]:
     """Return the columns ARTICLE without their sum.  Raises IndexDamaged when they are not what was written."""
     if sum_of(row[:-1]) != row[-1]:
-        raise IndexDamaged(
-            f"the catalog's article {str(row[0])[:60]!r} is damaged: `rag articles remove` it and ingest it again"
-        )
+        raise _damaged(row[0])
     return row[:-1]
+
+
+def _damaged(id: object) -> IndexDamaged:
+    return IndexDamaged(f"the catalog's article {str(id)[:60]!r} is damaged: mend it with `rag doctor --repair`")
 
 
 def read_article(row: Sequence[object]) -> Article:

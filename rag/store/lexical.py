@@ -21,6 +21,7 @@ import numpy.typing as npt
 import tantivy
 
 from rag.errors import IndexDamaged, StoreError
+from rag.files import sync
 from rag.store.columns import Wanted
 from rag.types import Scored
 from rag.words import analyzer, terms, words
@@ -57,6 +58,7 @@ def open_index(folder: Path, *, create: bool = False) -> tantivy.Index:
     try:
         if create and not (folder / "meta.json").exists():
             folder.mkdir(exist_ok=True)
+            sync(folder.parent)
             index = tantivy.Index(_schema(), path=str(folder))
         else:
             index = tantivy.Index.open(str(folder))
@@ -196,11 +198,13 @@ class WordsWriter:
         """Make it durable and visible to readers that reload."""
         if self._dirty:
             self._try(self._writer.commit)
+            # The library renames its list of segments into place and leaves the folder as it is.
+            sync(self._folder)
             self._dirty = False
 
     def close(self) -> None:
         """Drop what was not committed and let background merges end."""
-        self._try(self._writer.rollback)
+        # Not by a rollback, after which the library no longer waits for merges that began before it.
         self._try(self._writer.wait_merging_threads)
 
     def _try(self, work: Callable[[], Any]) -> Any:

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rag.errors import IndexDamaged
+from rag.files import sync
 from rag.protocols import View
 from rag.store import catalog, migrate, sqlite, vectorfile
 from rag.store.lock import locked
@@ -51,7 +52,10 @@ class LocalStore:
         """Return the store in a folder, made there if there is none."""
         path = Path(folder) / CATALOG
         with sqlite.guarded(path):
+            missing = [folder for folder in (path.parent, *path.parent.parents) if not folder.exists()]
             path.parent.mkdir(parents=True, exist_ok=True)
+            for made in missing:
+                sync(made.parent)
             # Whether or not the file is there: a process killed while making it may have left it empty.
             catalog.create(path, fingerprint)
         return cls(folder)
@@ -76,7 +80,9 @@ class LocalStore:
                     return
             # A writer committed in between and may have removed files of the older state.
             time.sleep(0.01)
-        raise IndexDamaged(f"index {self.folder.absolute()} names missing files: mend it with `rag doctor --repair`")
+        raise IndexDamaged(
+            f"{self.folder.absolute()} names files or vectors that are missing: mend it with `rag doctor --repair`"
+        )
 
     def _state_of(self, db: sqlite3.Connection) -> State | None:
         generation = int(catalog.get(db, "generation"))

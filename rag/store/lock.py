@@ -33,7 +33,9 @@ def locked(folder: Path) -> Iterator[None]:
         raise IndexReadOnly(f"index {folder.absolute()} cannot be written: make the folder writable") from e
     try:
         holder = {"pid": os.getpid(), "host": socket.gethostname(), "since": time.strftime("%Y-%m-%d %H:%M:%S")}
-        (folder / HOLDER).write_text(json.dumps(holder), "utf-8")
+        # Who holds it is worth knowing, and not worth failing for on a full disk.
+        with contextlib.suppress(OSError):
+            (folder / HOLDER).write_text(json.dumps(holder), "utf-8")
         yield
     finally:
         (folder / HOLDER).unlink(missing_ok=True)

@@ -223,6 +223,7 @@ def write(
     raise.  `known` has the cells of a segment that this one is a part of, and what stayed of it.
     """
     folder.mkdir(exist_ok=True)
+    sync(folder.parent)
     files = {}
     digest = hashlib.sha256()
     path = path_of(folder, name, "rows")

@@ -55,7 +55,8 @@ def guarded(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.DatabaseError as e:
-        reason = str(e)
+        # It may quote what it could not read.
+        reason = " ".join(str(e).split())[:160]
         if "readonly" in reason or "read-only" in reason:
             raise IndexReadOnly(f"index {path.parent.absolute()} cannot be written: make the folder writable") from e
         if "locked" in reason:
@@ -89,7 +90,10 @@ class Connections:
         self._inode = self._inode_now()
 
     def _inode_now(self) -> int:
-        return self._path.stat().st_ino if self._path.exists() else 0
+        try:
+            return self._path.stat().st_ino if self._path.exists() else 0
+        except PermissionError as e:
+            raise StoreError(f"index {self._path.parent.absolute()} cannot be read: allow it") from e
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
@@ -97,7 +101,7 @@ class Connections:
 
         Whoever asks it guards what he asks: other things fail in the block too, and are not the file's fault.
         """
-        if not self._path.exists():
+        if not self._inode_now():
             raise NoIndex(f"no index in {self._path.parent.absolute()}: make one with `rag ingest SOURCE --index DIR`")
         with guarded(self._path):
             with self._lock:

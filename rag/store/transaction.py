@@ -439,7 +439,8 @@ class LocalTransaction:
         try:
             if self._merge:
                 self._merge.stop()
-            if self._changed:
+            # SQLite may have rolled back by itself, when the disk was full.
+            if self._db.in_transaction:
                 with sqlite.guarded(self._path):
                     self._db.execute("ROLLBACK")
         finally:

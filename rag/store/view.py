@@ -86,7 +86,8 @@ def load_state(folder: Path, db: sqlite3.Connection, generation: int, before: St
             index = before.lexical_index
         else:
             where = folder / lexical_name
-            index = lexical.open_index(where) if sqlite.is_writable(where / "meta.json") else lexical.open_copy(where)
+            can_lock = all(sqlite.is_writable(where / name) for name in ("meta.json", ".tantivy-meta.lock"))
+            index = lexical.open_index(where) if can_lock else lexical.open_copy(where)
         words = lexical.Words(index, folder / lexical_name)
     return State(generation, fingerprint, parts, named, rows, live, len(gone), lexical_name, index, words, any_twins)
 
