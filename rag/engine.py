@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from rag.embed.model import Model
 from rag.errors import IndexDamaged, IndexMismatch, InvalidQuestion, InvalidSettings
+from rag.folding import prints
 from rag.protocols import Embedder, Retriever, Store, View, Writer
 from rag.retrieve import Dense, Fused, Lexical, Reranked, search, search_many
 from rag.settings import Settings
@@ -118,16 +119,28 @@ class Engine:
             hits = search(
                 self.retriever, view, alone, settings.answer.hits, where, phrase_words=settings.search.phrase_words
             )
+            twins = view.twins(list(dict.fromkeys(h.article.id for h in hits)))
         evidence = self.judge(alone, hits)
         if evidence.confidence < self.threshold:
             yield from abstain(question, evidence)
         else:
-            yield from cite(question, self.writer.write(evidence), evidence, "answered")
+            written = self.writer.write(evidence)
+            yield from cite(
+                question, written, evidence, "answered", printing=lambda id, quote: self._printing(twins.get(id), quote)
+            )
 
     def article(self, id: str, revision: str | None = None) -> Article:
         """Return an article in its current revision, or an older one.  Raises UnknownArticle."""
         with self.store.view() as view:
             return view.article(id, revision)
+
+    def current(self, id: str) -> str | None:
+        """Return the current revision of an article, or None where there is none (any more).
+
+        A citation of another revision still opens, by `article(id, revision)`: the article has changed since.
+        """
+        with self.store.view() as view:
+            return view.current(id)
 
     def articles(self, where: Filter | None = None) -> list[tuple[ArticleHead, int]]:
         """Return the current articles that satisfy a filter and their numbers of passages, ordered by id."""
@@ -153,6 +166,13 @@ class Engine:
                     f"this engine embeds with {self.embedder.name!r}: open the index again"
                 )
             yield view
+
+    def _printing(self, articles: Sequence[ArticleHead] | None, quote: str) -> tuple[ArticleHead, ...]:
+        """Return those of some articles that print a quote, as they are now."""
+        if not articles:
+            return ()
+        with self.store.view() as view:
+            return tuple(a for a in articles if view.current(a.id) and prints(view.article(a.id).text, quote))
 
     def close(self) -> None:
         """Release the index's files."""

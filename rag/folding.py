@@ -49,6 +49,18 @@ def _names(hit: Hit, article: ArticleHead) -> bool:
     return any(a.id == article.id for a in hit.also)
 
 
+def prints(text: str, quote: str) -> bool:
+    """Say whether a text holds the words of a quote one after another; case, accents and punctuation aside.
+
+    >>> prints("It reads: “Two CAFÉS, no bar”.", "two cafes no bar")
+    True
+    >>> prints("There is no barrier.", "no bar")
+    False
+    """
+    said, held = (f" {' '.join(tokens(t).folded)} " for t in (quote, text))
+    return said.strip() != "" and said in held
+
+
 class _Told:
     """What articles and passages say, each read once."""
 

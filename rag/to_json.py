@@ -24,7 +24,7 @@ def to_dict(value: Answer | Article | ArticleHead | Citation | Hit | Passage | R
                 "ranks": dict(value.ranks),
                 "article": _cited(value.article),
                 "passage": to_dict(value.passage),
-                "also": [{**_cited(a), "source": a.source} for a in value.also],
+                "also": _also(value.also),
             }
         case Passage():
             return {
@@ -45,6 +45,7 @@ def to_dict(value: Answer | Article | ArticleHead | Citation | Hit | Passage | R
                 "end": value.end,
                 "quote": value.quote,
                 "support": {"verdict": value.support.verdict, "score": value.support.score},
+                "also": _also(value.also),
             }
         case Sentence():
             return {
@@ -105,3 +106,7 @@ def found(question: str, hits: Sequence[Hit]) -> JSON:
 def _cited(head: ArticleHead) -> JSON:
     whole = to_dict(head)
     return {name: whole[name] for name in ("id", "title", "authors", "published", "url")}
+
+
+def _also(twins: Sequence[ArticleHead]) -> list[JSON]:
+    return [{**_cited(a), "source": a.source} for a in twins]

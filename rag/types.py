@@ -190,7 +190,8 @@ class Support:
 class Citation:
     """A numbered span of an article: `article.text[start:end] == quote` in that revision, always.
 
-    One number names one span.  `support` is the worst verdict among its uses.
+    One number names one span.  `support` is the worst verdict among its uses.  `also` names the articles linked with
+    this one, when the answer was given, that print the quote word for word; a filter does not hold for them.
     """
 
     number: int
@@ -201,6 +202,7 @@ class Citation:
     end: int
     quote: str
     support: Verdict
+    also: tuple[ArticleHead, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,29 @@ PIECES = st.lists(st.one_of(st.text("ab [1]2.", min_size=1, max_size=8).map(Text
 )
 
 
+def test_a_mark_that_repeats_a_twin_is_left_out() -> None:
+    twins = {"a0": ("a1", ArticleHead("a1", "T1")), "a1": ("a0", ArticleHead("a0", "T0"))}
+
+    def printing(id: str, quote: str) -> tuple[ArticleHead, ...]:
+        return (twins[id][1],) if id in twins else ()
+
+    def cited(*marks: Mark | Text) -> list[tuple[int, ...]]:
+        written = [Text("It has two."), *marks]
+        *_, answer = cite("q", written, Evidence("q", HITS, (), 0.9), "answered", printing=printing)
+        assert isinstance(answer, Answer)
+        assert [c.number for c in answer.citations] == list(range(1, len(answer.citations) + 1))
+        return [tuple(answer.citations[n - 1].start for n in s.citations) for s in answer.sentences]
+
+    one, two, other = (Mark(h, 29, 43) for h in HITS)
+    assert cited(one, two) == [(29,)]
+    assert cited(one, two, other) == [(29, 29)]
+    # Fewer words of a twin add nothing, more do.
+    assert cited(one, Mark(HITS[1], 29, 38)) == [(29,)]
+    assert cited(one, Mark(HITS[1], 5, 43)) == [(29, 5)]
+    # Another sentence may rest on it.
+    assert cited(one, Text(" Old."), two) == [(29,), (29,)]
+
+
 @given(PIECES)
 @settings(max_examples=200, deadline=None)
 def test_every_marker_names_one_citation_and_every_citation_is_marked(written: list[Text | Mark]) -> None:

@@ -110,7 +110,8 @@ class TestReplies:
         assert list(listed[0]) == ["id", "title", "title_made", "authors", "published", "url", "source", "passages"]
         assert json.loads(rag_command("articles", "--index", corpus_index, "--json").stdout) == listed
         shown = json.loads(rag_command("articles", "show", listed[0]["id"], "--index", corpus_index, "--json").stdout)
-        assert set(shown) == {*listed[0], "text", "revision", "sections"}
+        assert set(shown) == {*listed[0], "text", "revision", "sections", "current"}
+        assert shown["current"] is True
         told = rag_command("articles", "show", listed[0]["id"], "--index", corpus_index).stdout
         assert shown["text"].strip() in told
 
@@ -161,6 +162,37 @@ class TestLifecycle:
         listed = json.loads(rag_command("articles", "list", "--index", index, "--json").stdout)
         assert listed == []
         assert json.loads(rag_command("search", "lighthouse", "--index", index, "--json").stdout)["hits"] == []
+
+    def test_an_older_revision_is_shown_and_said_to_be_older(self, tmp_path: Path) -> None:
+        page, index = tmp_path / "one.md", tmp_path / "index"
+
+        def shown(*args: object) -> dict[str, Any]:
+            result = rag_command("articles", "show", "one.md", *args, "--index", index, "--json")
+            assert result.exit_code == 0, result.stderr
+            reply: dict[str, Any] = json.loads(result.stdout)
+            return reply
+
+        page.write_text("---\ntitle: One\n---\nThe lighthouse at Hirta was lit in 1902.\n", "utf-8")
+        rag_command("ingest", page, "--index", index)
+        old = shown()
+        page.write_text("---\ntitle: One\n---\nThe lighthouse at Hirta was lit in 1904.\n", "utf-8")
+        rag_command("ingest", page, "--index", index)
+        new = shown()
+        assert (old["current"], new["current"], "1904" in new["text"]) == (True, True, True)
+        assert shown("--revision", new["revision"]) == new
+        assert shown("--revision", old["revision"]) == {**old, "current": False, "passages": 0}
+        told = rag_command("articles", "show", "one.md", "--revision", old["revision"], "--index", index).stdout
+        (line,) = [line for line in told.splitlines() if new["revision"] in line]
+        assert "has changed" in line
+        assert "1902" in told
+        told = rag_command("articles", "show", "one.md", "--index", index).stdout
+        assert "has changed" not in told
+        result = rag_command("articles", "show", "one.md", "--revision", "0000", "--index", index)
+        assert_one_line(result, 1, "one.md", "0000", "rag articles list")
+        rag_command("articles", "remove", "one.md", "--index", index)
+        for args in ([], ["--revision", old["revision"]]):
+            result = rag_command("articles", "show", "one.md", *args, "--index", index)
+            assert_one_line(result, 1, "one.md", "was removed from the index on 20")
 
     def test_one_id_from_two_sources_names_both(self, tmp_path: Path) -> None:
         for folder in ("a", "b"):

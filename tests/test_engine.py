@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 import rag
-from rag.engine import Engine, ingest, open_engine
+from rag.engine import Engine, ingest, open_engine, remove
 from rag.errors import InvalidQuestion, UnknownArticle
-from rag.types import Answer, Citation, Text
+from rag.types import Answer, Citation, Evidence, Mark, Text
 
 pytestmark = pytest.mark.model
 
@@ -121,6 +121,117 @@ def test_a_running_reader_sees_what_is_ingested(tmp_path: Path) -> None:
         assert "red" in engine.search("colour of the buoy", k=1)[0].passage.text
         rag.ingest([rag.Article(id="a", title="A", text="The buoy is painted green.")], index=tmp_path / "index")
         assert "green" in engine.search("colour of the buoy", k=1)[0].passage.text
+
+
+def test_an_old_citation_opens_until_its_article_is_removed(tmp_path: Path) -> None:
+    def buoy(colour: str) -> rag.Article:
+        return rag.Article(id="a", title="A", text=f"The buoy is painted {colour}.")
+
+    rag.ingest([buoy("red")], index=tmp_path / "index")
+    with rag.open(tmp_path / "index") as engine:
+        hit = engine.search("colour of the buoy", k=1)[0].passage
+        assert engine.current("a") == hit.revision
+        rag.ingest([buoy("green")], index=tmp_path / "index")
+        assert engine.current("a") == engine.article("a").revision != hit.revision
+        assert engine.article("a", hit.revision).text[hit.start : hit.end] == hit.text == "The buoy is painted red."
+        rag.ingest([buoy("red")], index=tmp_path / "index")
+        assert engine.current("a") == hit.revision
+        remove("a", tmp_path / "index")
+        assert engine.current("a") is None
+        with pytest.raises(UnknownArticle, match=r"was removed from the index on \d{4}-\d\d-\d\d$"):
+            engine.article("a", hit.revision)
+
+
+class TestTwins:
+    """One story in three papers, one of which cuts it into other passages."""
+
+    QUESTION = "When does the ferry to Hirta sail?"
+    QUOTE = "The ferry to Hirta sails at nine in the morning and takes five hours, says Mira Castellan of the port."
+    STORY = (
+        "The old harbour of Hirta is being dredged for the first time since 1978, and the work takes two summers.\n\n"
+        f"{QUOTE} In winter it sails on Tuesdays only, and when the swell is high it does not sail at all.\n\n"
+        "A ticket costs 40 crowns. Islanders pay half of that, and children travel free until they are twelve.\n\n"
+        "Nordsund Line, which runs the ferry, carried 61,000 people last year, more than in any year before. It has "
+        "ordered a second ship, which is built in Gdansk and is to be delivered in the spring."
+    )
+    NOTE = "Photographs by the author are on page two of this newspaper, with a map of all the islands.\n\n"
+
+    class Greedy:
+        """A writer that backs its one sentence with every hit that holds it."""
+
+        def __init__(self, quote: str) -> None:
+            self.quote = quote
+
+        def write(self, evidence: Evidence) -> Iterable[Text | Mark]:
+            yield Text(self.quote)
+            for hit in evidence.hits:
+                at = hit.passage.text.find(self.quote)
+                if at >= 0:
+                    yield Mark(hit, hit.passage.start + at, hit.passage.start + at + len(self.quote))
+
+    @pytest.fixture
+    def index(self, tmp_path: Path) -> Path:
+        index = tmp_path / "index"
+        report = rag.ingest(
+            [
+                rag.Article(id="gull", title="The ferry to Hirta", text=self.STORY, source="gull"),
+                rag.Article(id="tern", title="Hirta's ferry", text=self.STORY, source="tern", published="2024-05-04"),
+                rag.Article(id="skua", title="Sailing to Hirta", text=self.NOTE + self.STORY, source="skua"),
+                rag.Article(id="reader", title="A letter", text=f"A reader writes to us. {self.QUOTE}"),
+            ],
+            index=index,
+        )
+        assert report.duplicates == 3
+        return index
+
+    def test_a_citation_names_the_twins_that_print_its_words(self, index: Path) -> None:
+        with rag.open(index) as engine:
+            answer = engine.ask(self.QUESTION)
+            assert answer.outcome == "answered"
+            first = answer.citations[0]
+            assert first.quote == self.QUOTE
+            # The letter prints them too, but is not the same article.
+            assert {first.article_id, *(a.id for a in first.also)} == {"gull", "tern", "skua"}
+            assert [a["id"] for a in rag.to_dict(first)["also"]] == [a.id for a in first.also]
+            note = engine.search("Who took the photographs on page two?", k=1)[0]
+            assert note.passage.text.startswith("Photographs")
+
+    @pytest.mark.parametrize("greedy", [False, True], ids=["quoting", "greedy"])
+    def test_no_sentence_rests_on_two_twins(self, index: Path, greedy: bool) -> None:
+        with rag.open(index) as engine:
+            if greedy:
+                engine.writer = self.Greedy(self.QUOTE)
+            answer = engine.ask(self.QUESTION)
+        holding = [h.article.id for h in answer.hits if self.QUOTE in h.passage.text]
+        assert len({"gull", "tern", "skua"}.intersection(holding)) == 2, "folding leaves what is cut otherwise"
+        for sentence in answer.sentences:
+            ids = [answer.citations[n - 1].article_id for n in sentence.citations]
+            assert len({"gull", "tern", "skua"}.intersection(ids)) <= 1
+        quoting = [c.article_id for c in answer.citations if c.quote == self.QUOTE]
+        # Another article that says the same is a source of its own.
+        assert ("reader" in quoting) == greedy
+        assert len(quoting) == 1 + greedy
+
+    def test_a_twin_without_the_quoted_words_is_not_named(self, index: Path) -> None:
+        fares = "Islanders pay half of that, and children travel free until they are twelve."
+        without = self.STORY.replace(" " + fares, "")
+        assert rag.ingest([rag.Article(id="tern", title="Hirta's ferry", text=without)], index=index).duplicates == 1
+        remove("skua", index)
+        with rag.open(index) as engine:
+            engine.writer = self.Greedy(fares)
+            (only,) = engine.ask(self.QUESTION).citations
+            assert (only.article_id, only.also) == ("gull", ())
+            engine.writer = self.Greedy(self.QUOTE)
+            first = engine.ask(self.QUESTION).citations[0]
+            assert {first.article_id, *(a.id for a in first.also)} == {"gull", "tern"}
+
+    def test_a_twin_that_has_changed_is_not_named(self, index: Path) -> None:
+        cut = self.STORY.replace(self.QUOTE + " ", "")
+        with rag.open(index) as engine:
+            rag.ingest([rag.Article(id="tern", title="Hirta's ferry", text=cut)], index=index)
+            first = engine.ask(self.QUESTION).citations[0]
+            assert first.quote == self.QUOTE
+            assert {first.article_id, *(a.id for a in first.also)} == {"gull", "skua"}
 
 
 def test_what_a_passage_is_embedded_with(tmp_path: Path) -> None:

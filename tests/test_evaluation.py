@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -326,6 +327,18 @@ class TestAnswerValues:
         found = self.judged(self.answer((11, 36)))
         for name in ("holds_answer", "cited", "evidence_f1", "citation_recall", "citation_precision"):
             assert found[name] == 1, name
+
+    def test_a_citation_of_a_twin_is_found_where_the_twin_is_known_to_answer(self) -> None:
+        of_twin = replace(
+            self.answer((11, 36)).citations[0], article=ArticleHead("b", ""), article_id="b", start=0, end=25
+        )
+        answer = replace(self.answer((11, 36)), citations=(replace(of_twin, also=(ArticleHead("a", ""),)),))
+        found = self.judged(answer)
+        assert (found["evidence_f1"], found["citation_recall"], found["citation_precision"]) == (1, 1, 1)
+        # What is written down is what was cited.
+        assert found["citations"][0]["article_id"] == "b"
+        found = self.judged(replace(answer, citations=(of_twin,)))
+        assert (found["evidence_f1"], found["citation_recall"], found["citation_precision"]) == (0, 0, 0)
 
     def test_one_of_two_is_right(self) -> None:
         found = self.judged(self.answer((11, 36), (37, 49)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
@@ -25,7 +26,7 @@ from rag.retrieve import Dense, Fused, Lexical, search
 from rag.store import twins as stored
 from rag.store.local import LocalStore
 from rag.to_json import to_dict
-from rag.types import Article, ArticleHead, Filter, Group, Hit, Passage, Section
+from rag.types import Answer, Article, ArticleHead, Citation, Filter, Group, Hit, Passage, Section, Verdict
 
 WORDS = (
     "the council said that it would open a new library near the old harbour because many readers had asked for one and "
@@ -336,6 +337,13 @@ def test_also_on_every_face() -> None:
     hit = Hit(1, 1.0, {}, Passage("a", "r", 0, 3, "", "abc"), ArticleHead("a", "Ferry"), (twin,))
     assert [a["id"] for a in to_dict(hit)["also"]] == ["b"]
     assert "also in The Ferry (tern)" in show.hits([hit])
+    support = Verdict("supported", 1.0)
+    cited = Citation(1, hit.article, "a", "r", 0, 3, "abc", support, (twin,))
+    assert to_dict(cited)["also"] == to_dict(hit)["also"]
+    answer = Answer("q", "q", "Abc. [1]", (), (cited,), (hit,), "answered", 0.9)
+    assert "[0:3]\n      also in The Ferry (tern)" in show.sources(answer)
+    assert "abc\n    also in The Ferry (tern)" in show.sources(replace(answer, outcome="abstained", citations=()))
+    assert to_dict(replace(cited, also=()))["also"] == []
     assert to_dict(Hit(1, 1.0, {}, hit.passage, hit.article))["also"] == []
 
 

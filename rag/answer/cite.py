@@ -7,14 +7,19 @@ stays text.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from rag.answer.support import verdict
 from rag.errors import RagError
-from rag.types import Answer, Citation, Evidence, Mark, Outcome, Sentence, Support, Text, Verdict
+from rag.folding import prints
+from rag.types import Answer, ArticleHead, Citation, Evidence, Mark, Outcome, Sentence, Support, Text, Verdict
 
 ABSTAINED = "The articles do not seem to answer this."
+
+
+Printing = Callable[[str, str], tuple[ArticleHead, ...]]
+"""Which twins of an article, named by its id, print a quote from it."""
 
 
 class BadMark(RagError):
@@ -22,12 +27,18 @@ class BadMark(RagError):
 
 
 def cite(
-    question: str, written: Iterable[Text | Mark], evidence: Evidence, outcome: Outcome
+    question: str,
+    written: Iterable[Text | Mark],
+    evidence: Evidence,
+    outcome: Outcome,
+    *,
+    printing: Printing = lambda id, quote: (),
 ) -> Iterator[Text | Citation | Answer]:
     """Yield text and, right after what it backs, each citation; last the whole answer.
 
     `question` is as it was asked; evidence is for it standing alone.  Citations are numbered by first
-    use, and one number names one span.  Raises BadMark.
+    use, and one number names one span.  What a twin prints alike is not a second source: a mark that only
+    repeats a twin's words behind the same sentence is left out.  Raises BadMark.
     """
     numbers: dict[tuple[str, str, int, int], Citation] = {}
     sentences: list[Sentence] = []
@@ -45,7 +56,9 @@ def cite(
         if not text.strip():
             raise BadMark(f"the writer cited a passage of {piece.hit.article.id!r} for nothing that it wrote")
         span = (piece.hit.passage.article_id, piece.hit.passage.revision, piece.start, piece.end)
-        citation = numbers.get(span) or _citation(len(numbers) + 1, piece, evidence)
+        citation = numbers.get(span) or _citation(len(numbers) + 1, piece, evidence, printing)
+        if any(_repeats(citation, c) for c in cited):
+            continue
         numbers[span] = citation
         if citation.number not in [c.number for c in cited]:
             cited.append(citation)
@@ -81,16 +94,21 @@ def marked(sentences: Iterable[Sentence]) -> str:
     return " ".join(s.text + (" " + "".join(f"[{n}]" for n in s.citations) if s.citations else "") for s in sentences)
 
 
-def _citation(number: int, mark: Mark, evidence: Evidence) -> Citation:
+def _citation(number: int, mark: Mark, evidence: Evidence, printing: Printing) -> Citation:
     p = mark.hit.passage
     if mark.hit not in evidence.hits:
         raise BadMark(f"the writer cited a passage of {p.article_id!r} that it was not given")
     if not p.start <= mark.start < mark.end <= p.end:
         raise BadMark(f"the writer cited [{mark.start}:{mark.end}], outside the passage {p.id}")
     quote = p.text[mark.start - p.start : mark.end - p.start]
-    return Citation(
-        number, mark.hit.article, p.article_id, p.revision, mark.start, mark.end, quote, Verdict("supported", 1.0)
-    )
+    sure = Verdict("supported", 1.0)
+    also = printing(p.article_id, quote)
+    return Citation(number, mark.hit.article, p.article_id, p.revision, mark.start, mark.end, quote, sure, also)
+
+
+def _repeats(citation: Citation, other: Citation) -> bool:
+    """Say whether a citation adds nothing to one of a twin."""
+    return any(a.id == other.article_id for a in citation.also) and prints(other.quote, citation.quote)
 
 
 def _sentence(text: str, cited: list[Citation]) -> Sentence:

@@ -7,7 +7,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from rag.evaluation.collection import Collection, Question
 from rag.evaluation.halves import half
 from rag.evaluation.measures import score
 from rag.evaluation.quotes import Place
-from rag.evaluation.retrieval import about, article_of, ids_of, key, what_answers
+from rag.evaluation.retrieval import about, article_of, counted, ids_of, key, what_answers
 from rag.intake.chunk import sentences
 from rag.intake.text import fold
 from rag.to_json import to_dict
@@ -114,8 +114,19 @@ def judge(question: Question, answer: Answer, places: Sequence[Place], engine: E
     if question.answerable and question.answers:
         record["holds_answer"] = holds(answer.text, question.answers)
     if question.answerable and places:
+        answer = through_twins(answer, places, engine)
         record |= evidence_values(answer, places, engine) | citation_values(answer, places)
     return record
+
+
+def through_twins(answer: Answer, places: Sequence[Place], engine: Engine) -> Answer:
+    """Return an answer with citations of a twin where only the twin's words are known to answer, and are cited too."""
+
+    def counts(c: Citation) -> Citation:
+        p = counted(_shown(c), c.also, places, engine)
+        return replace(c, article_id=p.article_id, revision=p.revision, start=p.start, end=p.end)
+
+    return replace(answer, citations=tuple(map(counts, answer.citations)))
 
 
 def holds(text: str, answers: Sequence[str]) -> bool:

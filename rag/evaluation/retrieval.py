@@ -20,7 +20,7 @@ from rag.evaluation.collection import Collection, Judgments
 from rag.evaluation.quotes import Place, Placed
 from rag.settings import Settings
 from rag.to_json import found as as_json
-from rag.types import Article, Hit, Passage, Progress, Steps
+from rag.types import Article, ArticleHead, Hit, Passage, Progress, Steps
 
 DEPTH = 100
 """Articles found for each question."""
@@ -208,18 +208,18 @@ def ranking(hits: Sequence[Hit], grades: Mapping[str, int]) -> list[tuple[str, f
 
 
 def passages_of(hits: Sequence[Hit], places: Sequence[Place], engine: Engine) -> list[Passage]:
-    """Return the passages of hits, as a twin's where only the twin's words are known to answer, and are there."""
-    out = []
+    """Return the passages of hits, each as `counted` takes it."""
+    return [counted(hit.passage, hit.also, places, engine) for hit in hits]
+
+
+def counted(passage: Passage, also: Sequence[ArticleHead], places: Sequence[Place], engine: Engine) -> Passage:
+    """Return a passage, as a twin's where only the twin's words are known to answer, and are there."""
     wanted = {p.article for p in places}
-    for hit in hits:
-        passage = hit.passage
-        for twin in (a.id for a in hit.also if a.id in wanted and hit.article.id not in wanted):
-            article = engine.article(twin)
-            if spans := quotes.locate(article.text, passage.text):
-                passage = Passage(twin, article.revision, *spans[0], passage.section, passage.text)
-                break
-        out.append(passage)
-    return out
+    for twin in (a.id for a in also if a.id in wanted and passage.article_id not in wanted):
+        article = engine.article(twin)
+        if spans := quotes.locate(article.text, passage.text):
+            return Passage(twin, article.revision, *spans[0], passage.section, passage.text)
+    return passage
 
 
 def what_answers(engine: Engine, grades: Mapping[str, int], places: Sequence[Place]) -> list[dict[str, Any]]:

@@ -20,10 +20,10 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 import gradio as gr
 from starlette.middleware import Middleware
 
-from rag.errors import RagError
+from rag.errors import RagError, UnknownArticle
 from rag.faces.guard import LOOPBACK, Guard
 from rag.faces.pace import paced
-from rag.faces.view import JSON, BadRequest, Turn, opened, read_address
+from rag.faces.view import JSON, BadRequest, Turn, newest, opened, read_address
 from rag.types import Answer, Article, Citation, Filter, Stats, Text
 
 log = logging.getLogger(__name__)
@@ -46,6 +46,7 @@ class Engine(Protocol):
         ...
 
     def article(self, id: str, revision: str | None = None) -> Article: ...
+    def current(self, id: str) -> str | None: ...
     def stats(self) -> Stats: ...
 
 
@@ -60,8 +61,13 @@ def build(engine: Engine, *, examples: Sequence[str] = ()) -> gr.Blocks:
     def get_article(data: object) -> JSON:
         # Gradio answers an exception with an empty result, which would leave the reader without a word.
         try:
-            id, revision, start, end = read_address(data)
-            return {"ok": True, **opened(engine.article(id, revision), start, end)}
+            return open_article(engine, data)
+        except (RagError, BadRequest) as error:
+            return {"ok": False, "message": str(error)}
+
+    def get_newest(data: object) -> JSON:
+        try:
+            return open_newest(engine, data)
         except (RagError, BadRequest) as error:
             return {"ok": False, "message": str(error)}
 
@@ -89,7 +95,7 @@ def build(engine: Engine, *, examples: Sequence[str] = ()) -> gr.Blocks:
                 html_template=asset("article.html"),
                 js_on_load=asset("make.js") + asset("article.js"),
                 apply_default_css=False,
-                server_functions=[get_article],
+                server_functions=[get_article, get_newest],
                 elem_id="article",
             )
         # The page's own value is an output only: what a browser sends back for it is never looked at.
@@ -112,6 +118,36 @@ def build(engine: Engine, *, examples: Sequence[str] = ()) -> gr.Blocks:
         )
     page.queue(default_concurrency_limit=STREAMS)
     return page
+
+
+def open_article(engine: Engine, data: object) -> JSON:
+    """Return the text that a browser's address cites, and whether the article has changed since.
+
+    Raises BadRequest, and UnknownArticle where neither that text is kept nor a newer one.
+    """
+    id, revision, start, end = read_address(data)
+    try:
+        article = engine.article(id, revision)
+    except UnknownArticle as error:
+        # Where there is none at all, this says so without the revision, which tells a reader nothing.
+        engine.article(id)
+        return {"ok": False, "message": str(error), "changed": True}
+    shown = opened(article, start, end)
+    return {"ok": True, **shown, "changed": engine.current(id) not in (None, revision)}
+
+
+def open_newest(engine: Engine, data: object) -> JSON:
+    """Return the newest text of the article that a browser's address cites, the cited words marked if they are there.
+
+    Raises BadRequest and UnknownArticle.
+    """
+    id, revision, start, end = read_address(data)
+    try:
+        quote = opened(engine.article(id, revision), start, end)["mark"]
+    except UnknownArticle:
+        # An index made anew holds no older texts: there is nothing to look for in the newest.
+        quote = None
+    return {"ok": True, **newest(engine.article(id), quote)}
 
 
 def read_question(data: object) -> tuple[str, str]:

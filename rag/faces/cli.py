@@ -184,20 +184,23 @@ def list_articles(index: str, as_json: bool) -> None:
 
 @articles.command("show")
 @click.argument("id")
+@click.option("--revision", metavar="R", help="As it was in this revision, which a citation names; unset: the newest.")
 @index_option
 @json_option
-def show_article(id: str, index: str, as_json: bool) -> None:
+def show_article(id: str, revision: str | None, index: str, as_json: bool) -> None:
     """Show one article."""
     from rag.store.local import LocalStore
 
     store = LocalStore(index)
     with store.view() as view:
-        article = view.article(id)
+        article = view.article(id, revision)
+        current = view.current(id)
         count = next((n for head, n in view.articles(Filter(articles=(id,))) if head.id == id), 0)
+    is_current = article.revision == current
     if as_json:
-        print_json({**to_dict(article), "passages": count})
+        print_json({**to_dict(article), "passages": count if is_current else 0, "current": is_current})
     else:
-        click.echo(show.article(article, count))
+        click.echo(show.article(article, count if is_current else 0, current))
 
 
 @articles.command("remove")

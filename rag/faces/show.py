@@ -130,12 +130,15 @@ def sources(a: Answer) -> str:
     if a.outcome == "abstained":
         if a.hits:
             lines += ["", "Nearest passages:"]
-            lines += [f"  - {_safe(byline(h.article))}\n    {_safe(_short(h.passage.text))}" for h in a.hits[:3]]
+        for h in a.hits[:3]:
+            lines.append(f"  - {_safe(byline(h.article))}\n    {_safe(_short(h.passage.text))}")
+            lines += [f"    {_safe(also(twin))}" for twin in h.also]
         return "\n".join(lines)
     lines += ["", "Sources:"]
     for c in a.citations:
         mark = "" if c.support.verdict == "supported" else f"  ({c.support.verdict})"
         lines.append(f"  [{c.number}] {_safe(byline(c.article))}{mark}\n      {c.article_id} [{c.start}:{c.end}]")
+        lines += [f"      {_safe(also(twin))}" for twin in c.also]
     return "\n".join(lines)
 
 
@@ -146,8 +149,9 @@ def articles(listed: Sequence[tuple[ArticleHead, int]]) -> str:
     return "\n".join(f"{head.id}\n    {_safe(byline(head))} · {n} passages" for head, n in listed)
 
 
-def article(a: Article, passages: int) -> str:
-    """Return an article with what is known about it."""
+def article(a: Article, passages: int, current: str | None) -> str:
+    """Return an article with what is known about it; `current` is the revision that is searched now."""
+    changed = "" if current == a.revision else f" (superseded: the article has changed, {current} is its newest)"
     facts = [
         ("id", a.id),
         ("title", a.title + (" (made from the opening words)" if a.title_made else "")),
@@ -155,7 +159,7 @@ def article(a: Article, passages: int) -> str:
         ("published", a.published.isoformat() if a.published else ""),
         ("url", a.url or ""),
         ("source", a.source),
-        ("revision", a.revision),
+        ("revision", a.revision + changed),
         ("sections", ", ".join(s.name for s in a.sections)),
         ("passages", str(passages)),
     ]

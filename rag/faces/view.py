@@ -18,6 +18,8 @@ NEAREST = 4
 """How many passages are offered where there is no answer, each from another article."""
 SNIPPET = 280
 """How many characters of such a passage are shown."""
+ALSO = 3
+"""How many of the other articles that print the same are named."""
 
 
 class BadRequest(ValueError):
@@ -83,9 +85,16 @@ def source(citation: Citation) -> JSON:
         **head(citation.article),
         "number": citation.number,
         "quote": citation.quote,
+        "also": also(citation.also),
         "verdict": citation.support.verdict,
         "open": address(citation.article_id, citation.revision, citation.start, citation.end),
     }
+
+
+def also(articles: Sequence[ArticleHead]) -> JSON:
+    """Return the first of the other articles that print the same, and how many more there are."""
+    named = [{**head(a), "source": a.source} for a in articles[:ALSO]]
+    return {"articles": named, "more": max(len(articles) - ALSO, 0)}
 
 
 def nearest(hits: Sequence[Hit]) -> list[Hit]:
@@ -104,6 +113,7 @@ def card(hit: Hit) -> JSON:
         **head(hit.article),
         "section": p.section,
         "snippet": snippet,
+        "also": also(hit.also),
         "open": address(p.article_id, p.revision, p.start, p.end),
     }
 
@@ -130,6 +140,16 @@ def opened(article: Article, start: int, end: int) -> JSON:
     """Return an article in three strings around a span.  Raises BadRequest for a span outside its text."""
     if not 0 <= start < end <= len(article.text):
         raise BadRequest(f"the span {start} to {end} is outside this article, which has {len(article.text)} characters")
+    return _around(article, start, end)
+
+
+def newest(article: Article, quote: str | None) -> JSON:
+    """Return an article around words quoted from an older text of it, if they stand in this one too."""
+    start = article.text.find(quote) if quote else -1
+    return _around(article, start, start + len(quote)) if quote and start >= 0 else _around(article, 0, 0)
+
+
+def _around(article: Article, start: int, end: int) -> JSON:
     return {
         **head(article.head),
         "url": web_address(article.url),

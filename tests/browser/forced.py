@@ -10,12 +10,14 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 
 from rag.errors import InvalidQuestion, UnknownArticle
 from rag.types import (
     Answer,
     Article,
+    ArticleHead,
     Citation,
     Filter,
     Fingerprint,
@@ -79,6 +81,12 @@ TRADE = Article(
         "until 1936, two years later than the harbour's own account."
     ),
 )
+PRINTED_AGAIN = (
+    ArticleHead("x1", "Lights of <b>Ostrava</b> Bay ${alert(10)}", source="The Gull <img src=x onerror=alert(11)>"),
+    ArticleHead("x2", "אורות הנמל", published=date(2023, 11, 9)),
+    *(ArticleHead(f"x{n}", f"Harbour {n}") for n in (3, 4, 5)),
+)
+"""Articles that print what the harbour's does; there is no more of them than this."""
 ARTICLES = {a.id: a for a in (HOSTILE, HARBOUR, TRADE)}
 
 
@@ -152,6 +160,10 @@ class ForcedEngine:
             raise UnknownArticle(f"article {id!r} is not in the index in revision {revision}: ingest it again")
         return article
 
+    def current(self, id: str) -> str | None:
+        """Return the revision of an article."""
+        return ARTICLES[id].revision if id in ARTICLES else None
+
     def stats(self) -> Stats:
         """Return made-up counts."""
         return Stats(3, 1204, 1, 0, 1, 4096, Fingerprint("forced", "0", 1, 256, 200, 0))
@@ -171,12 +183,13 @@ def script(question: str) -> tuple[Outcome, list[Said], tuple[Hit, ...]]:
     if "nothing" in question:
         refusal = "The articles do not say. What comes nearest is below."
         hits = (
-            hit(1, HARBOUR, HARBOUR.text.rpartition("\n")[2]),
+            replace(hit(1, HARBOUR, HARBOUR.text.rpartition("\n")[2]), also=PRINTED_AGAIN[2:4]),
             hit(2, TRADE, "A pilot's licence for the bay takes four years."),
         )
         return "abstained", [(refusal, ())], hits
     first = cite(1, HARBOUR, "In 1934 the harbour master, Ines Calloway, had the lamps put on separate circuits")
     second = cite(2, HARBOUR, "both lights burned through the night")
+    first = replace(first, also=PRINTED_AGAIN)
     third = cite(3, TRADE, "the lights were on one circuit until 1936", "partial")
     said: list[Said] = [
         (f"You asked: {question}", ()),

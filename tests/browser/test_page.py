@@ -279,6 +279,12 @@ def test_sources_previous_and_next_and_the_way_to_the_original(visit: Visit) -> 
     expect(turn.locator(".sources li")).to_have_count(3)
     expect(turn.locator(".sources li").nth(2)).to_contain_text("Partly supported")
     expect(turn.locator(".ending")).to_contain_text("1,204 passages searched")
+    expect(turn.locator(".sources .also")).to_have_count(1)
+    assert turn.locator(".sources li .also").first.evaluate("a => a.textContent") == (
+        "Also in Lights of <b>Ostrava</b> Bay ${alert(10)} (The Gull <img src=x onerror=alert(11)>); "
+        "אורות הנמל (November 9, 2023); Harbour 3 and 2 more"
+    )
+    assert page.locator(".chat :is(img, script, b)").count() == 0
     turn.locator(".sources button").nth(1).click()
     mark = page.locator("dialog mark")
     expect(mark).to_have_text("both lights burned through the night")
@@ -306,6 +312,9 @@ def test_refusal_offers_the_nearest_passages(visit: Visit) -> None:
     expect(turn).to_contain_text("No answer in these articles")
     expect(turn.locator(".cite")).to_have_count(0)
     card = turn.locator(".nearest button").first
+    assert turn.locator(".nearest .also").evaluate_all("all => all.map(a => a.textContent)") == [
+        "Also in Harbour 3 and Harbour 4"
+    ]
     card.click()
     expect(page.locator("dialog mark")).to_have_text(
         "A proposal to replace the lenses with diodes was voted down twice, most recently in 2019."

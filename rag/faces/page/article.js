@@ -4,6 +4,8 @@ const title = find('h2');
 const by = find('.by');
 const original = find('.original');
 const text = find('.text');
+const since = find('.since');
+const other = since.querySelector('button');
 const place = find('.place');
 const previous = find('.previous');
 const next = find('.next');
@@ -15,6 +17,9 @@ let kind = '';
 let button = () => null;
 let asked = 0;
 let here = false;
+// Whether the newest text is shown in place of the cited one, and whether that one is still kept.
+let newest = false;
+let kept = true;
 
 function raise() {
   here = true;
@@ -37,6 +42,13 @@ function describe(item) {
   next.setAttribute('aria-label', 'Next ' + kind.toLowerCase());
 }
 
+function begin() {
+  newest = false;
+  kept = true;
+  since.hidden = true;
+  return show();
+}
+
 async function show() {
   const item = items[index];
   const ticket = ++asked;
@@ -48,13 +60,18 @@ async function show() {
   window.dispatchEvent(new CustomEvent('footnote:shown', { detail: button(item) }));
   let article = null;
   try {
-    article = await server.get_article(item.open);
+    article = await (newest ? server.get_newest(item.open) : server.get_article(item.open));
   } catch (error) {
     article = { ok: false, message: 'The server did not answer: ' + error.message };
   }
   clearTimeout(notice);
   if (ticket !== asked || !dialog.open) return;
   text.removeAttribute('aria-busy');
+  compare(article || {});
+  if (article && !article.ok && article.changed) {
+    text.replaceChildren();
+    return;
+  }
   if (!article || !article.ok) {
     const said = article && article.message ? article.message : 'The server gave no reason.';
     const failure = make('p', 'failure', 'This article could not be opened: ' + said);
@@ -71,6 +88,31 @@ async function show() {
   lay(article);
 }
 
+// What to know of a text that is not the newest, or of the newest where another was cited, and the way to the other.
+function compare({ ok, changed, mark }) {
+  const cited = kind === 'Citation';
+  const words = cited ? 'The cited words' : 'The words of this passage';
+  let said = '';
+  if (newest && ok) {
+    said = kept
+      ? 'You are reading the newest text. ' + words + (mark ? ' stand in it unchanged.' : ' do not stand in it any more.')
+      : 'You are reading the newest text. The one that was ' + (cited ? 'cited' : 'found') + ' is not kept any more.';
+  } else if (changed && ok) {
+    said = cited
+      ? 'This article has changed since it was cited. You are reading the text that was cited.'
+      : 'This article has changed since this passage was found. You are reading the text as it was then.';
+  } else if (changed) {
+    kept = false;
+    said = 'This article has changed since, and the text as it was is not kept any more.';
+  }
+  other.textContent = newest ? (cited ? 'Read the cited text' : 'Read the text as it was') : 'Read the newest text';
+  // Nobody who has just pressed it may lose the focus with it.
+  if (document.activeElement === other && (!said || (newest && !kept))) text.focus({ preventScroll: true });
+  other.hidden = newest && !kept;
+  since.hidden = !said;
+  since.querySelector('p').textContent = said;
+}
+
 // Paragraphs away from the mark each find their own direction. Around the mark the three runs are isolated, so that
 // a stray bidirectional control in one cannot reorder another, and the paragraph as a whole decides how they follow.
 function lay({ before, mark, after }) {
@@ -78,6 +120,11 @@ function lay({ before, mark, after }) {
   const cut = after.indexOf('\n');
   const end = cut < 0 ? after.length : cut + 1;
   const marked = make('div');
+  if (!mark) {
+    text.replaceChildren(make('div', '', before + after));
+    text.scrollTop = 0;
+    return;
+  }
   const words = make('mark', '', mark);
   marked.dir = direction(before.slice(start) + mark + after.slice(0, end));
   marked.append(make('bdi', '', before.slice(start)), words, make('bdi', '', after.slice(0, end)));
@@ -108,7 +155,7 @@ function step(by) {
   const to = index + by;
   if (to < 0 || to >= items.length) return;
   index = to;
-  show();
+  begin();
 }
 
 function close() {
@@ -130,7 +177,7 @@ window.addEventListener('footnote:open', (event) => {
   ({ items, index, kind, button } = event.detail);
   text.replaceChildren();
   hold(button(items[index]), raise);
-  show();
+  begin();
   text.focus({ preventScroll: true });
 });
 window.addEventListener('footnote:clear', close);
@@ -152,5 +199,9 @@ narrow.addEventListener('change', () => {
   raise();
 });
 find('.close').addEventListener('click', close);
+other.addEventListener('click', () => {
+  newest = !newest;
+  show();
+});
 previous.addEventListener('click', () => step(-1));
 next.addEventListener('click', () => step(1));

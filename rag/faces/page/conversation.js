@@ -195,7 +195,7 @@ function sources(turn) {
     line.append(byline(item), verdict);
     open.type = 'button';
     open.dataset.number = item.number;
-    open.append(make('span', 'number', item.number), isolated('span', 'title', item.title), line, isolated('q', '', item.quote));
+    open.append(make('span', 'number', item.number), isolated('span', 'title', item.title), line, isolated('q', '', item.quote), ...alsoIn(item.also));
     open.addEventListener('click', () => openCitation(turn, item.number, open));
     entry.append(open);
     list.append(entry);
@@ -214,9 +214,9 @@ function nearest(hits) {
     line.append(byline(hit));
     if (hit.section) line.append(isolated('span', 'section', hit.section));
     open.type = 'button';
-    open.append(isolated('span', 'title', hit.title), line, isolated('span', 'snippet', hit.snippet));
+    open.append(isolated('span', 'title', hit.title), line, isolated('span', 'snippet', hit.snippet), ...alsoIn(hit.also));
     open.addEventListener('click', () => openArticle(hits, i, 'Passage', () => open));
-      entry.append(open);
+    entry.append(open);
     list.append(entry);
   });
   return part;

@@ -34,3 +34,18 @@ function byline(item) {
   }
   return line;
 }
+
+// Which other articles print the same, or nothing.
+function alsoIn({ articles, more }) {
+  if (!articles.length) return [];
+  const line = make('span', 'also', 'Also in ');
+  articles.forEach((article, i) => {
+    if (i) line.append(more || i < articles.length - 1 ? '; ' : ' and ');
+    const told = [article.source && make('bdi', '', article.source), article.published && readable(article.published)];
+    line.append(make('bdi', '', article.title));
+    told.filter(Boolean).forEach((part, n) => line.append(n ? ', ' : ' (', part));
+    if (told.some(Boolean)) line.append(')');
+  });
+  if (more) line.append(' and ' + more + ' more');
+  return [line];
+}
