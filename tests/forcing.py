@@ -7,6 +7,7 @@ import os
 import pytest
 from hypothesis import HealthCheck, settings
 
+from rag.intake import pipeline
 from rag.store import segments, transaction, view
 
 TORTURE = bool(os.environ.get("FOOTNOTE_TORTURE"))
@@ -43,3 +44,10 @@ def steps(*, quick: tuple[int, int], full: tuple[int, int]) -> settings:
         print_blob=True,
         suppress_health_check=list(HealthCheck),
     )
+
+
+def hurried_ingest(patch: pytest.MonkeyPatch) -> None:
+    """Look texts up, keep vectors and commit as often as an ingest of hours would."""
+    patch.setattr(pipeline, "GROUP_TEXTS", 3)
+    patch.setattr(pipeline, "KEEP_SECONDS", 0.0)
+    patch.setattr(pipeline, "COMMIT_SECONDS", 0.0)
