@@ -46,8 +46,13 @@ def steps(*, quick: tuple[int, int], full: tuple[int, int]) -> settings:
     )
 
 
-def hurried_ingest(patch: pytest.MonkeyPatch) -> None:
-    """Look texts up, keep vectors and commit as often as an ingest of hours would."""
-    patch.setattr(pipeline, "GROUP_TEXTS", 3)
-    patch.setattr(pipeline, "KEEP_SECONDS", 0.0)
+def hurried_ingest(patch: pytest.MonkeyPatch, *, group: int = 3, keep: bool = True) -> None:
+    """Look texts up and commit as often as an ingest of hours would.
+
+    `group` is the number of texts looked up together; with `keep` vectors are durable at once, without it those of
+    several groups wait.
+    """
+    patch.setattr(pipeline, "GROUP_TEXTS", group)
     patch.setattr(pipeline, "COMMIT_SECONDS", 0.0)
+    if keep:
+        patch.setattr(pipeline, "KEEP_SECONDS", 0.0)
