@@ -36,10 +36,10 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from fakes import FINGERPRINT, HashEmbedder
-from forcing import small_segments
+from forcing import around_words, slow_openings, small_segments
 from oracle import stats_of
 
-from rag.errors import UnknownArticle
+from rag.errors import IndexDamaged, UnknownArticle
 from rag.intake import pipeline
 from rag.intake.items import Item
 from rag.protocols import View
@@ -158,6 +158,8 @@ class Tally:
 
     views: int = 0
     queries: int = 0
+    refused: int = 0
+    """Views that could not be had in the middle of a rebuild."""
     opening: list[float] = field(default_factory=list)
     stale: list[float] = field(default_factory=list)
     """Of the views that did not show a commit that had returned before they began, by how much."""
@@ -189,24 +191,36 @@ class Reading:
 
     def look(self) -> None:
         began = time.monotonic_ns()
-        with self.store.view() as view:
+        with contextlib.ExitStack() as stack:
+            try:
+                view = stack.enter_context(self.store.view())
+            except IndexDamaged as error:
+                # What a reader is told that opens the words of an index while they are replaced in a rebuild.
+                if "No such file" not in str(error):
+                    raise
+                self.tally.refused += 1
+                return
             self.tally.opening.append((time.monotonic_ns() - began) / 1e6)
             self.tally.views += 1
-            commit = self.shown(view)
-            next_came = int(self.times[commit + 1])
-            late = began - next_came if next_came else 0
-            if late > 0:
-                self.tally.stale.append(late / 1e6)
-            assert late <= STALE, f"commit {commit + 1} had returned {late / 1e9:.3f} s before a view of {commit} began"
-            assert commit >= self.commit, f"commit {commit} after {self.commit}"
-            assert view.generation >= self.generation, f"generation {view.generation} after {self.generation}"
-            self.commit, self.generation = commit, view.generation
-            for ask in self.rng.sample(self.asks, self.rng.randint(1, 4)):
-                ask(view, commit)
-                self.tally.queries += 1
-                if self.rng.random() < 0.2:
-                    # The writer goes on meanwhile.
-                    time.sleep(self.rng.uniform(0, 0.1))
+            self.check(view, began)
+
+    def check(self, view: View, began: int) -> None:
+        """See that a view is new enough, and of one commit in what it is asked."""
+        commit = self.shown(view)
+        next_came = int(self.times[commit + 1])
+        late = began - next_came if next_came else 0
+        if late > 0:
+            self.tally.stale.append(late / 1e6)
+        assert late <= STALE, f"commit {commit + 1} had returned {late / 1e9:.3f} s before a view of {commit} began"
+        assert commit >= self.commit, f"commit {commit} after {self.commit}"
+        assert view.generation >= self.generation, f"generation {view.generation} after {self.generation}"
+        self.commit, self.generation = commit, view.generation
+        for ask in self.rng.sample(self.asks, self.rng.randint(1, 4)):
+            ask(view, commit)
+            self.tally.queries += 1
+            if self.rng.random() < 0.2:
+                # The writer goes on meanwhile.
+                time.sleep(self.rng.uniform(0, 0.1))
 
     def shown(self, view: View) -> int:
         """Return the number of the commit that a view shows."""
@@ -281,6 +295,14 @@ class Reading:
 def child(role: str, folder: Path, seed: int, threads: int) -> None:
     """Be the writer or a reader: say that all is loaded, be told until when to go on, and print what was done."""
     small_segments(pytest.MonkeyPatch(), scan=bool(seed % 2), sift=bool(seed % 3))
+    rng = random.Random(seed)
+
+    def wait() -> None:
+        if rng.random() < 0.5:
+            time.sleep(rng.uniform(0, 0.05))
+
+    around_words(pytest.MonkeyPatch(), wait)
+    slow_openings(pytest.MonkeyPatch(), wait)
     times = mapped(folder)
     answer(["ready"])
     told = sys.stdin.readline()
@@ -333,6 +355,7 @@ class Outcome:
         opening = sorted(o for r in self.readers for o in r.opening)
         yield f"writer: {', '.join(f'{n} {what}' for what, n in self.writer.items() if what != 'error')}"
         yield f"readers: {len(self.readers)}, views {self.views}, queries {self.queries}, errors {len(self.errors)}"
+        yield f"views refused in the middle of a rebuild: {sum(r.refused for r in self.readers)}"
         yield f"stale views: {len(stale)}, by at most {max(stale, default=0):.1f} ms; {spread(stale)}"
         yield f"opening a view took at most {max(opening, default=0):.1f} ms; {spread(opening)}"
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from rag.intake import pipeline
-from rag.store import segments, transaction, view
+from rag.store import lexical, segments, transaction, view
 
 TORTURE = bool(os.environ.get("FOOTNOTE_TORTURE"))
 """Thousands of random steps in place of a fixed few."""
@@ -30,6 +32,32 @@ def small_segments(patch: pytest.MonkeyPatch, *, tail: int = 3, scan: bool = Tru
         patch.setattr(segments, "FEW", 0)
     # Asked for fewer rows than there are, so that a few rows already take the other way.
     patch.setattr(view, "FEW_WORDS", 0 if sift else 5)
+
+
+def around_words(patch: pytest.MonkeyPatch, look: Callable[[], None]) -> None:
+    """Call `look` whenever the lexical index is about to be committed, and when it has been.
+
+    Then it is ahead of the rest or behind it, which no reader may notice.
+    """
+    commit = lexical.WordsWriter.commit
+
+    def looked_at(writer: lexical.WordsWriter) -> None:
+        look()
+        commit(writer)
+        look()
+
+    patch.setattr(lexical.WordsWriter, "commit", looked_at)
+
+
+def slow_openings(patch: pytest.MonkeyPatch, wait: Callable[[], None]) -> None:
+    """Call `wait` when a reader has opened all of a new state but the words, so that commits come in between."""
+
+    class Late(lexical.Words):
+        def __init__(self, *given: Any) -> None:
+            wait()
+            super().__init__(*given)
+
+    patch.setattr(lexical, "Words", Late)
 
 
 def steps(*, quick: tuple[int, int], full: tuple[int, int]) -> settings:

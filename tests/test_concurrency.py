@@ -20,7 +20,7 @@ from concurrency import Outcome, run
 from contracts import article, put
 from fakes import FINGERPRINT
 from filelock import FileLock
-from forcing import SEED, TORTURE
+from forcing import SEED, TORTURE, slow_openings
 
 from rag.errors import IndexLocked
 from rag.store.local import LocalStore
@@ -145,3 +145,18 @@ def test_an_error_of_a_views_user_stays_what_it_is(folder: Path) -> None:
     with pytest.raises(FileNotFoundError):
         with LocalStore(folder).view():
             (folder.parent / "notes of the user").read_text("utf-8")
+
+
+@pytest.mark.xfail(strict=True, reason="the words' folder of before a rebuild is gone, which is taken for damage")
+def test_a_rebuild_that_commits_while_a_reader_opens(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rebuilt: list[bool] = []
+
+    def rebuild() -> None:
+        if not rebuilt:
+            rebuilt.append(True)
+            with LocalStore(folder).writer(FINGERPRINT) as t:
+                put(t, article(2))
+
+    slow_openings(monkeypatch, rebuild)
+    with LocalStore(folder).view() as view:
+        assert [head.id for head, _ in view.articles()] == ["a00002"]

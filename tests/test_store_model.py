@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 from fakes import FINGERPRINT
-from forcing import SEED, small_segments, steps
+from forcing import SEED, around_words, small_segments, steps
 from hypothesis import seed
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -201,6 +201,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.erased: set[bytes] = set()
         self.stores = [LocalStore.create(self.folder / "index", FINGERPRINT)]
         self.held: list[Held] = []
+        self.at_work: Work | None = None
         self.generation = 0
         # What each row was once, those that are gone included.
         self.rows: dict[int, str] = {}
@@ -223,6 +224,7 @@ class StoreMachine(RuleBasedStateMachine):
     @initialize(tail=st.sampled_from([3, 0, 9]), scan=st.booleans(), sift=st.booleans(), first=GROWTH)
     def begin(self, tail: int, scan: bool, sift: bool, first: list[Entry]) -> None:
         small_segments(self.patch, tail=tail, scan=scan, sift=sift)
+        around_words(self.patch, self.see_one_or_the_other)
         self.grow(0, first)
 
     # Small changes leave large segments as they are, so that there are several.
@@ -259,6 +261,7 @@ class StoreMachine(RuleBasedStateMachine):
                 if wanted:
                     work.kept, work.old, work.revisions, work.fingerprint = {}, {}, {}, wanted
                 work.check()
+                self.at_work = work
                 yield work
                 work.check()
                 if not kept:
@@ -267,6 +270,8 @@ class StoreMachine(RuleBasedStateMachine):
                 self.committed(work)
         except Abandoned:
             pass
+        finally:
+            self.at_work = None
 
     def apply(self, work: Work, changes: list[tuple[str, Any]]) -> None:
         for what, subject in changes:
@@ -302,6 +307,17 @@ class StoreMachine(RuleBasedStateMachine):
             with pytest.raises(IndexLocked):
                 with store.writer():
                     raise AssertionError("two writers at once")
+
+    def see_one_or_the_other(self) -> None:
+        """See that in the middle of a commit there is the state before or the one after, and all of it."""
+        if self.at_work is None:
+            return
+        for store in self.stores:
+            with store.view() as view:
+                try:
+                    self.check_whole(view, self.state)
+                except AssertionError:
+                    self.check_whole(view, self.at_work.state)
 
     # -- readers ------------------------------------------------------------------------------
 
