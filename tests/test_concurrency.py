@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 from concurrency import Outcome, run
-from contracts import article, put
+from contracts import EMBEDDER, article, put
 from fakes import FINGERPRINT
 from filelock import FileLock
 from forcing import SEED, TORTURE, slow_openings
@@ -49,7 +49,7 @@ def test_threads_share_a_store_while_another_process_writes(tmp_path: Path) -> N
 HOLDER = """
 import sys
 sys.path.insert(0, {tests!r})
-from contracts import article, put
+from contracts import EMBEDDER, article, put
 from rag.store.local import LocalStore
 with LocalStore({folder!r}).writer() as t:
     put(t, article(2))
@@ -145,6 +145,25 @@ def test_an_error_of_a_views_user_stays_what_it_is(folder: Path) -> None:
     with pytest.raises(FileNotFoundError):
         with LocalStore(folder).view():
             (folder.parent / "notes of the user").read_text("utf-8")
+
+
+def test_a_commit_that_comes_while_a_reader_opens(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was opened before it is of the state before, and what is opened after it is not."""
+    commits: list[int] = []
+
+    def commit() -> None:
+        if len(commits) < 3:
+            commits.append(len(commits) + 1)
+            with LocalStore(folder).writer() as t:
+                put(t, article(1, version=commits[-1]))
+
+    slow_openings(monkeypatch, commit)
+    with LocalStore(folder).view() as view:
+        (passage,) = [p for p, _ in view.passages(view.dense(EMBEDDER.query("x"), 9).rows.tolist()) if not p.start]
+        version = int(passage.text.split("version")[1].split()[0])
+        for other in range(4):
+            assert len(view.lexical(f"version{other}", 9).rows) == (other == version)
+        assert version == commits[-1]
 
 
 @pytest.mark.xfail(strict=True, reason="the words' folder of before a rebuild is gone, which is taken for damage")

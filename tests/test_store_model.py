@@ -312,12 +312,14 @@ class StoreMachine(RuleBasedStateMachine):
         """See that in the middle of a commit there is the state before or the one after, and all of it."""
         if self.at_work is None:
             return
-        for store in self.stores:
+        fresh = LocalStore(self.folder / "index")
+        for store in [*self.stores, fresh]:
             with store.view() as view:
                 try:
                     self.check_whole(view, self.state)
                 except AssertionError:
                     self.check_whole(view, self.at_work.state)
+        fresh.close()
 
     # -- readers ------------------------------------------------------------------------------
 
@@ -516,5 +518,34 @@ def test_the_words_are_what_the_oracle_says() -> None:
         assert terms(written) == ([stem] if stem else [])
 
 
+def test_what_left_in_a_rebuild_holds_no_vector_back(tmp_path: Path) -> None:
+    twins = entry("a0", [1]), entry("a1", [1])
+    store = LocalStore.create(tmp_path / "index", FINGERPRINT)
+    with store.writer() as t:
+        work = Work(t, State(), set())
+        for twin in twins:
+            work.put(twin)
+    with store.writer(FINGERPRINT) as t:
+        Work(t, State(), set()).put(twins[0])
+    with store.writer() as t:
+        t.remove("a0")
+    with store.writer() as t:
+        assert not t.cached(twins[0].keys)
+    store.close()
+
+
+def test_an_article_that_fills_the_first_lists_is_one_hit(tmp_path: Path) -> None:
+    entries = [entry("a0", [0] * 20), *(entry(f"a{n}", [n]) for n in range(1, 5))]
+    store = LocalStore.create(tmp_path / "index", FINGERPRINT)
+    with store.writer() as t:
+        work = Work(t, State(), set())
+        for e in entries:
+            work.put(e)
+    with store.view() as view:
+        for k in range(1, 6):
+            check_hits(view, work.state, PARAGRAPHS[0], k, Filter())
+    store.close()
+
+
 def test_random_changes_and_searches() -> None:
-    run_state_machine_as_test(seed(SEED)(StoreMachine), settings=steps(quick=(25, 18), full=(100, 50)))
+    run_state_machine_as_test(seed(SEED)(StoreMachine), settings=steps(quick=(20, 18), full=(100, 50)))
