@@ -143,6 +143,10 @@ class Transaction(Protocol):
         """
         ...
 
+    def move(self, id: str, origin: str) -> None:
+        """Note that a current article, otherwise unchanged, comes from somewhere else now."""
+        ...
+
     def remove(self, id: str) -> None:
         """Remove an article.  Raises UnknownArticle."""
         ...

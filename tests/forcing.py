@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from rag.intake import pipeline
-from rag.store import lexical, segments, transaction, view
+from rag.store import lexical, segments, transaction
 
 TORTURE = bool(os.environ.get("FOOTNOTE_TORTURE"))
 """Thousands of random steps in place of a fixed few."""
@@ -19,19 +19,17 @@ SEED = int(os.environ.get("FOOTNOTE_SEED", "1"))
 """Where the random steps of the long run begin; a failure is run again with the same."""
 
 
-def small_segments(patch: pytest.MonkeyPatch, *, tail: int = 3, scan: bool = True, sift: bool = True) -> None:
+def small_segments(patch: pytest.MonkeyPatch, *, tail: int = 3, scan: bool = True) -> None:
     """Seal, merge and write segments anew at nearly every commit.
 
     `tail` is the number of passages kept outside them; with `scan` no set of matches is small enough to be picked
-    vector by vector, with `sift` none is small enough to be named to the lexical index.
+    vector by vector.
     """
     patch.setattr(transaction, "TAIL_ROWS", tail)
     patch.setattr(segments, "BLOCK", 3)  # some articles lie across a boundary
-    patch.setattr(segments, "ALONE", 0)
+    patch.setattr(segments, "MANY", 2)
     if scan:
         patch.setattr(segments, "FEW", 0)
-    # Asked for fewer rows than there are, so that a few rows already take the other way.
-    patch.setattr(view, "FEW_WORDS", 0 if sift else 5)
 
 
 def around_words(patch: pytest.MonkeyPatch, look: Callable[[], None]) -> None:

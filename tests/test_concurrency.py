@@ -113,7 +113,6 @@ def test_when_a_writer_is_killed_the_next_takes_over_at_once(folder: Path) -> No
             assert f"process {second.pid} " in refused(folder)
 
 
-@pytest.mark.xfail(strict=True, reason="a writer has the lock some microseconds before it has put its name there")
 def test_the_name_of_a_killed_writer_misleads_nobody(folder: Path) -> None:
     with holding(folder) as killed:
         os.kill(killed.pid, signal.SIGKILL)
@@ -122,7 +121,6 @@ def test_the_name_of_a_killed_writer_misleads_nobody(folder: Path) -> None:
         assert str(killed.pid) not in refused(folder)
 
 
-@pytest.mark.xfail(strict=True, reason="sizes are added up of files that a writer may take away meanwhile")
 def test_a_file_that_goes_while_sizes_are_added_up(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As the lexical index's temporary files do at every commit."""
     passing = folder / "lexical-1" / ".tmpabc"
@@ -140,7 +138,6 @@ def test_a_file_that_goes_while_sizes_are_added_up(folder: Path, monkeypatch: py
         assert view.stats().articles == 1
 
 
-@pytest.mark.xfail(strict=True, reason="whatever is raised while a view is open is taken for a failure of the index")
 def test_an_error_of_a_views_user_stays_what_it_is(folder: Path) -> None:
     with pytest.raises(FileNotFoundError):
         with LocalStore(folder).view():
@@ -166,7 +163,6 @@ def test_a_commit_that_comes_while_a_reader_opens(folder: Path, monkeypatch: pyt
         assert version == commits[-1]
 
 
-@pytest.mark.xfail(strict=True, reason="the words' folder of before a rebuild is gone, which is taken for damage")
 def test_a_rebuild_that_commits_while_a_reader_opens(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rebuilt: list[bool] = []
 

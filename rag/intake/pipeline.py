@@ -263,6 +263,8 @@ class _Run:
             self._claim(article.id, origin, known is not None)
             if known == article.revision:
                 self.tally.unchanged += 1
+                if self.target and self.target.origin(article.id) != origin:
+                    self.target.move(article.id, origin)
                 return None
             cut = self._cut(article, origin) if self.target else None
         except RagError as error:

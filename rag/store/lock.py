@@ -45,6 +45,9 @@ def locked(folder: Path) -> Iterator[None]:
 def _holder(folder: Path) -> str:
     try:
         h = json.loads((folder / HOLDER).read_text("utf-8"))
+        if h["host"] == socket.gethostname():
+            # The name may still be that of a writer that was killed, until the next one has put its own there.
+            os.kill(int(h["pid"]), 0)
         return f"process {h['pid']} on {h['host']} since {h['since']}"
     except (OSError, ValueError, KeyError, TypeError):
         return "another process"

@@ -157,6 +157,10 @@ class LocalTransaction:
             texts = ((row, section, article.text[start:end]) for row, _, start, end, section in spans)
             words.add(ord, article.title, texts, about)
 
+    def move(self, id: str, origin: str) -> None:
+        with self._change():
+            self._db.execute("UPDATE articles SET origin = ? WHERE id = ? AND live", (origin, id))
+
     def remove(self, id: str) -> None:
         with self._change():
             ords = self._db.execute("SELECT ord FROM articles WHERE id = ?", (id,)).fetchall()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -82,13 +83,18 @@ def load_state(folder: Path, db: sqlite3.Connection, generation: int, before: St
     lexical_name = catalog.get(db, "lexical")
     index, words = None, None
     if len(rows):
-        if before and before.lexical_name == lexical_name and before.lexical_index is not None:
-            index = before.lexical_index
-        else:
-            where = folder / lexical_name
-            can_lock = all(sqlite.is_writable(where / name) for name in ("meta.json", ".tantivy-meta.lock"))
-            index = lexical.open_index(where) if can_lock else lexical.open_copy(where)
-        words = lexical.Words(index, folder / lexical_name)
+        where = folder / lexical_name
+        try:
+            if before and before.lexical_name == lexical_name and before.lexical_index is not None:
+                index = before.lexical_index
+            else:
+                can_lock = all(sqlite.is_writable(where / name) for name in ("meta.json", ".tantivy-meta.lock"))
+                index = lexical.open_index(where) if can_lock else lexical.open_copy(where)
+            words = lexical.Words(index, where)
+        except lexical.Damaged:
+            if (where / "meta.json").exists():
+                raise
+            return None
     return State(generation, fingerprint, parts, named, rows, live, len(gone), lexical_name, index, words, any_twins)
 
 
@@ -306,10 +312,11 @@ class LocalView:
 
 def _size(folder: Path) -> int:
     size = 0
-    for path in folder.rglob("*"):
-        # A writer may take files away meanwhile.
-        with contextlib.suppress(FileNotFoundError):
-            size += path.stat().st_size if path.is_file() else 0
+    for within, _, names in os.walk(folder):
+        for name in names:
+            # A writer may take files away meanwhile.
+            with contextlib.suppress(FileNotFoundError):
+                size += Path(within, name).stat().st_size
     return size
 
 
