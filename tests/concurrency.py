@@ -294,7 +294,7 @@ class Reading:
 
 def child(role: str, folder: Path, seed: int, threads: int) -> None:
     """Be the writer or a reader: say that all is loaded, be told until when to go on, and print what was done."""
-    small_segments(pytest.MonkeyPatch(), scan=bool(seed % 2), sift=bool(seed % 3))
+    small_segments(pytest.MonkeyPatch(), scan=bool(seed % 2))
     rng = random.Random(seed)
 
     def wait() -> None:

@@ -16,7 +16,6 @@ import numpy as np
 from fakes import FINGERPRINT, HashEmbedder, key
 
 from rag.protocols import View
-from rag.store.catalog import FORMAT
 from rag.types import Article, Filter, Fingerprint, NewPassage, Section, Stats, Vector, Vectors
 
 EMBEDDER = HashEmbedder()
@@ -59,13 +58,13 @@ PHRASES = (
     *("GOKDOGAN", "tide", "tides of", "—"),
 )
 
-CLOSE = 1e-5 if FORMAT == 1 else 2e-3
+CLOSE = 2e-3
 """Scores that may be told apart: nearer ones may stand in either order."""
 
 
 def as_stored(vectors: Vectors) -> Vectors:
     """Return vectors as the index keeps them."""
-    return vectors if FORMAT == 1 else vectors.astype(np.float16).astype(np.float32)
+    return vectors.astype(np.float16).astype(np.float32)
 
 
 @lru_cache(10_000)

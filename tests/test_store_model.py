@@ -221,9 +221,9 @@ class StoreMachine(RuleBasedStateMachine):
 
     # -- changes ------------------------------------------------------------------------------
 
-    @initialize(tail=st.sampled_from([3, 0, 9]), scan=st.booleans(), sift=st.booleans(), first=GROWTH)
-    def begin(self, tail: int, scan: bool, sift: bool, first: list[Entry]) -> None:
-        small_segments(self.patch, tail=tail, scan=scan, sift=sift)
+    @initialize(tail=st.sampled_from([3, 0, 9]), scan=st.booleans(), first=GROWTH)
+    def begin(self, tail: int, scan: bool, first: list[Entry]) -> None:
+        small_segments(self.patch, tail=tail, scan=scan)
         around_words(self.patch, self.see_one_or_the_other)
         self.grow(0, first)
 
