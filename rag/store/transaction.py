@@ -340,8 +340,7 @@ class LocalTransaction:
             if self._words:
                 self._words.close()
             name = catalog.get(self._db, "lexical")
-            catalog.put(self._db, "lexical", f"lexical-{int(name.rpartition('-')[2]) + 1}")
-            catalog.put(self._db, "erased_words", "0")
+            self._new_words(name)
             self._words = None
             words = self._lexical()
             for ord, title, text, published, source, *rows in self._db.execute(
@@ -355,6 +354,15 @@ class LocalTransaction:
                 )
                 words.add(ord, title, ((row, section, text[start:end]) for row, section, start, end in spans), about)
             self._db.execute("UPDATE tombstones SET unworded = 1")
+
+    def _new_words(self, old: str) -> None:
+        """Name another lexical index, which has nothing in it yet."""
+        new = f"lexical-{int(old.rpartition('-')[2]) + 1}"
+        if (self._folder / new).exists():
+            # A killed writer began it; the rows that it put there would be there twice.
+            _remove_folder(self._folder / new)
+        catalog.put(self._db, "lexical", new)
+        catalog.put(self._db, "erased_words", "0")
 
     def derive(self) -> None:
         """Make everything anew that can be made from the catalog and the vectors.  Embeds nothing."""
@@ -417,8 +425,7 @@ class LocalTransaction:
             ):
                 self._db.execute(f"DELETE FROM {table}")
             name = catalog.get(self._db, "lexical")
-            catalog.put(self._db, "lexical", f"lexical-{int(name.rpartition('-')[2]) + 1}")
-            catalog.put(self._db, "erased_words", "0")
+            self._new_words(name)
             catalog.put(self._db, "fingerprint", json.dumps(asdict(fingerprint)))
         self._restarted = True
 
