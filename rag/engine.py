@@ -321,9 +321,13 @@ def repair(
             if "derived" in kinds:
                 t.derive()
                 done.append("everything derived is made anew")
-            elif "words" in kinds:
-                t.derive_words()
-                done.append("the lexical index is made anew")
+            else:
+                if "words" in kinds:
+                    t.derive_words()
+                    done.append("the lexical index is made anew")
+                if "segments" in kinds:
+                    t.derive_segments()
+                    done.append("the segments are made anew")
             for fault in before.faults:
                 if fault.mend == "passages":
                     embedder = embedder or _model(settings, made)

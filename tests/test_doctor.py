@@ -28,7 +28,7 @@ from rag.errors import NoIndex, RagError
 from rag.faces.cli import main
 from rag.intake import items, pipeline
 from rag.settings import Settings
-from rag.store import cells, check, lexical, local, mend, segments, transaction, vectorfile
+from rag.store import catalog, cells, check, lexical, local, mend, segments, transaction, vectorfile
 from rag.types import Filter, Steps
 
 HERE = Path(__file__).parent
@@ -67,6 +67,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def index(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(transaction, "TAIL_ROWS", 12)
+    monkeypatch.setattr(check, "BLOCK", 3)
+    monkeypatch.setattr(check, "ROWS", 7)
+    monkeypatch.setattr(check, "KEYS", 5)
     return shutil.copytree(made, tmp_path / "index")
 
 
@@ -269,6 +272,17 @@ def test_a_damaged_article_is_taken_out_and_named(index: Path, made: Path, colum
     assert sorted(map(repr, answers(index)[-2])) == sorted(map(repr, answers(made)[-2]))
 
 
+def test_a_revision_that_is_not_that_of_its_text(index: Path) -> None:
+    """As a fault of ours would write it: with the sum that belongs to it."""
+    db = sqlite3.connect(index / "catalog.sqlite")
+    with db:
+        row = db.execute(f"SELECT {catalog.ARTICLE} FROM articles WHERE id = 'a00007'").fetchone()
+        said = (*row[:-2], "0" * 16)
+        db.execute("UPDATE articles SET revision = ?, sum = ? WHERE id = 'a00007'", (said[-1], catalog.sum_of(said)))
+    db.close()
+    assert [f.mend for f in check.faults(index)] == ["article"]
+
+
 def test_bytes_that_are_no_text_are_noticed_and_never_served(index: Path) -> None:
     path = index / "catalog.sqlite"
     data = path.read_bytes()
@@ -303,6 +317,7 @@ CHANGES = {
     "UPDATE segments SET files = replace(files, '\"rows\": [', '\"rows\": [1')": "does not hold",
     "UPDATE segments SET last = last - 1": "does not say",
     "INSERT INTO tombstones (row, article) VALUES (11, 6)": "marked as removed",
+    "INSERT INTO tombstones (row, article) VALUES (7, 4)": "does not say",
     "INSERT INTO tombstones (row, article, unworded) VALUES (9000, 5, 1)": "marked as removed",
     "DELETE FROM tombstones": "does not say",
     "DELETE FROM segments WHERE name = (SELECT MIN(name) FROM segments)": "",
@@ -484,7 +499,7 @@ def test_recall_is_measured_now(large: Path) -> None:
     change(large, "UPDATE segments SET recall = recall + 0.011 WHERE probes")
     (fault,) = check.faults(large)
     assert "of the ten nearest" in str(fault)
-    assert fault.mend == "derived"
+    assert fault.mend == "segments"
 
 
 def test_a_segment_that_finds_less_is_made_anew(large: Path) -> None:
@@ -547,6 +562,25 @@ for n in range(10**6):
         process.wait()
         process.stdout.close()
     assert check.faults(index) == []
+
+
+@pytest.mark.parametrize("at", ["_words_of", "spoiled"])
+def test_a_commit_in_between_is_no_fault(index: Path, monkeypatch: pytest.MonkeyPatch, at: str) -> None:
+    """One after the snapshot began and before its words are opened; one that takes its segments away."""
+    where: Any = check._Check if at == "_words_of" else segments
+    whole, committed = getattr(where, at), False
+
+    def commit_first(*args: Any) -> Any:
+        nonlocal committed
+        if not committed:
+            committed = True
+            with closing(local.LocalStore(index)) as store, store.writer() as t:
+                t.remove("a00005")
+        return whole(*args)
+
+    monkeypatch.setattr(where, at, commit_first)
+    assert [str(f) for f in check.faults(index)] == []
+    assert committed
 
 
 @pytest.mark.skipif(os.name == "nt", reason="permission bits are a matter of POSIX")

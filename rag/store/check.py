@@ -199,14 +199,14 @@ class _Check:
             spoiled = segments.spoiled(folder, name)
             for path in spoiled:
                 what = "is not what was written" if path.exists() else "is missing"
-                yield Fault(what, path, "derived")
+                yield Fault(what, path, "segments")
             if not spoiled:
                 try:
                     segment = segments.read(folder, name, made.dim)
                 except FileNotFoundError:
                     pass  # a writer took it away just now
                 except IndexDamaged:
-                    yield Fault("does not hold what it should", segments.path_of(folder, name.name, "rows"), "derived")
+                    yield Fault("does not hold what it should", segments.path_of(folder, name.name, "rows"), "segments")
                 else:
                     yield from self._segment(name, segment, above)
             above = name.last
@@ -234,7 +234,7 @@ class _Check:
         except (IndexError, ValueError):
             same = False
         if not same:
-            yield Fault("the segment does not say what the catalog says of its passages", path, "derived")
+            yield Fault("the segment does not say what the catalog says of its passages", path, "segments")
         elif segment.cells and live.any():
             yield from self._recall(name, segment, live)
 
@@ -265,7 +265,7 @@ class _Check:
         if recall < name.recall - WORSE:
             path = segments.path_of(self._folder / SEGMENTS, name.name, "cells")
             what = f"finds {recall:.3f} of the ten nearest, and {name.recall:.3f} when it was made"
-            yield Fault(what, path, "derived")
+            yield Fault(what, path, "segments")
 
     # -- vectors ------------------------------------------------------------------------------
 
@@ -286,19 +286,33 @@ class _Check:
                 spoiled = sum(1 for _ in vectors.spoiled(self._pace.on))
                 if spoiled:
                     yield Fault(f"{spoiled:,} vectors are not what was stored", path, "vectors")
-                self._pace.begin("keys of vectors", passages, "passages")
-                missing = sum(len(keys - vectors.known(list(keys))) for keys in self._keys())
+                missing = self._missing(vectors, self._db)
+                # A writer at work may have erased what only the snapshot still has.
+                for _ in range(10):
+                    state = self._newest()
+                    if not missing or state[0] == catalog.get(self._db, "generation"):
+                        break
+                    with contextlib.closing(sqlite.connect(self._catalog, write=False, keep_log=True)) as now:
+                        missing = self._missing(vectors, now)
+                    if state == self._newest():
+                        break
                 if missing:
                     yield Fault(f"vectors of {missing:,} passages are missing", path, "vectors")
         except IndexDamaged:
             yield Fault("is damaged", path, "vectors")
 
-    def _keys(self) -> Iterator[set[bytes]]:
+    def _missing(self, vectors: vectorfile.VectorFile, db: sqlite3.Connection) -> int:
+        """Return how many passages have no vector."""
+        missing = 0
         with sqlite.guarded(self._catalog):
-            rest = self._db.execute("SELECT key FROM passages")
+            self._pace.begin("keys of vectors", self._one("SELECT COUNT(*) FROM passages"), "passages")
+            rest = db.execute("SELECT key FROM passages")
             while found := rest.fetchmany(KEYS):
-                yield {cast("bytes", key) for (key,) in found}
+                keys = [cast("bytes", key) for (key,) in found]
+                there = vectors.known(keys)
+                missing += sum(key not in there for key in keys)
                 self._pace.on(len(found))
+        return missing
 
     # -- words --------------------------------------------------------------------------------
 

@@ -99,7 +99,7 @@ class CatalogCheck:
                 "SELECT row, article, start, end, section, sum FROM passages WHERE row >= ? AND row < ? ORDER BY row",
                 (first, first + count),
             ).fetchall()
-            passages += len(spans)
+            passages += sum(span[1] == ord for span in spans)
             written = [name for (name,) in self._db.execute(_WRITTEN_BY, (ord,))]
             bylines += len(written)
             if article is None:

@@ -10,10 +10,11 @@ from typing import Literal
 
 from rag.types import Steps
 
-Mend = Literal["words", "derived", "vectors", "passages", "article", "not"]
+Mend = Literal["words", "segments", "derived", "vectors", "passages", "article", "not"]
 """How a fault is mended, nothing being embedded but for `vectors`:
 
 words      the lexical index is written anew from the catalog
+segments   the segments are written anew from the catalog and the vectors
 derived    everything is that can be made from the articles and the vectors
 vectors    those that are lost are computed again from the stored texts
 passages   the article, which is sound, is cut again

@@ -48,7 +48,7 @@ class Mending(LocalTransaction):
         """Do what can be done without any text or vector."""
         kinds = {fault.mend for fault in faults}
         if not kinds & {"words", "derived"}:
-            # Nothing that this reads is damaged.
+            # The lexical index, which this reads, is sound.
             super()._recover()
         self._begin()
         with sqlite.guarded(self._path):
@@ -142,6 +142,13 @@ class Mending(LocalTransaction):
         """Make the lexical index anew."""
         self._begin()
         self._reword()
+
+    def derive_segments(self) -> None:
+        """Make the segments anew; until the commit everything is in the tail."""
+        self._begin()
+        with sqlite.guarded(self._path):
+            self._db.execute("DELETE FROM segments")
+            self._db.execute("UPDATE tombstones SET dropped = 1")
 
 
 def mend_vectors(folder: Path, dim: int) -> None:
