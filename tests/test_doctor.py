@@ -575,7 +575,10 @@ def test_a_commit_in_between_is_no_fault(index: Path, monkeypatch: pytest.Monkey
         if not committed:
             committed = True
             with closing(local.LocalStore(index)) as store, store.writer() as t:
-                t.remove("a00005")
+                if at == "spoiled":
+                    t.remove("a00005")
+                else:
+                    pipeline.ingest(items.find([article(5, 1)]), t, HashEmbedder(), SETTINGS)
         return whole(*args)
 
     monkeypatch.setattr(where, at, commit_first)
