@@ -567,6 +567,8 @@ for n in range(10**6):
 @pytest.mark.parametrize("at", ["_words_of", "spoiled"])
 def test_a_commit_in_between_is_no_fault(index: Path, monkeypatch: pytest.MonkeyPatch, at: str) -> None:
     """One after the snapshot began and before its words are opened; one that takes its segments away."""
+    monkeypatch.setattr(transaction, "ERASED_AT_ONCE", 0)
+    monkeypatch.setattr(transaction, "ERASED_SHARE", 1)
     where: Any = check._Check if at == "_words_of" else segments
     whole, committed = getattr(where, at), False
 
