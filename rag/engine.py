@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rag.embed.model import Model
-from rag.errors import IndexDamaged, IndexMismatch, InvalidQuestion, InvalidSettings
+from rag.errors import IndexDamaged, IndexMismatch, InvalidQuestion, InvalidSettings, NoIndex
 from rag.folding import prints
 from rag.protocols import Embedder, Retriever, Store, View, Writer
 from rag.retrieve import Dense, Fused, Lexical, Reranked, search, search_many
@@ -29,12 +29,14 @@ from rag.types import (
     Progress,
     Report,
     Stats,
+    Steps,
     Text,
 )
 
 # What only an answer or an ingest needs is imported there: a search from a cold start is to be over in half a second.
 if TYPE_CHECKING:
     from rag.answer.evidence import Judge
+    from rag.store.check import Checked
 
 log = logging.getLogger(__name__)
 
@@ -212,12 +214,17 @@ def open_engine(index: str | Path = "index", settings: Settings | None = None) -
     settings = settings or Settings.load()
     store = local.LocalStore(index)
     recorded = store.fingerprint
+    check_model(index, recorded, settings)
+    return Engine(store, _model(settings, recorded), settings)
+
+
+def check_model(index: str | Path, recorded: Fingerprint, settings: Settings) -> None:
+    """Raise IndexMismatch when the settings name another model than an index was built with."""
     if settings.model.name and settings.model.name != recorded.model:
         raise IndexMismatch(
             f"index {Path(index).absolute()} was built with model {recorded.model!r}, the settings name "
             f"{settings.model.name!r}: unset model.name, or build anew with `rag ingest SOURCE --rebuild`"
         )
-    return Engine(store, _model(settings, recorded), settings)
 
 
 def ingest(
@@ -289,6 +296,70 @@ def remove(id: str, index: str | Path) -> None:
             transaction.remove(id)
     finally:
         store.close()
+
+
+def repair(
+    index: str | Path,
+    settings: Settings,
+    *,
+    embedder: Embedder | None = None,
+    on_progress: Callable[[Steps], None] | None = None,
+) -> tuple[list[str], Checked]:
+    """Mend an index and return what was done, in lines, and what the index is like then.
+
+    What is derived is made anew; only passages whose vectors are lost are embedded.  Interrupted, it has done nothing
+    or a part, and goes on the next time.  Raises NoIndex, IndexLocked, IndexReadOnly, ModelError.
+    """
+    from rag.intake import again
+    from rag.store import mend
+    from rag.store.check import check
+    from rag.store.faults import Pace
+    from rag.store.lock import locked
+
+    folder = Path(index)
+    with suppress(IndexDamaged, NoIndex):  # the check tells
+        local.LocalStore(folder).close()
+    with locked(folder):
+        before = check(folder, on_progress)
+        kinds = {fault.mend for fault in before.faults}
+        if not kinds or before.stats is None:
+            return [], before
+        made, pace = before.stats.fingerprint, Pace(on_progress)
+        if "vectors" in kinds:
+            mend.mend_vectors(folder, made.dim)
+        done, embedded = [], 0
+        with closing(mend.Mending(folder)) as t:
+            t.begin(before.faults)
+            if "vectors" in kinds:
+                t.forget_spoiled()
+                pace.begin("embed again", before.stats.passages, "passages")
+                embedded, unknown = again.embed_lost(t, embedder or _model(settings, made), made, pace)
+                done += [
+                    f"vectors of article {t.withdraw(ord)!r} are lost; it is taken out: ingest it again"
+                    for ord in unknown
+                ]
+            if "derived" in kinds:
+                t.derive()
+                done.append("everything derived is made anew")
+            else:
+                if "words" in kinds:
+                    t.derive_words()
+                    done.append("the lexical index is made anew")
+                if "segments" in kinds:
+                    t.derive_segments()
+                    done.append("the segments are made anew")
+            for fault in before.faults:
+                if fault.mend == "passages":
+                    embedder = embedder or _model(settings, made)
+                    embedded += again.cut_again(t, fault.article, embedder, made)
+                    done.append(f"{fault.what}; it is cut again")
+                elif fault.mend == "article":
+                    done.append(f"{fault.what}; it is taken out: ingest it again")
+            t.commit()
+            t.settle()
+        if kinds & {"vectors", "passages"}:
+            done.append(f"{embedded:,} texts embedded again")
+        return done, check(folder, on_progress)
 
 
 def _anew(index: str | Path, wanted: Fingerprint) -> local.LocalStore:

@@ -257,12 +257,22 @@ def restore(file: str, replace: bool, index: str, as_json: bool) -> None:
 
 @main.command()
 @index_option
+@click.option("--repair", is_flag=True, help="Mend the index: only passages whose vectors are lost are embedded.")
 @json_option
-def doctor(index: str, as_json: bool) -> None:
-    """Tell what is installed, which model and index there are, and what is wrong with them."""
+def doctor(index: str, repair: bool, as_json: bool) -> None:
+    """Tell what is installed, which model and index there are, and what is wrong with them.
+
+    Every file of the index is read and held against its sum and against what else the index says.
+    """
     from rag.faces.doctor import examine
 
-    findings = examine(index)
+    with stop_between_steps() as stop_if_asked, show.progress() as on_progress:
+
+        def step(progress: rag.Steps) -> None:
+            on_progress(progress)
+            stop_if_asked()
+
+        findings = examine(index, repair=repair, on_progress=step)
     if as_json:
         print_json(findings)
     else:

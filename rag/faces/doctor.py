@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import rag
 from rag.errors import NoIndex, RagError
+from rag.types import Steps
 
 PACKAGES = (
     "sentence-transformers",
@@ -23,8 +25,13 @@ PACKAGES = (
 )
 
 
-def examine(index: str | Path) -> dict[str, Any]:
-    """Return findings as plain JSON; `problems` holds one line for each thing that is wrong."""
+def examine(
+    index: str | Path, *, repair: bool = False, on_progress: Callable[[Steps], None] | None = None
+) -> dict[str, Any]:
+    """Return findings as plain JSON; `problems` holds one line for each thing that is wrong.
+
+    With `repair` what is wrong with the index is mended first, `repaired` tells how, and the problems are those left.
+    """
     from rag.embed.model import Model
     from rag.settings import Settings
 
@@ -52,10 +59,32 @@ def examine(index: str | Path) -> dict[str, Any]:
     except RagError as error:
         problems.append(str(error))
     try:
-        with rag.open(index) as engine:
-            found["index"] |= rag.to_dict(engine.stats())
+        _index(index, found, repair, on_progress)
     except NoIndex:
         found["index"]["state"] = "none yet: make one with `rag ingest SOURCE`"
     except RagError as error:
         problems.append(str(error))
     return found
+
+
+def _index(index: str | Path, found: dict[str, Any], repair: bool, on_progress: Callable[[Steps], None] | None) -> None:
+    """Add what is to be told of the index."""
+    from rag import engine
+    from rag.settings import Settings
+    from rag.store.check import check
+
+    if repair:
+        found["repaired"], checked = engine.repair(index, Settings.load(), on_progress=on_progress)
+    else:
+        checked = check(index, on_progress)
+    if checked.old:
+        found["index"]["state"] = f"of format {checked.old}: brought forward when it is next opened"
+    if checked.stats:
+        found["index"] |= rag.to_dict(checked.stats)
+        found["index"] |= {"approximate": checked.stats.approximate, "recall": checked.stats.recall}
+        engine.check_model(index, checked.stats.fingerprint, Settings.load())
+    for fault in checked.faults:
+        advice = ": mend it with `rag doctor --repair`"
+        if fault.mend == "article":
+            advice = ": take it out with `rag doctor --repair`, then ingest it again"
+        found["problems"].append(f"{fault}{'' if fault.mend == 'not' else advice}")

@@ -168,12 +168,23 @@ def article(a: Article, passages: int, current: str | None) -> str:
 
 def findings(f: Mapping[str, Any]) -> str:
     """Return what `rag doctor` found."""
-    lines = [f"{name:10} {value}" for name, value in f.items() if name not in ("problems", "packages", "index")]
+    apart = ("problems", "packages", "index", "repaired")
+    lines = [f"{name:10} {value}" for name, value in f.items() if name not in apart]
     lines += [f"{'packages':10} " + ", ".join(f"{n} {v}" for n, v in f["packages"].items())]
-    lines += [f"{'index':10} " + ", ".join(f"{n} {v}" for n, v in f["index"].items() if n != "fingerprint")]
+    told = ("fingerprint", "approximate", "recall")
+    lines += [f"{'index':10} " + ", ".join(f"{n} {v}" for n, v in f["index"].items() if n not in told)]
+    if "recall" in f["index"]:
+        lines += [f"{'recall':10} {_recall(f['index']['approximate'], f['index']['recall'])}"]
+    lines += [f"repaired: {_safe(line)}" for line in f.get("repaired", ())]
     return "\n".join(
-        [*lines, *(f"problem: {p}" for p in f["problems"]), *([] if f["problems"] else ["nothing is wrong"])]
+        [*lines, *(f"problem: {_safe(p)}" for p in f["problems"]), *([] if f["problems"] else ["nothing is wrong"])]
     )
+
+
+def _recall(approximate: int, recall: float) -> str:
+    if not approximate:
+        return "every search by meaning is exact"
+    return f"recall@10 {recall:.3f} of made questions, {approximate:,} passages approximate; the rest exact"
 
 
 def _short(text: str, most: int = 200) -> str:

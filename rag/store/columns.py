@@ -156,9 +156,11 @@ def joined(parts: Sequence[Columns]) -> Columns:
     return Columns(np.concatenate([p.passages for p in parts]), np.concatenate(articles), np.concatenate(bylines))
 
 
-def read(db: sqlite3.Connection, above: int) -> Columns:
-    """Return the columns of the catalog's passages above a row."""
-    found = db.execute("SELECT row, section, article FROM passages WHERE row > ? ORDER BY row", (above,)).fetchall()
+def read(db: sqlite3.Connection, above: int, last: int = 2**63 - 1) -> Columns:
+    """Return the columns of the catalog's passages above a row, up to another."""
+    found = db.execute(
+        "SELECT row, section, article FROM passages WHERE row > ? AND row <= ? ORDER BY row", (above, last)
+    ).fetchall()
     passages = np.array([(row, section) for row, section, _ in found], PASSAGES)
     ords = np.array([ord for _, _, ord in found], np.int64)
     firsts = np.flatnonzero(np.append(True, ords[1:] != ords[:-1])) if len(ords) else np.empty(0, np.int64)

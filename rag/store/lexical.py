@@ -8,8 +8,11 @@ own snapshot.
 from __future__ import annotations
 
 import atexit
+import json
+import os
 import shutil
 import tempfile
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date
 from functools import cache
@@ -23,10 +26,17 @@ import tantivy
 from rag.errors import IndexDamaged, StoreError
 from rag.files import sync
 from rag.store.columns import Wanted
+from rag.store.segments import CHECKED_BYTES
 from rag.types import Scored
 from rag.words import analyzer, terms, words
 
 HEAP_BYTES = 32_000_000
+
+KINDS = ("term", "idx", "pos", "fieldnorm", "fast", "store")
+"""Of the files of one of tantivy's segments, beside that of its removed rows."""
+
+FOOTER = 1337
+"""What ends each of these files, behind a JSON object with the sum of all before it and the length of that object."""
 
 
 class About(NamedTuple):
@@ -55,6 +65,7 @@ def _schema() -> tantivy.Schema:
 
 def open_index(folder: Path, *, create: bool = False) -> tantivy.Index:
     """Return the index in a folder.  Raises Damaged."""
+    _check_small_files(folder)
     try:
         if create and not (folder / "meta.json").exists():
             folder.mkdir(exist_ok=True)
@@ -72,6 +83,8 @@ def open_index(folder: Path, *, create: bool = False) -> tantivy.Index:
 
 def open_copy(folder: Path) -> tantivy.Index:
     """Return the index of a folder that cannot be written, over a temporary copy: opening takes a lock file."""
+    # Here, since whoever asks knows nothing of the copy.
+    _check_small_files(folder)
     copy = Path(tempfile.mkdtemp(prefix="footnote-lexical-"))
     atexit.register(shutil.rmtree, copy, ignore_errors=True)
     for path in folder.iterdir():
@@ -79,6 +92,71 @@ def open_copy(folder: Path) -> tantivy.Index:
             # Without the modes of the originals, which would forbid the lock here too.
             shutil.copyfile(path, copy / path.name)
     return open_index(copy)
+
+
+def files(folder: Path) -> list[Path]:
+    """Return the files that an index consists of now, `meta.json`, which names the others, first.  Raises Damaged."""
+    meta = folder / "meta.json"
+    try:
+        said = json.loads(meta.read_text("utf-8"))
+        found = [meta]
+        for segment in said["segments"]:
+            name = str(segment["segment_id"]).replace("-", "")
+            found += [folder / f"{name}.{kind}" for kind in KINDS]
+            if segment["deletes"]:
+                found.append(folder / f"{name}.{segment['deletes']['opstamp']}.del")
+        return found
+    except (OSError, ValueError, KeyError, TypeError) as e:
+        raise _as_damaged(Exception(f"meta.json: {e}"), folder) from e
+
+
+def is_whole(path: Path) -> bool:
+    """Say whether one of tantivy's files is what was written: tantivy itself looks at the sum of none."""
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(size - 8, 0))
+        end = file.read(8)
+        length, magic = int.from_bytes(end[:4], "little"), int.from_bytes(end[4:], "little")
+        body = size - 8 - length
+        if magic != FOOTER or body < 0:
+            return False
+        file.seek(body)
+        try:
+            wanted = json.loads(file.read(length))["crc"]
+        except (ValueError, KeyError, TypeError):
+            return False
+        file.seek(0)
+        found = 0
+        while body > 0:
+            data = file.read(min(body, 2**20))
+            if not data:
+                return False
+            found = zlib.crc32(data, found)
+            body -= len(data)
+    return bool(found == wanted)
+
+
+_whole: set[tuple[str, int, int, int]] = set()
+"""Files that this process has found whole; they are written once."""
+
+
+def _check_small_files(folder: Path) -> None:
+    """Raise Damaged when a file that is not large is not what was written.  See segments.CHECKED_BYTES."""
+    if not (folder / "meta.json").exists():
+        return
+    for path in files(folder)[1:]:
+        try:
+            status = path.stat()
+            known = (str(path), status.st_ino, status.st_size, status.st_mtime_ns)
+            if status.st_size > CHECKED_BYTES or known in _whole:
+                continue
+            if not is_whole(path):
+                raise _as_damaged(Exception(f"{path.name} is not what was written"), folder)
+        except FileNotFoundError:
+            continue  # a writer has merged it away, or tantivy says so
+        if len(_whole) > 10_000:
+            _whole.clear()
+        _whole.add(known)
 
 
 class Words:
@@ -108,16 +186,24 @@ class Words:
     def holding(self, phrase: str) -> npt.NDArray[np.int64]:
         """Return all rows whose text holds the words of the phrase in a row, ascending."""
         query = _phrase(phrase)
-        try:
-            found: Any = self._searcher.search(query, limit=1, count=True)
-        except BaseException as e:
-            raise _as_damaged(e, self._folder) from e
-        return np.sort(self._run(query, max(int(found.count), 1)).rows)
+        return np.sort(self._run(query, max(self._matches(query), 1)).rows)
 
     def any_from(self, row: int) -> bool:
         """Say whether there is a row from this one up."""
         query = tantivy.Query.range_query(_schema(), "row", tantivy.FieldType.Unsigned, lower_bound=row)
         return len(self._run(query, 1).rows) > 0
+
+    def between(self, first: int, last: int) -> npt.NDArray[np.int64]:
+        """Return all rows from `first` to `last`, ascending, one that is there twice twice."""
+        query = tantivy.Query.range_query(_schema(), "row", tantivy.FieldType.Unsigned, first, last)
+        return np.sort(self._run(query, max(self._matches(query), 1)).rows)
+
+    def _matches(self, query: tantivy.Query) -> int:
+        try:
+            found: Any = self._searcher.search(query, limit=1, count=True)
+        except BaseException as e:
+            raise _as_damaged(e, self._folder) from e
+        return int(found.count)
 
     def count(self) -> int:
         """Return the number of documents, removed ones that are still there included."""
@@ -147,6 +233,11 @@ def _phrase(phrase: str) -> tantivy.Query:
     if len(said) == 1:
         return tantivy.Query.term_query(_schema(), "words", said[0])
     return tantivy.Query.phrase_query(_schema(), "words", list(said))
+
+
+def has_our_fields(index: tantivy.Index) -> bool:
+    """Say whether an index has the fields that this version writes and asks for."""
+    return bool(index.schema == _schema())
 
 
 class WordsWriter:

@@ -16,13 +16,22 @@ from pathlib import Path
 from rag.errors import IndexDamaged, IndexReadOnly, NoIndex, StoreError
 
 
-def connect(path: Path, *, write: bool, page: int = 4_096) -> sqlite3.Connection:
-    """Return a connection that leaves transactions to its user.  A file that is made now has pages of so many bytes."""
+def connect(path: Path, *, write: bool, page: int = 4_096, keep_log: bool = False) -> sqlite3.Connection:
+    """Return a connection that leaves transactions to its user.  A file that is made now has pages of so many bytes.
+
+    With `keep_log` closing leaves the write-ahead log of a killed writer where it lies; otherwise the last one to close
+    moves it into the file.
+    """
     writable = is_writable(path)
     mode = "rwc" if write else ("rw" if writable else "ro&immutable=1")
+    log = path.with_name(f"{path.name}-wal")
+    if keep_log and writable and log.exists() and log.stat().st_size:
+        mode = "ro"
     db = sqlite3.connect(
         f"{path.absolute().as_uri()}?mode={mode}", uri=True, isolation_level=None, check_same_thread=False, timeout=30
     )
+    # A byte that was changed behind SQLite's back may make a text no text: whoever reads it compares its sum.
+    db.text_factory = lambda data: data.decode("utf-8", "replace")
     # Views and triggers that a stranger put into a file may call nothing that does more than compute.
     db.execute("PRAGMA trusted_schema=0")
     if write:

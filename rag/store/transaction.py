@@ -346,9 +346,7 @@ class LocalTransaction:
         with sqlite.guarded(self._path):
             if self._words:
                 self._words.close()
-            name = f"lexical-{int(catalog.get(self._db, 'lexical').rpartition('-')[2]) + 1}"
-            catalog.put(self._db, "lexical", name)
-            catalog.put(self._db, "erased_words", "0")
+            name = self._new_words()
             words = self._words = lexical.WordsWriter(self._folder / name, create=True)
             for ord, title, text, published, source, *rows in self._db.execute(
                 "SELECT a.ord, a.title, a.text, a.published, s.code, a.first, a.first + a.passages - 1"
@@ -361,6 +359,16 @@ class LocalTransaction:
                 )
                 words.add(ord, title, ((row, section, text[start:end]) for row, section, start, end in spans), about)
             self._db.execute("UPDATE tombstones SET unworded = 1")
+
+    def _new_words(self) -> str:
+        """Name another lexical index, which has nothing in it yet."""
+        new = f"lexical-{int(catalog.get(self._db, 'lexical').rpartition('-')[2]) + 1}"
+        if (self._folder / new).exists():
+            # A killed writer began it; the rows that it put there would be there twice.
+            _remove_folder(self._folder / new)
+        catalog.put(self._db, "lexical", new)
+        catalog.put(self._db, "erased_words", "0")
+        return new
 
     def derive(self) -> None:
         """Make everything anew that can be made from the catalog and the vectors.  Embeds nothing."""
@@ -422,9 +430,7 @@ class LocalTransaction:
                 *("former", "segments", "tombstones", "bands", "twins"),
             ):
                 self._db.execute(f"DELETE FROM {table}")
-            name = catalog.get(self._db, "lexical")
-            catalog.put(self._db, "lexical", f"lexical-{int(name.rpartition('-')[2]) + 1}")
-            catalog.put(self._db, "erased_words", "0")
+            self._new_words()
             catalog.put(self._db, "fingerprint", json.dumps(asdict(fingerprint)))
         self._restarted = True
 

@@ -7,7 +7,7 @@ for half the room.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -29,11 +29,11 @@ SUM_BYTES = 4
 class VectorFile:
     """Vectors by key: what was embedded once is never embedded again."""
 
-    def __init__(self, path: Path, dim: int, *, write: bool) -> None:
+    def __init__(self, path: Path, dim: int, *, write: bool, keep_log: bool = False) -> None:
         self._path, self._dim = path, dim
         self._recent: set[bytes] = set()
         with guarded(path):
-            self._db = connect(path, write=write)
+            self._db = connect(path, write=write, keep_log=keep_log)
             if write:
                 self._db.execute(_TABLE)
 
@@ -88,17 +88,29 @@ class VectorFile:
             for (key,) in self._db.execute("SELECT key FROM vectors"):
                 yield bytes(key)
 
-    def spoiled(self) -> Iterator[bytes]:
-        """Yield the keys of all vectors that are not what was stored."""
+    def count(self) -> int:
+        """Return the number of vectors."""
+        with guarded(self._path):
+            return int(self._db.execute("SELECT COUNT(*) FROM vectors").fetchone()[0])
+
+    def is_sound(self) -> bool:
+        """Say whether SQLite finds the file as it should be; reads it whole.  Raises IndexDamaged."""
+        with guarded(self._path):
+            return [r[0] for r in self._db.execute("PRAGMA integrity_check(1)")] == ["ok"]
+
+    def spoiled(self, proceed: Callable[[], None] = lambda: None) -> Iterator[bytes]:
+        """Yield the keys of all vectors that are not what was stored; `proceed` is called after each vector."""
         with guarded(self._path):
             for key, packed in self._db.execute("SELECT key, vector FROM vectors"):
                 if self._unpacked(packed) is None:
                     yield key
+                proceed()
 
-    def _unpacked(self, packed: bytes) -> npt.NDArray[np.float16] | npt.NDArray[np.float32] | None:
+    def _unpacked(self, packed: object) -> npt.NDArray[np.float16] | npt.NDArray[np.float32] | None:
+        if not isinstance(packed, bytes):
+            return None
         if len(packed) == 2 * self._dim + SUM_BYTES:
-            vector, end = packed[:-SUM_BYTES], packed[-SUM_BYTES:]
-            return np.frombuffer(vector, "<f2") if _sum(vector) == end else None
+            return np.frombuffer(packed[:-SUM_BYTES], "<f2") if is_whole(packed) else None
         # From before format 2: whole numbers without a sum.
         return np.frombuffer(packed, "<f4") if len(packed) == 4 * self._dim else None
 
@@ -120,6 +132,11 @@ class VectorFile:
 def _packed(vector: Vector) -> bytes:
     halves = np.asarray(vector, "<f2").tobytes()
     return halves + _sum(halves)
+
+
+def is_whole(packed: bytes) -> bool:
+    """Say whether a vector with its sum is what was stored."""
+    return _sum(packed[:-SUM_BYTES]) == packed[-SUM_BYTES:]
 
 
 def _sum(data: bytes) -> bytes:

@@ -278,7 +278,7 @@ class LocalView:
             segments=len(state.named),
             tombstones=state.tombstones,
             generation=state.generation,
-            bytes=_size(self._folder),
+            bytes=size(self._folder),
             fingerprint=state.fingerprint,
             approximate=sum(rows for rows, _ in found),
             recall=round(sum(r * recall for r, recall in found) / sum(r for r, _ in found), 4) if found else 1.0,
@@ -310,14 +310,15 @@ class LocalView:
         return self._masks[where]
 
 
-def _size(folder: Path) -> int:
-    size = 0
+def size(folder: Path) -> int:
+    """Return the bytes of all files in a folder."""
+    total = 0
     for within, _, names in os.walk(folder):
         for name in names:
             # A writer may take files away meanwhile.
             with contextlib.suppress(FileNotFoundError):
-                size += Path(within, name).stat().st_size
-    return size
+                total += Path(within, name).stat().st_size
+    return total
 
 
 def _places(known: npt.NDArray[np.int64], rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
