@@ -36,7 +36,7 @@ def due(named: Sequence[Named], dead: Sequence[int], erase: Sequence[bool], smal
     for name, rows, erased in zip(named, dead, erase, strict=True):
         if erased or rows > DEAD_SHARE * name.rows:
             return [name]
-    size = smallest
+    size = max(smallest, 1)
     while named:
         last = len(named)
         while last and named[last - 1].rows < GROWTH * size:
