@@ -1,0 +1,141 @@
+"""An index from a stranger: whatever its files hold, nothing in them is run."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+import pickle
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import faiss
+import numpy as np
+import pytest
+from contracts import EMBEDDER, article, put
+from fakes import FINGERPRINT
+
+from rag.errors import RagError, StoreError
+from rag.store import local, segments, transaction
+from rag.store.check import faults
+
+ROOT = Path(__file__).parent.parent
+
+
+class Payload:
+    """Leaves a mark where it is unpickled."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self.mark,)
+
+
+@pytest.fixture
+def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(transaction, "TAIL_ROWS", 10)
+    folder = tmp_path / "index"
+    store = local.LocalStore.create(folder, FINGERPRINT)
+    with store.writer() as t:
+        for n in range(20):
+            put(t, article(n))
+    store.close()
+    return folder
+
+
+def vouch(index: Path) -> None:
+    """Have the catalog vouch for the segments' files as they are now, as its maker can."""
+    with sqlite3.connect(index / "catalog.sqlite") as db:
+        for name, files in db.execute("SELECT name, files FROM segments").fetchall():
+            told = {}
+            for kind in json.loads(files):
+                data = segments.path_of(index / "segments", name, kind).read_bytes()
+                told[kind] = [len(data), hashlib.sha256(data).hexdigest()]
+            db.execute("UPDATE segments SET files = ? WHERE name = ?", (json.dumps(told), name))
+
+
+def use(index: Path) -> None:
+    with local.LocalStore(index).view() as view:
+        view.dense(EMBEDDER.query("word1"), 5)
+        view.lexical("word1", 5)
+        view.articles()
+    with local.LocalStore(index).writer() as t:
+        put(t, article(50))
+
+
+@pytest.mark.parametrize("kind", ["passages", "articles", "bylines"])
+def test_a_table_of_pickled_objects_is_not_unpickled(index: Path, tmp_path: Path, kind: str) -> None:
+    mark = tmp_path / "mark"
+    payload = np.empty(1, object)
+    payload[0] = Payload(mark)
+    pickle.loads(pickle.dumps(payload))
+    assert mark.exists(), "the payload works"
+    mark.unlink()
+    (path,) = (index / "segments").glob(f"*.{kind}.npy")
+    np.save(path, payload, allow_pickle=True)
+    vouch(index)
+    with pytest.raises(RagError, match="damaged"):
+        use(index)
+    assert faults(index)
+    path.write_bytes(pickle.dumps(Payload(mark)))
+    vouch(index)
+    with pytest.raises(RagError, match="damaged"):
+        use(index)
+    assert not mark.exists()
+
+
+def test_another_kind_of_faiss_file_is_not_read(index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (path,) = (index / "segments").glob("*.rows.faiss")
+    rows = faiss.IndexFlatIP(16)
+    rows.add(np.ones((40, 16), np.float32))
+    faiss.write_index(rows, str(path))
+    vouch(index)
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("read")
+
+    monkeypatch.setattr(faiss, "read_index", refuse)
+    with pytest.raises(RagError, match=r"rows\.faiss is damaged"):
+        use(index)
+
+
+def test_more_rows_than_a_file_has_are_not_believed(index: Path) -> None:
+    (path,) = (index / "segments").glob("*.rows.faiss")
+    data = bytearray(path.read_bytes())
+    count = int.from_bytes(data[8:16], "little")
+    assert count == 40
+    data[8:16] = (10**9).to_bytes(8, "little")
+    path.write_bytes(data)
+    vouch(index)
+    with sqlite3.connect(index / "catalog.sqlite") as db:
+        db.execute("UPDATE segments SET rows = 1000000000")
+    with pytest.raises(RagError, match="damaged"):
+        use(index)
+
+
+@pytest.mark.parametrize("call", ["load_extension('/tmp/evil')", "writefile('/tmp/evil', 'x')", "edit('x')"])
+def test_a_trigger_of_a_strangers_catalog_can_call_nothing(index: Path, call: str) -> None:
+    with sqlite3.connect(index / "catalog.sqlite") as db:
+        db.execute(f"CREATE TRIGGER evil AFTER INSERT ON articles BEGIN SELECT {call}; END")
+    with pytest.raises(StoreError):
+        use(index)
+
+
+def test_nothing_of_ours_unpickles_or_runs_what_a_file_says() -> None:
+    banned = {"pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
+    calls = {"eval", "exec", "compile", "__import__"}
+    for path in (ROOT / "rag").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                names = {a.name.partition(".")[0] for a in node.names} | {
+                    (getattr(node, "module", "") or "").partition(".")[0]
+                }
+                assert not names & banned, path
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+                assert node.func.id not in calls, path
+            if isinstance(node, ast.keyword):
+                said = isinstance(node.value, ast.Constant) and node.value.value
+                assert not (node.arg in ("allow_pickle", "trust_remote_code") and said), path
+                assert not (node.arg == "weights_only" and said is False), path
