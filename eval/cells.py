@@ -113,9 +113,9 @@ def page(rows: Sequence[dict[str, float]], chosen: Sequence[dict[str, int]], cou
         "# How many cells are looked into",
         "",
         f"Measured {date.today().isoformat()} by `eval/cells.py` on an index of {sum(c['rows'] for c in chosen):,}"
-        f" passages made as for `make scale`; {counts['tune']} real questions that tune, {counts['report']} that report,"
-        f" {counts['made']} made ones (`rag/store/cells.py`). Recall@10 against comparing everything; milliseconds of"
-        " a dense search on one core.",
+        f" passages made as for `make scale`; {counts['tune']} real questions that tune, {counts['report']} that"
+        f" report, {counts['made']} made ones (`rag/store/cells.py`). Recall@10 against comparing everything;"
+        " milliseconds of a dense search on one core.",
         "",
         f"As the index chose by itself (the last row): {told} passages.",
         "",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -257,9 +258,15 @@ class IngestMachine(RuleBasedStateMachine):
         if rebuild and dry_run:
             # A dry run compares with what is there, whatever it is a rehearsal of.
             assert not prune
+        stored = [
+            s for id, s in self.kept.items() if rebuild or saved[0].get(id, s).page != s.page or id not in saved[0]
+        ]
+        printed = Counter(s.page.paragraphs for s in self.kept.values())
+        # Articles as short as these are twins if their words are the same.
+        wanted = replace(wanted, duplicates=sum(printed[s.page.paragraphs] > 1 for s in stored))
         if dry_run:
             self.kept, self.used, self.vectors = saved
-            wanted, new = replace(wanted, embedded=0, reused=0), []
+            wanted, new = replace(wanted, embedded=0, reused=0, duplicates=0), []
         if counts:
             passages = sum(len(s.page.texts) for s in self.kept.values())
             if LocalStore.exists(self.index):
