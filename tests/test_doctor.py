@@ -424,7 +424,7 @@ def test_rows_missing_in_the_lexical_index_or_too_many(index: Path, made: Path) 
         (lambda w: w.add(1, "T", [(0, 1, "text")], lexical.About(1, 0, [])), "1 passages that are not current"),
     ):
         (folder,) = index.glob("lexical-*")
-        words = lexical.WordsWriter(folder)
+        words = lexical.WordsWriter(folder, create=False)
         change_words(words)
         words.commit()
         words.close()

@@ -188,11 +188,6 @@ class Words:
         query = _phrase(phrase)
         return np.sort(self._run(query, max(self._matches(query), 1)).rows)
 
-    def any_from(self, row: int) -> bool:
-        """Say whether there is a row from this one up."""
-        query = tantivy.Query.range_query(_schema(), "row", tantivy.FieldType.Unsigned, lower_bound=row)
-        return len(self._run(query, 1).rows) > 0
-
     def between(self, first: int, last: int) -> npt.NDArray[np.int64]:
         """Return all rows from `first` to `last`, ascending, one that is there twice twice."""
         query = tantivy.Query.range_query(_schema(), "row", tantivy.FieldType.Unsigned, first, last)
@@ -216,6 +211,17 @@ class Words:
         except BaseException as e:
             raise _as_damaged(e, self._folder) from e
         return Scored(np.array(rows, np.int64), np.array([score for score, _ in hits], np.float32))
+
+
+def any_from(folder: Path, row: int) -> bool:
+    """Say whether the index in a folder has a row from this one up.  Raises Damaged."""
+    index = open_index(folder)
+    query = tantivy.Query.range_query(_schema(), "row", tantivy.FieldType.Unsigned, lower_bound=row)
+    try:
+        index.reload()
+        return bool(index.searcher().search(query, limit=1, count=False).hits)
+    except BaseException as e:
+        raise _as_damaged(e, folder) from e
 
 
 def _filters(wanted: Wanted) -> Iterator[tantivy.Query]:

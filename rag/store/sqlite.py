@@ -68,7 +68,7 @@ def guarded(path: Path) -> Iterator[None]:
         reason = " ".join(str(e).split())[:160]
         if "readonly" in reason or "read-only" in reason:
             raise _read_only(path) from e
-        if "unable to open" in reason:
+        if "unable to open" in reason and path.exists():
             raise StoreError(
                 f"index file {path.absolute()} cannot be opened: see to its permissions and free space"
             ) from e

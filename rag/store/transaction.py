@@ -439,7 +439,7 @@ class LocalTransaction:
         with sqlite.guarded(self._path):
             folder = self._folder / catalog.get(self._db, "lexical")
             next_row = int(catalog.get(self._db, "next_row"))
-            if (folder / "meta.json").exists() and lexical.Words(lexical.open_index(folder), folder).any_from(next_row):
+            if (folder / "meta.json").exists() and lexical.any_from(folder, next_row):
                 words = self._lexical()
                 # Rows that reached the lexical index and were never named by a commit would come back as others.
                 words.remove_from(next_row)

@@ -1,7 +1,6 @@
 """The vectors, in a SQLite file of their own: work already paid for survives when a long change is given up.
 
-They are kept as halves: a cosine differs by less than .0005 from that of the whole numbers (eval/results/halves.md),
-for half the room.
+They are kept as halves, for half the room: measures of a search stay what they were (eval/results/retrieval.md).
 """
 
 from __future__ import annotations
