@@ -345,7 +345,8 @@ class LocalTransaction:
         """Write the lexical index anew in another folder: words of erased articles stay in the old one's files."""
         with sqlite.guarded(self._path):
             if self._words:
-                self._words.close()
+                old, self._words = self._words, None
+                old.close()
             name = self._new_words()
             words = self._words = lexical.WordsWriter(self._folder / name, create=True)
             for ord, title, text, published, source, *rows in self._db.execute(
