@@ -50,13 +50,15 @@ def main(verbose: bool) -> None:
         format="%(levelname)s %(name)s: %(message)s",
         stream=sys.stderr,
     )
-    # What takes long and is done once is told to everyone.
-    notices = logging.getLogger("rag.embed.prepare")
-    notices.setLevel(logging.INFO)
+    told = logging.StreamHandler()
+    told.setFormatter(logging.Formatter("footnote: %(message)s"))
+    # What takes long and is seldom done is told to everyone.
+    for name in ("rag.embed.prepare", "rag.store.local", "rag.store.transaction"):
+        notices = logging.getLogger(name)
+        notices.setLevel(logging.INFO)
+        if not verbose:
+            notices.handlers, notices.propagate = [told], False
     if not verbose:
-        told = logging.StreamHandler()
-        told.setFormatter(logging.Formatter("footnote: %(message)s"))
-        notices.handlers, notices.propagate = [told], False
         # Their warnings are about themselves and would bury our one line.
         for name in ("transformers", "sentence_transformers", "huggingface_hub", "trafilatura", "httpx"):
             logging.getLogger(name).setLevel(logging.ERROR)

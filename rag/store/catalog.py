@@ -48,6 +48,7 @@ CREATE TABLE tombstones (
 CREATE INDEX article_tombstones ON tombstones (article);
 CREATE INDEX erasing ON tombstones (row) WHERE erase AND NOT dropped;
 CREATE INDEX worded ON tombstones (row) WHERE NOT unworded;
+CREATE INDEX settled ON tombstones (row) WHERE dropped AND unworded;
 CREATE TABLE segments (
   name TEXT PRIMARY KEY, first INTEGER NOT NULL, last INTEGER NOT NULL, rows INTEGER NOT NULL,
   probes INTEGER NOT NULL, recall REAL NOT NULL, files TEXT NOT NULL);

@@ -226,6 +226,9 @@ class LocalTransaction:
             self.commit()
         self._merge_if_due()
         while self._merge:
+            rows = sum(name.rows for name in self._merge.old)
+            if rows >= segments.CELLS_FROM:
+                log.info("writing %s passages of index %s as one segment", f"{rows:,}", self._folder.absolute())
             self._merge.join()
             self._begin()
             self.commit()
@@ -291,29 +294,23 @@ class LocalTransaction:
             return
         with sqlite.guarded(self._path):
             named = named_segments(self._db)
-            gone = [self._gone(n) for n in named]
-            erase = [
-                bool(
-                    self._db.execute(
-                        "SELECT 1 FROM tombstones WHERE erase AND NOT dropped AND row BETWEEN ? AND ? LIMIT 1",
-                        (n.first, n.last),
-                    ).fetchone()
-                )
-                for n in named
-            ]
-            old = merging.due(named, [len(g) for g in gone], erase, TAIL_ROWS)
+            old = merging.due(
+                named, [self._dead(n) for n in named], [self._dead(n, "erase") > 0 for n in named], TAIL_ROWS
+            )
             if not old:
                 return
-            rows = np.concatenate([g for n, g in zip(named, gone, strict=True) if n in old])
+            gone = self._db.execute(
+                "SELECT row FROM tombstones WHERE NOT dropped AND row BETWEEN ? AND ?", (old[0].first, old[-1].last)
+            )
+            rows = np.array([r[0] for r in gone], np.int64)
             name = f"{catalog.get(self._db, 'generation')}m-{old[0].first}-{old[-1].last}"
         self._merge = merging.Merge(self._folder / SEGMENTS, self._fingerprint.dim, name, old, rows)
         self._merge.start()
 
-    def _gone(self, named: segments.Named) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-        found = self._db.execute(
-            "SELECT row FROM tombstones WHERE NOT dropped AND row BETWEEN ? AND ?", (named.first, named.last)
-        )
-        return np.array([r[0] for r in found], np.int64)
+    def _dead(self, named: segments.Named, which: str = "1") -> int:
+        """Return how many rows of a segment were removed."""
+        sql = f"SELECT COUNT(*) FROM tombstones WHERE {which} AND NOT dropped AND row BETWEEN ? AND ?"
+        return int(self._db.execute(sql, (named.first, named.last)).fetchone()[0])
 
     def _adopt(self) -> None:
         """Name what a finished merge has written in place of what it was made of."""
