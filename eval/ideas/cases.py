@@ -97,7 +97,7 @@ def _make(c: collection.Collection, wanted: list[str], index: Path, settings: Se
         articles = sorted({p.article_id for p in found})
         number = {id: n for n, id in enumerate(articles)}
         asked = np.asarray(model.queries(texts), np.float32)
-        vectors = np.concatenate([p.vectors for p in view._state.parts])[view._state.live][order]
+        vectors = np.concatenate([p.vectors(slice(None)) for p in view._state.parts])[view._state.live][order]
         keys = dict(view._db.execute("SELECT row, key FROM passages"))
         stored = vectorfile.VectorFile(index / VECTORS, model.dim, write=False)
         own = stored.get([bytes(keys[int(row)]) for row in rows])
