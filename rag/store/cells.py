@@ -28,13 +28,13 @@ Scores = npt.NDArray[np.float32]
 LOST = 0.0005
 """Share of the ten nearest to made questions that may be lost by not looking into every cell."""
 
-REAL = 2
-"""Times as many cells as made questions need are looked into for real ones, whose nearest lie farther apart."""
+REAL = 1.5
+"""Times the cells that made questions need are looked into for real ones, whose nearest lie farther apart."""
 
-LEAST_SHARE = 0.2
+LEAST_SHARE = 0.25
 """Of all cells; fewer are too few for real questions whatever made ones say."""
 
-SOUND = 0.99
+SOUND = 0.9
 """Share that looking into every cell must find; where sketches tell too little for that, everything is compared."""
 
 HARD = 0.4
@@ -68,8 +68,8 @@ class Cells:
         They are of the `matches` that are selected of `total` vectors; cells are added until there are enough.
         """
         wanted = min(count_of_candidates(k), matches)
-        # Where a share of all passes, the same number of neighbours reaches so much further.
-        probes = min(int(self.probes * max((total / matches) ** 0.5, 1.0)), self.index.nlist)
+        # Where a share of all passes, as many neighbours reach further.
+        probes = min(int(self.probes * max((total / matches) ** 0.125, 1.0)), self.index.nlist)
         estimates, found = self._search(vectors, wanted, probes, selector)
         for n in range(len(vectors)):
             scores, near, looked = estimates[n], found[n], probes

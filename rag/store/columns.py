@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -96,7 +97,7 @@ class Columns:
         """The store's number of each passage."""
         return np.asarray(self.passages["row"], np.int64)
 
-    @property
+    @cached_property
     def sizes(self) -> npt.NDArray[np.int64]:
         """The number of passages of each article."""
         return np.diff(self.articles["first"], append=np.int32(len(self.passages))).astype(np.int64)

@@ -15,8 +15,9 @@ import json
 import os
 import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, cast
 
@@ -56,6 +57,9 @@ MANY = 8
 
 SCORES = 2**24
 """Scores held at a time, when many vectors are compared with all."""
+
+SPREAD = 50_000
+"""Rows from which one question looks into several segments at once: waking a core costs the model's next run more."""
 
 MARGIN = 2e-6
 """Scores nearer than this may come out in either order when they are summed in another."""
@@ -196,24 +200,35 @@ def best(parts: Sequence[Segment], vectors: Vectors, k: int, mask: Mask, approxi
     The mask, and the places, count through all parts.  Of large segments with cells the candidates are chosen together,
     by their estimated scores; with `approximate` of any segment with cells.
     """
+    starts = np.cumsum([0, *map(len, parts)]).tolist()
+    masks = [mask[first : first + len(part)] for first, part in zip(starts, parts, strict=False)]
+
+    def look(part: Segment, own: Mask) -> tuple[bool, list[Found]]:
+        if part.cells and (approximate or not part.is_exact(int(np.count_nonzero(own)))):
+            return False, part.near(vectors, k, own)
+        return True, part.best(vectors, k, own)
+
+    # Many vectors take every core as they are.
+    each = map if len(mask) < SPREAD or len(vectors) > 1 else _threads().map
     found: list[list[Found]] = [[] for _ in vectors]
     estimated: list[list[tuple[Segment, int, Found]]] = [[] for _ in vectors]
-    first = 0
-    for part in parts:
-        own = mask[first : first + len(part)]
-        if part.cells and (approximate or not part.is_exact(int(np.count_nonzero(own)))):
-            for candidates, near in zip(estimated, part.near(vectors, k, own), strict=True):
-                candidates.append((part, first, near))
-        else:
-            for of_one, (places, scores) in zip(found, part.best(vectors, k, own), strict=True):
-                of_one.append((first + places, scores))
-        first += len(part)
+    for part, first, (exact, of_each) in zip(parts, starts, each(look, parts, masks), strict=False):
+        for n, (places, scores) in enumerate(of_each):
+            if exact:
+                found[n].append((first + places, scores))
+            else:
+                estimated[n].append((part, first, (places, scores)))
     for vector, of_one, candidates in zip(vectors, found, estimated, strict=True):
         least = _last_of([scores for _, _, (_, scores) in candidates], cells.count_of_candidates(k))
         for part, first, (places, scores) in candidates:
             places, scores = part.rescored(places[scores >= least], vector, k)
             of_one.append((first + places, scores))
     return [(np.concatenate([p for p, _ in f]), np.concatenate([s for _, s in f])) for f in found]
+
+
+@cache
+def _threads() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(os.cpu_count(), "segments")
 
 
 def _last_of(scores: Sequence[npt.NDArray[np.float32]], count: int) -> float:

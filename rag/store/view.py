@@ -6,7 +6,7 @@ import contextlib
 import os
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,12 @@ from rag.words import words
 
 CATALOG, VECTORS, SEGMENTS = "catalog.sqlite", "vectors.sqlite", "segments"
 """The files and the folder of an index."""
+
+SIFTED = 0.05
+"""Where this share of all passes a filter, words are looked for in all, and what does not pass is left out later."""
+
+MASKS = 16
+"""Filters whose masks are kept, a byte a passage each."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +49,7 @@ class State:
     lexical_index: Any
     words: lexical.Words | None
     any_twins: bool
+    masks: dict[Filter, Mask] = field(default_factory=dict)
 
     @property
     def tail(self) -> Segment:
@@ -146,7 +153,6 @@ class LocalView:
 
     def __init__(self, folder: Path, db: sqlite3.Connection, state: State) -> None:
         self._folder, self._db, self._state = folder, db, state
-        self._masks: dict[Filter, Mask] = {}
         self._numbers: dict[Filter, Wanted] = {}
 
     @property
@@ -170,6 +176,10 @@ class LocalView:
             return Scored(np.empty(0, np.int64), np.empty(0, np.float32))
         wanted, phrases = self._wanted(where) if where else None, _phrases(where)
         want = k + 50
+        share = np.count_nonzero(mask) / len(mask)
+        if where and share >= SIFTED:
+            # The best of all come sooner than the best that pass, and enough of them do.
+            wanted, phrases, want = None, [], int(1.25 * (k + 10) / share)
         while True:
             found = index.search(text, want, wanted, phrases)
             at = np.minimum(np.searchsorted(self._state.rows, found.rows), len(mask) - 1)
@@ -298,7 +308,8 @@ class LocalView:
         """Return which of the state's rows are live and satisfy the filter."""
         if not where:
             return self._state.live
-        if where not in self._masks:
+        mask = self._state.masks.get(where)
+        if mask is None:
             wanted = self._wanted(where)
             mask = np.concatenate([part.columns.passing(wanted) for part in self._state.parts]) & self._state.live
             for phrase in _phrases(where):
@@ -306,8 +317,10 @@ class LocalView:
                     holding = np.zeros(len(mask), bool)
                     holding[_places(self._state.rows, self._state.words.holding(phrase))] = True
                     mask &= holding
-            self._masks[where] = mask
-        return self._masks[where]
+            if len(self._state.masks) >= MASKS:
+                self._state.masks.clear()
+            self._state.masks[where] = mask
+        return mask
 
 
 def size(folder: Path) -> int:
