@@ -496,7 +496,7 @@ def test_recall_is_measured_now(large: Path) -> None:
     assert checked.stats is not None
     assert checked.stats.approximate >= 1_000
     assert 0.5 < checked.stats.recall < 1.0 or checked.stats.recall == 1.0
-    change(large, "UPDATE segments SET recall = recall + 0.011 WHERE probes")
+    change(large, "UPDATE segments SET recall = recall + 0.2 WHERE probes")
     (fault,) = check.faults(large)
     assert "of the ten nearest" in str(fault)
     assert fault.mend == "segments"

@@ -317,6 +317,9 @@ def _as_damaged(e: BaseException, folder: Path) -> BaseException:
     # A panic in the library arrives as a BaseException of its own.
     if isinstance(e, Exception) or type(e).__name__ == "PanicException":
         reason = " ".join(str(e).split())[:160]
+        if "Worker thread failed" in reason:
+            # All that the library says when its own thread cannot write.
+            return StoreError(f"{folder.absolute()} could not be written: see that there is space and run it again")
         if any(told in reason for told in ("os error 28", "No space left", "StorageFull")):
             return StoreError(f"no space left to write {folder.absolute()}: free some and run it again")
         return Damaged(f"lexical index {folder.absolute()} cannot be used ({reason}): mend it, `rag doctor --repair`")

@@ -97,7 +97,13 @@ class LocalStore:
                 and state.lexical_name == catalog.get(db, "lexical")
             ):
                 return state
-            fresh = load_state(self.folder, db, generation, state)
+            try:
+                fresh = load_state(self.folder, db, generation, state)
+            except IndexDamaged:
+                # What a later commit has taken away in part looks like damage.
+                if self._still(generation):
+                    raise
+                return None
             if fresh is not None and self._still(generation):
                 self._state = fresh
                 return fresh

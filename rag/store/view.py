@@ -98,9 +98,7 @@ def load_state(folder: Path, db: sqlite3.Connection, generation: int, before: St
                 can_lock = all(sqlite.is_writable(where / name) for name in ("meta.json", ".tantivy-meta.lock"))
                 index = lexical.open_index(where) if can_lock else lexical.open_copy(where)
             words = lexical.Words(index, where)
-        except lexical.Damaged:
-            if (where / "meta.json").exists():
-                raise
+        except FileNotFoundError:
             return None
     return State(generation, fingerprint, parts, named, rows, live, len(gone), lexical_name, index, words, any_twins)
 
