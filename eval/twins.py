@@ -45,9 +45,10 @@ SOURCES = ("news-2022", "time-1963", "articles-18f", "timeqa-articles")
 WORDS = (150, 6_000)
 """Articles of so many words: long enough to be cut, short enough for there to be many."""
 READ = """\
-Read in November 2026, all right: a wire story in two newspapers, a page's passage in two versions or cut a few words
-apart, claims of the same words.  Candidates that were not linked, rightly: a disaster's next report with another toll,
-a daily column with its standing parts, updated maps and shopping guides."""
+Read in November 2026, the pairs of news-2022 and nq-gold: all right, a wire story in two newspapers, a page's passage
+in two versions or cut a few words apart.  The claims of checkthat-2020 were not read one by one.  Of candidates
+that were not linked, some of the news were read: a disaster's next report with another toll, a daily column with its
+standing parts."""
 PARAMETERS = ("SHORT", "ADDED", "REPLACED", "SENTENCE", "CUT", "FIGURE_ALONE",
               "CAPITALS", "JOINT", "EDGE")  # fmt: skip
 TRIED = ((100, 8, 3), (400, 8, 3), (200, 8, 2), (200, 8, 4), (200, 4, 3), (200, 6, 3), (200, 12, 3))
