@@ -130,14 +130,11 @@ class Writing:
         self.done["changed"] += report.changed
 
     def abandon(self) -> None:
-        try:
-            with self.store.writer() as t:
-                for id in ids(self.commit)[: self.rng.randint(1, LIVE - 1)]:
-                    pipeline_add(t, article(id, "abandoned"))
-                t.remove(ids(self.commit)[-1])
-                raise Abandoned
-        except Abandoned:
-            pass
+        with contextlib.suppress(Abandoned), self.store.writer() as t:
+            for id in ids(self.commit)[: self.rng.randint(1, LIVE - 1)]:
+                pipeline_add(t, article(id, "abandoned"))
+            t.remove(ids(self.commit)[-1])
+            raise Abandoned
 
 
 def pipeline_add(t: Any, a: Article) -> None:

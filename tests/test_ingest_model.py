@@ -354,6 +354,7 @@ class IngestMachine(RuleBasedStateMachine):
 
 
 def test_random_pages_and_runs() -> None:
+    """What is asserted stands in the rules and invariants of IngestMachine."""
     run_state_machine_as_test(seed(SEED)(IngestMachine), settings=steps(quick=(25, 16), full=(100, 50)))
 
 

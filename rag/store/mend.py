@@ -162,7 +162,7 @@ def mend_vectors(folder: Path, dim: int) -> None:
             if path.exists() and vectors.is_sound():
                 return
     except IndexDamaged:
-        pass
+        pass  # it cannot even be asked, which is what this is for
     new = folder / f"mended-{VECTORS}"
     _remove(new)
     used = _keys(folder / CATALOG)
