@@ -26,8 +26,10 @@ STAGES = {
     "reading and cleaning": ("readers.py", "jsonl.py", "text.py", "sources.py", "fields.py"),
     "sentences and passages": ("chunk.py", "sentencex"),
     "counting tokens": ("tokens.py", "network.py", "tokenizers"),
-    "vectors, catalog, segments": ("catalog.py", "transaction.py", "segments.py", "sqlite3", "faiss", "numpy"),
-    "lexical index": ("lexical.py", "tantivy", "words.py"),
+    "vectors, catalog, segments": (
+        *("catalog.py", "transaction.py", "sealing.py", "segmentfile.py", "segments.py", "sqlite3", "faiss", "numpy"),
+    ),
+    "lexical index": ("lexical.py", "wording.py", "tantivy", "words.py"),
 }
 
 

@@ -22,6 +22,8 @@ RagError                    one line: what failed, on what, what to do
 
 from __future__ import annotations
 
+from pathlib import Path
+
 
 class RagError(Exception):
     """Base of all errors a user may see; its text is one line."""
@@ -81,6 +83,11 @@ class IndexMismatch(StoreError):
 
 class IndexDamaged(StoreError):
     """A file of the index is missing or its content is wrong."""
+
+    @classmethod
+    def of(cls, path: Path) -> IndexDamaged:
+        """Return the error of a file whose content is not what was written."""
+        return cls(f"index file {path.absolute()} is damaged: mend it with `rag doctor --repair`")
 
 
 class IndexReadOnly(StoreError):

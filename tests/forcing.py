@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from rag.intake import pipeline
-from rag.store import lexical, segments, transaction
+from rag.store import lexical, sealing, segments
 
 TORTURE = bool(os.environ.get("FOOTNOTE_TORTURE"))
 """Thousands of random steps in place of a fixed few."""
@@ -25,7 +25,7 @@ def small_segments(patch: pytest.MonkeyPatch, *, tail: int = 3, scan: bool = Tru
     `tail` is the number of passages kept outside them; with `scan` no set of matches is small enough to be picked
     vector by vector.
     """
-    patch.setattr(transaction, "TAIL_ROWS", tail)
+    patch.setattr(sealing, "TAIL_ROWS", tail)
     patch.setattr(segments, "BLOCK", 3)  # some articles lie across a boundary
     patch.setattr(segments, "MANY", 2)
     if scan:

@@ -20,7 +20,7 @@ from fakes import FINGERPRINT
 
 import rag
 from rag.errors import BadSource, IndexLocked, NoIndex, StoreError, UnknownArticle
-from rag.store import backup, local, transaction
+from rag.store import backup, local, sealing
 from rag.types import Article, Filter
 
 HERE = Path(__file__).parent
@@ -29,7 +29,7 @@ HERE = Path(__file__).parent
 @pytest.fixture
 def built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An index with segments, a tail, an earlier revision, a removed article and twins."""
-    monkeypatch.setattr(transaction, "TAIL_ROWS", 10)
+    monkeypatch.setattr(sealing, "TAIL_ROWS", 10)
     store = local.LocalStore.create(tmp_path / "index", FINGERPRINT)
     with store.writer() as t:
         for n in range(20):
@@ -95,8 +95,8 @@ WRITER = """
 import sys
 sys.path.insert(0, {tests!r})
 from contracts import article, put
-from rag.store import local, transaction
-transaction.TAIL_ROWS = 20
+from rag.store import local, sealing
+sealing.TAIL_ROWS = 20
 store = local.LocalStore({folder!r})
 version = 0
 while True:

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from rag.errors import IndexDamaged
-from rag.store import cells, columns, merging, segments
-from rag.store.columns import Columns
-from rag.store.segments import Mask, Named, Segment
+from rag.store import cells, columns, merging, segmentfile, segments
+from rag.store.columns import Columns, Mask
+from rag.store.segmentfile import Named
+from rag.store.segments import Segment
 from rag.types import Vectors
 
 DIM, ROWS = 96, 6_000
@@ -19,7 +20,7 @@ DIM, ROWS = 96, 6_000
 
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(segments, "CELLS_FROM", 2_000)
+    monkeypatch.setattr(segmentfile, "CELLS_FROM", 2_000)
     monkeypatch.setattr(segments, "EXACT", 200)
     monkeypatch.setattr(segments, "FEW", 50)
 
@@ -41,12 +42,12 @@ def table(rows: int, first: int = 1) -> Columns:
 
 def written(folder: Path, vectors: Vectors, name: str = "s", first: int = 1) -> Named:
     halves = vectors.astype(np.float16)
-    return segments.write(folder, name, table(len(vectors), first), np.array_split(halves, 7), DIM)
+    return segmentfile.write(folder, name, table(len(vectors), first), np.array_split(halves, 7), DIM)
 
 
 @pytest.fixture
 def segment(tmp_path: Path) -> Segment:
-    return segments.read(tmp_path, written(tmp_path, made()), DIM)
+    return segmentfile.read(tmp_path, written(tmp_path, made()), DIM)
 
 
 def asked() -> Vectors:
@@ -102,8 +103,8 @@ def test_few_matches_are_all_compared(segment: Segment, monkeypatch: pytest.Monk
 def test_candidates_of_several_segments_are_chosen_together(tmp_path: Path) -> None:
     vectors = made(9_000)
     parts = [
-        segments.read(tmp_path, written(tmp_path, vectors[:5_000], "a"), DIM),
-        segments.read(tmp_path, written(tmp_path, vectors[5_000:], "b", 5_001), DIM),
+        segmentfile.read(tmp_path, written(tmp_path, vectors[:5_000], "a"), DIM),
+        segmentfile.read(tmp_path, written(tmp_path, vectors[5_000:], "b", 5_001), DIM),
     ]
     assert all(part.cells for part in parts)
     mask = np.ones(9_000, bool)
@@ -124,7 +125,7 @@ def test_a_merge_leaves_out_what_is_gone(tmp_path: Path, share: float) -> None:
     merge.run()
     assert merge.error is None
     assert merge.new is not None
-    new = segments.read(tmp_path, merge.new, DIM)
+    new = segmentfile.read(tmp_path, merge.new, DIM)
     np.testing.assert_array_equal(new.columns.rows, np.setdiff1d(np.arange(1, ROWS + 1), rows))
     kept = ~np.isin(np.arange(1, ROWS + 1), rows)
     np.testing.assert_array_equal(new.vectors(slice(None)), vectors[kept].astype(np.float16).astype(np.float32))
@@ -140,15 +141,15 @@ def test_a_merge_that_is_stopped_leaves_what_was(tmp_path: Path) -> None:
     merge.run()
     assert merge.new is None
     assert isinstance(merge.error, merging._Stopped)
-    assert segments.spoiled(tmp_path, old) == []
+    assert segmentfile.spoiled(tmp_path, old) == []
 
 
 def test_where_sketches_tell_too_little_everything_is_compared(tmp_path: Path) -> None:
     rng = np.random.default_rng(5)
     flat = np.repeat(rng.standard_normal((1, 4)), 3_000, axis=0) + 1e-3 * rng.standard_normal((3_000, 4))
-    named = segments.write(tmp_path, "s", table(3_000), [flat.astype(np.float16)], 4)
+    named = segmentfile.write(tmp_path, "s", table(3_000), [flat.astype(np.float16)], 4)
     assert (named.probes, named.recall) == (0, 1.0)
-    assert segments.read(tmp_path, named, 4).cells is None
+    assert segmentfile.read(tmp_path, named, 4).cells is None
 
 
 def test_another_index_than_cells_is_refused_before_faiss_reads_it(tmp_path: Path) -> None:

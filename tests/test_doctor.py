@@ -26,9 +26,22 @@ import rag
 from rag import engine
 from rag.errors import NoIndex, RagError
 from rag.faces.cli import main
+from rag.files import sha256
 from rag.intake import items, pipeline
 from rag.settings import Settings
-from rag.store import catalog, cells, check, lexical, local, mend, segments, transaction, vectorfile
+from rag.store import (
+    catalog,
+    cells,
+    check,
+    lexical,
+    local,
+    mend,
+    sealing,
+    segmentfile,
+    segments,
+    vectorfile,
+    wording,
+)
 from rag.types import Filter, Steps
 
 HERE = Path(__file__).parent
@@ -58,15 +71,15 @@ def fill(folder: Path) -> None:
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("made") / "index"
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(transaction, "TAIL_ROWS", 12)
-        patched.setattr(transaction, "ERASED_AT_ONCE", 0)
+        patched.setattr(sealing, "TAIL_ROWS", 12)
+        patched.setattr(wording, "ERASED_AT_ONCE", 0)
         fill(folder)
     return folder
 
 
 @pytest.fixture
 def index(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(transaction, "TAIL_ROWS", 12)
+    monkeypatch.setattr(sealing, "TAIL_ROWS", 12)
     monkeypatch.setattr(check, "BLOCK", 3)
     monkeypatch.setattr(check, "ROWS", 7)
     monkeypatch.setattr(check, "KEYS", 5)
@@ -353,7 +366,7 @@ def test_columns_that_say_something_else_than_the_catalog(index: Path, made: Pat
         db = sqlite3.connect(index / "catalog.sqlite")
         with db:
             (files,) = db.execute("SELECT files FROM segments WHERE name = ?", (name,)).fetchone()
-            known = json.loads(files) | {kind: [path.stat().st_size, segments.sha256(path)]}
+            known = json.loads(files) | {kind: [path.stat().st_size, sha256(path)]}
             db.execute("UPDATE segments SET files = ? WHERE name = ?", (json.dumps(known), name))
         db.close()
         assert "does not say" in str(check.faults(index)[0]), (kind, field)
@@ -476,10 +489,10 @@ def test_an_index_built_anew_after_a_killed_rebuild_has_every_row_once(index: Pa
 @pytest.fixture
 def large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An index of a segment with cells."""
-    monkeypatch.setattr(segments, "CELLS_FROM", 1_000)
+    monkeypatch.setattr(segmentfile, "CELLS_FROM", 1_000)
     monkeypatch.setattr(segments, "EXACT", 100)
     monkeypatch.setattr(segments, "FEW", 10)
-    monkeypatch.setattr(transaction, "TAIL_ROWS", 500)
+    monkeypatch.setattr(sealing, "TAIL_ROWS", 500)
     monkeypatch.setattr(cells, "SOUND", 0.5)
     monkeypatch.setattr(cells, "CANDIDATES", 20)
     folder = tmp_path / "large"
@@ -538,10 +551,10 @@ def test_looking_while_a_writer_is_at_work(index: Path) -> None:
 import sys; sys.path.insert(0, {str(HERE)!r})
 from contracts import article
 from fakes import HashEmbedder
-from rag.store import local, transaction
+from rag.store import local, sealing
 from rag.intake import items, pipeline
 from rag.settings import Settings
-transaction.TAIL_ROWS = 12
+sealing.TAIL_ROWS = 12
 store = local.LocalStore({str(index)!r})
 for n in range(10**6):
     with store.writer() as t:
@@ -567,8 +580,8 @@ for n in range(10**6):
 @pytest.mark.parametrize("at", ["_words_of", "spoiled"])
 def test_a_commit_in_between_is_no_fault(index: Path, monkeypatch: pytest.MonkeyPatch, at: str) -> None:
     """One after the snapshot began and before its words are opened; one that takes its segments away."""
-    monkeypatch.setattr(transaction, "ERASED_AT_ONCE", 0)
-    monkeypatch.setattr(transaction, "ERASED_SHARE", 1)
+    monkeypatch.setattr(wording, "ERASED_AT_ONCE", 0)
+    monkeypatch.setattr(wording, "ERASED_SHARE", 1)
     where: Any = check._Check if at == "_words_of" else segments
     whole, committed = getattr(where, at), False
 
@@ -625,8 +638,8 @@ sys.path.insert(0, {str(HERE)!r})
 from fakes import HashEmbedder
 from rag import engine
 from rag.settings import Settings
-from rag.store import transaction, mend, vectorfile, segments
-transaction.TAIL_ROWS = 12
+from rag.store import mend, sealing, segmentfile, transaction, vectorfile, wording
+sealing.TAIL_ROWS = 12
 module, owner, name, n = sys.argv[2:]
 where = getattr(globals()[module], owner) if owner else globals()[module]
 whole = getattr(where, name)
@@ -644,10 +657,10 @@ engine.repair(sys.argv[1], settings, embedder=HashEmbedder())
         ("mend", "", "sync", 0),
         ("mend", "Mending", "begin", 0),
         ("vectorfile", "VectorFile", "put", 0),
-        ("transaction", "LocalTransaction", "_reword", 0),
-        ("transaction", "LocalTransaction", "_seal", 0),
+        ("wording", "Wording", "write_anew", 0),
+        ("sealing", "Sealing", "seal", 0),
         ("transaction", "LocalTransaction", "_tidy", 0),
-        ("segments", "", "write", 0),
+        ("segmentfile", "", "write", 0),
         ("transaction", "LocalTransaction", "settle", 0),
     ):
         shutil.rmtree(index)

@@ -17,7 +17,7 @@ from contracts import EMBEDDER, article, put
 from fakes import FINGERPRINT
 
 from rag.errors import RagError, StoreError
-from rag.store import local, segments, transaction
+from rag.store import local, sealing, segmentfile
 from rag.store.check import faults
 
 ROOT = Path(__file__).parent.parent
@@ -35,7 +35,7 @@ class Payload:
 
 @pytest.fixture
 def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(transaction, "TAIL_ROWS", 10)
+    monkeypatch.setattr(sealing, "TAIL_ROWS", 10)
     folder = tmp_path / "index"
     store = local.LocalStore.create(folder, FINGERPRINT)
     with store.writer() as t:
@@ -51,7 +51,7 @@ def vouch(index: Path) -> None:
         for name, files in db.execute("SELECT name, files FROM segments").fetchall():
             told = {}
             for kind in json.loads(files):
-                data = segments.path_of(index / "segments", name, kind).read_bytes()
+                data = segmentfile.path_of(index / "segments", name, kind).read_bytes()
                 told[kind] = [len(data), hashlib.sha256(data).hexdigest()]
             db.execute("UPDATE segments SET files = ? WHERE name = ?", (json.dumps(told), name))
 

@@ -15,7 +15,7 @@ import pytest
 
 import rag
 from rag.errors import IndexLocked, IndexMismatch, UnknownArticle
-from rag.store import catalog, local, migrate, transaction, view
+from rag.store import catalog, local, migrate, sealing, view
 from rag.store.lock import locked
 
 HERE = Path(__file__).parent
@@ -69,7 +69,7 @@ def test_an_index_of_format_1_answers_as_before_and_goes_on(old: Path) -> None:
 
 @pytest.mark.model
 def test_bringing_forward_makes_segments_of_what_is_large(old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transaction, "TAIL_ROWS", 5)
+    monkeypatch.setattr(sealing, "TAIL_ROWS", 5)
     check(old)
     with rag.open(old) as engine:
         assert engine.stats().segments == 1
@@ -78,17 +78,17 @@ def test_bringing_forward_makes_segments_of_what_is_large(old: Path, monkeypatch
 
 KILLED = """
 import os, signal, sys
-from rag.store import local, transaction
+from rag.store import local, sealing, transaction
 def kill(*_): os.kill(os.getpid(), signal.SIGKILL)
-setattr(transaction.LocalTransaction, sys.argv[2], kill)
+setattr({"Sealing": sealing.Sealing, "LocalTransaction": transaction.LocalTransaction}[sys.argv[2]], sys.argv[3], kill)
 local.LocalStore(sys.argv[1])
 """
 
 
 @pytest.mark.model
-@pytest.mark.parametrize("at", ["_seal", "_adopt", "_tidy", "_recover"])
+@pytest.mark.parametrize("at", ["Sealing.seal", "Sealing.adopt", "LocalTransaction._tidy", "LocalTransaction._recover"])
 def test_killed_while_it_is_brought_forward_it_is_the_next_time(old: Path, at: str) -> None:
-    done = subprocess.run([sys.executable, "-c", KILLED, str(old), at], timeout=60, check=False)
+    done = subprocess.run([sys.executable, "-c", KILLED, str(old), *at.split(".")], timeout=60, check=False)
     assert done.returncode == -signal.SIGKILL
     check(old)
 

@@ -21,7 +21,7 @@ from fakes import FINGERPRINT
 
 from rag.errors import IndexDamaged, IndexLocked, NoIndex
 from rag.protocols import Store
-from rag.store import columns, local, segments, transaction, vectorfile
+from rag.store import columns, local, sealing, segmentfile, segments, transaction, vectorfile
 from rag.store.columns import Columns
 from rag.types import Filter
 
@@ -39,7 +39,7 @@ class TestLocalStoreInSegments(StoreContract):
 
     @pytest.fixture
     def make(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Store]:
-        monkeypatch.setattr(transaction, "TAIL_ROWS", 3)
+        monkeypatch.setattr(sealing, "TAIL_ROWS", 3)
         monkeypatch.setattr(segments, "FEW", 0)
         monkeypatch.setattr(segments, "MANY", 2)
         monkeypatch.setattr(segments, "BLOCK", 3)  # articles have two passages: some lie across a boundary
@@ -59,8 +59,8 @@ WRITER = """
 import sys
 sys.path.insert(0, {tests!r})
 from contracts import article, put
-from rag.store import local, segments, transaction, view
-transaction.TAIL_ROWS = 20
+from rag.store import local, sealing, segments, view
+sealing.TAIL_ROWS = 20
 store = local.LocalStore({folder!r})
 version = int(sys.argv[1])
 while True:
@@ -164,7 +164,7 @@ def test_a_second_process_sees_a_commit_at_once(tmp_path: Path) -> None:
 
 
 def test_a_segment_written_anew_is_left_alone_afterwards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transaction, "TAIL_ROWS", 10)
+    monkeypatch.setattr(sealing, "TAIL_ROWS", 10)
     store = local.LocalStore.create(tmp_path / "index", FINGERPRINT)
     with store.writer() as t:
         for n in range(20):
@@ -194,30 +194,32 @@ def test_a_segment_made_of_blocks_is_the_file_that_faiss_writes(tmp_path: Path) 
     rng = np.random.default_rng(5)
     vectors = rng.standard_normal((1_000, 48), np.float32)
     blocks = np.split(vectors.astype(np.float16), [0, 1, 400, 990])
-    named = segments.write(tmp_path, "s", table(1_000), iter(blocks), 48)
+    named = segmentfile.write(tmp_path, "s", table(1_000), iter(blocks), 48)
     whole = faiss.IndexScalarQuantizer(48, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT)
     whole.add(vectors.astype(np.float16).astype(np.float32))
     faiss.write_index(whole, str(tmp_path / "whole"))
     assert (tmp_path / "s.rows.faiss").read_bytes() == (tmp_path / "whole").read_bytes()
-    found = segments.read(tmp_path, named, 48)
+    found = segmentfile.read(tmp_path, named, 48)
     np.testing.assert_array_equal(found.vectors(slice(None)), vectors.astype(np.float16).astype(np.float32))
     for kind, column in table(1_000).tables.items():
         np.testing.assert_array_equal(found.columns.tables[kind], column)
     kept = rng.random(1_000) < 0.3
     np.testing.assert_array_equal(
-        np.concatenate(list(segments.blocks(tmp_path, named, 48, kept))), vectors[kept].astype(np.float16)
+        np.concatenate(list(segmentfile.blocks(tmp_path, named, 48, kept))), vectors[kept].astype(np.float16)
     )
 
 
 def test_making_a_large_segment_of_others_takes_little_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(segments, "CELLS_FROM", 10**9)
+    monkeypatch.setattr(segmentfile, "CELLS_FROM", 10**9)
     dim, rows = 256, 40_000
     made = (np.ones((4_000, dim), np.float16) for _ in range(10))
-    first = segments.write(tmp_path, "first", table(rows), made, dim)
+    first = segmentfile.write(tmp_path, "first", table(rows), made, dim)
     tracemalloc.start()
     try:
         everything = np.ones(rows, bool)
-        again = segments.write(tmp_path, "again", table(rows), segments.blocks(tmp_path, first, dim, everything), dim)
+        again = segmentfile.write(
+            tmp_path, "again", table(rows), segmentfile.blocks(tmp_path, first, dim, everything), dim
+        )
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -263,7 +265,7 @@ def test_no_index(tmp_path: Path) -> None:
 @pytest.fixture
 def built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An index with a segment and a tail."""
-    monkeypatch.setattr(transaction, "TAIL_ROWS", 10)
+    monkeypatch.setattr(sealing, "TAIL_ROWS", 10)
     folder = tmp_path / "index"
     store = local.LocalStore.create(folder, FINGERPRINT)
     with store.writer() as t:

@@ -96,7 +96,7 @@ def scan(dim: int, rows: int = SCAN_ROWS) -> dict[str, Any]:
     import numpy as np
     import torch
 
-    from rag.store import columns, segments
+    from rag.store import columns, segmentfile, segments
 
     made = np.random.default_rng(0)
     vectors, question = made.random((rows, dim), np.float32), made.random(dim, np.float32)
@@ -110,12 +110,12 @@ def scan(dim: int, rows: int = SCAN_ROWS) -> dict[str, Any]:
     )
     mask = np.ones(rows, bool)
     # So large a segment would have cells, and not be compared as a whole.
-    segments.CELLS_FROM = rows + 1
+    segmentfile.CELLS_FROM = rows + 1
     with tempfile.TemporaryDirectory() as folder:
         # From a file, because where vectors lie in memory decides what may be done with them.
         blocks = (vectors[n : n + segments.BLOCK].astype(np.float16) for n in range(0, rows, segments.BLOCK))
-        named = segments.write(Path(folder), "scan", table, blocks, dim)
-        segment = segments.read(Path(folder), named, dim)
+        named = segmentfile.write(Path(folder), "scan", table, blocks, dim)
+        segment = segmentfile.read(Path(folder), named, dim)
         ours = best_time(lambda: segment.best(question[None, :], DEPTH, mask))
     # They are kept as halves, so half as many bytes are to be read.
     return {"rows": rows, "bytes_per_s": rate, "limit_s": vectors.nbytes / 2 / rate, "ours_s": ours}

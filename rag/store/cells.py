@@ -181,5 +181,5 @@ def opened(path: Path, rows: int, dim: int, probes: int) -> Cells:
         if (index.ntotal, index.d) != (rows, dim):
             raise ValueError(index.ntotal)
     except (RuntimeError, ValueError, AttributeError) as e:
-        raise IndexDamaged(f"index file {path.absolute()} is damaged: mend it with `rag doctor --repair`") from e
+        raise IndexDamaged.of(path) from e
     return Cells(index, probes)

@@ -19,11 +19,12 @@ import numpy as np
 import numpy.typing as npt
 
 from rag.errors import IndexDamaged, IndexMismatch, NoIndex, StoreError
-from rag.store import catalog, columns, lexical, migrate, segments, sqlite, vectorfile, view
+from rag.store import catalog, columns, lexical, migrate, segmentfile, sqlite, vectorfile, view
 from rag.store.check_catalog import HOPELESS, CatalogCheck
 from rag.store.columns import Columns
 from rag.store.faults import Fault, OnSteps, Pace
-from rag.store.segments import Named, Segment
+from rag.store.segmentfile import Named
+from rag.store.segments import Segment
 from rag.store.view import CATALOG, SEGMENTS, VECTORS
 from rag.types import Fingerprint, Stats
 
@@ -196,17 +197,19 @@ class _Check:
         self._pace.begin("segments", sum(n.rows for n in named), "passages")
         above = 0
         for name in named:
-            spoiled = segments.spoiled(folder, name)
+            spoiled = segmentfile.spoiled(folder, name)
             for path in spoiled:
                 what = "is not what was written" if path.exists() else "is missing"
                 yield Fault(what, path, "segments")
             if not spoiled:
                 try:
-                    segment = segments.read(folder, name, made.dim)
+                    segment = segmentfile.read(folder, name, made.dim)
                 except FileNotFoundError:
                     pass  # a writer took it away just now
                 except IndexDamaged:
-                    yield Fault("does not hold what it should", segments.path_of(folder, name.name, "rows"), "segments")
+                    yield Fault(
+                        "does not hold what it should", segmentfile.path_of(folder, name.name, "rows"), "segments"
+                    )
                 else:
                     yield from self._segment(name, segment, above)
             above = name.last
@@ -223,7 +226,7 @@ class _Check:
         return self._folder / CATALOG
 
     def _segment(self, name: Named, segment: Segment, above: int) -> Iterator[Fault]:
-        path = segments.path_of(self._folder / SEGMENTS, name.name, "passages")
+        path = segmentfile.path_of(self._folder / SEGMENTS, name.name, "passages")
         rows = segment.columns.rows
         gone = self._gone("SELECT row FROM tombstones WHERE NOT dropped AND row BETWEEN ? AND ?", name)
         live = ~np.isin(rows, gone)
@@ -263,7 +266,7 @@ class _Check:
         recall = segment.recall(asked, segment.nearest(asked, 10, live), 10, live)
         self._recalls.append((int(live.sum()), recall))
         if recall < name.recall - WORSE:
-            path = segments.path_of(self._folder / SEGMENTS, name.name, "cells")
+            path = segmentfile.path_of(self._folder / SEGMENTS, name.name, "cells")
             what = f"finds {recall:.3f} of the ten nearest, and {name.recall:.3f} when it was made"
             yield Fault(what, path, "segments")
 

@@ -26,7 +26,7 @@ import tantivy
 from rag.errors import IndexDamaged, StoreError
 from rag.files import sync
 from rag.store.columns import Wanted
-from rag.store.segments import CHECKED_BYTES
+from rag.store.segmentfile import CHECKED_BYTES
 from rag.types import Scored
 from rag.words import analyzer, terms, words
 
@@ -141,7 +141,7 @@ _whole: set[tuple[str, int, int, int]] = set()
 
 
 def _check_small_files(folder: Path) -> None:
-    """Raise Damaged when a file that is not large is not what was written.  See segments.CHECKED_BYTES."""
+    """Raise Damaged when a file that is not large is not what was written.  See segmentfile.CHECKED_BYTES."""
     if not (folder / "meta.json").exists():
         return
     for path in files(folder)[1:]:

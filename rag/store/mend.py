@@ -141,14 +141,14 @@ class Mending(LocalTransaction):
     def derive_words(self) -> None:
         """Make the lexical index anew."""
         self._begin()
-        self._reword()
+        with sqlite.guarded(self._path):
+            self._words.write_anew()
 
     def derive_segments(self) -> None:
         """Make the segments anew; until the commit everything is in the tail."""
         self._begin()
         with sqlite.guarded(self._path):
-            self._db.execute("DELETE FROM segments")
-            self._db.execute("UPDATE tombstones SET dropped = 1")
+            self._segments.drop_all()
 
 
 def mend_vectors(folder: Path, dim: int) -> None:

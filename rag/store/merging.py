@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from rag.store import columns, segments
-from rag.store.segments import Named
+from rag.store import columns, segmentfile
+from rag.store.segmentfile import Named
 
 GROWTH = 4
 """How much larger each size of segments is."""
@@ -85,14 +85,14 @@ class Merge(threading.Thread):
             raise _Stopped
 
     def _written(self) -> Named | None:
-        opened = [segments.read(self.folder, name, self.dim) for name in self.old]
+        opened = [segmentfile.read(self.folder, name, self.dim) for name in self.old]
         kept = [~np.isin(one.columns.rows, self.gone) for one in opened]
         table = columns.joined([one.columns.kept(mask) for one, mask in zip(opened, kept, strict=True)])
         if not len(table):
             return None
         blocks = chain.from_iterable(
-            segments.blocks(self.folder, name, self.dim, mask) for name, mask in zip(self.old, kept, strict=True)
+            segmentfile.blocks(self.folder, name, self.dim, mask) for name, mask in zip(self.old, kept, strict=True)
         )
         cells = opened[0].cells if len(opened) == 1 and kept[0].mean() > 1 - 2 * DEAD_SHARE else None
         known = (cells, kept[0]) if cells else None
-        return segments.write(self.folder, self.to, table, blocks, self.dim, self._proceed, known)
+        return segmentfile.write(self.folder, self.to, table, blocks, self.dim, self._proceed, known)

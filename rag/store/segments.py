@@ -1,33 +1,24 @@
-"""Immutable files of vectors, memory-mapped, and the small part that is not in one yet.
+"""Vectors that are searched together, and the search in several of them.
 
-A segment is a FAISS file of its vectors as halves, a table for each of its columns (see columns.py), and, if it is
-large, its cells (see cells.py).  It is written once, named by the catalog afterwards, and never changed; what is
-removed is masked.
-
-However large it is, a segment is written from blocks, and never held in memory.
+A segment is its vectors as halves, its columns (see columns.py) and, if it is large, its cells (see cells.py).  It is
+written once (see segmentfile.py), named by the catalog afterwards, and never changed; what is removed is masked.  What
+is in no file yet is a segment in memory.
 """
 
 from __future__ import annotations
 
-import hashlib
-import itertools
-import json
 import os
-import struct
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache, cached_property
-from pathlib import Path
 from typing import Any, cast
 
 import faiss
 import numpy as np
 import numpy.typing as npt
 
-from rag.errors import IndexDamaged
-from rag.files import sha256, sync
-from rag.store import cells, columns
+from rag.store import cells
 from rag.store.cells import Cells
 from rag.store.columns import Columns, Mask
 from rag.types import Scored, Vector, Vectors
@@ -37,9 +28,6 @@ Halves = npt.NDArray[np.float16]
 Found = tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]
 """Places in a segment and their scores."""
 
-CHECKED_BYTES = 32 * 2**20
-"""Files up to this size are checked whole when opened; larger ones by size only, to open quickly."""
-
 BLOCK = 4_096
 """Vectors read and written at a time when a segment is made."""
 
@@ -48,9 +36,6 @@ FEW = 300
 
 EXACT = 10_000
 """Up to this many matches are all scored; among more, in a segment with cells, the nearest are looked for there."""
-
-CELLS_FROM = 32_768
-"""Rows from which a segment has cells."""
 
 MANY = 8
 """Vectors from which they are compared as one product."""
@@ -63,38 +48,6 @@ SPREAD = 50_000
 
 MARGIN = 2e-6
 """Scores nearer than this may come out in either order when they are summed in another."""
-
-
-@dataclass(frozen=True, slots=True)
-class Named:
-    """What the catalog knows of a segment: its rows from `first` to `last`, its files' sizes and digests.
-
-    `probes` is the number of cells that a search looks into, 0 without any; `recall` what that finds of the ten
-    nearest.
-    """
-
-    name: str
-    first: int
-    last: int
-    rows: int
-    probes: int
-    recall: float
-    files: dict[str, tuple[int, str]]
-
-    @property
-    def row(self) -> tuple[object, ...]:
-        """The columns of the catalog's table."""
-        return (
-            *(getattr(self, n) for n in ("name", "first", "last", "rows", "probes", "recall")),
-            json.dumps(self.files),
-        )
-
-    @classmethod
-    def of(cls, row: tuple[Any, ...]) -> Named:
-        """Return what a row of the catalog's table says."""
-        name, first, last, rows, probes, recall, files = row
-        sizes = {str(kind): (int(size), str(digest)) for kind, (size, digest) in json.loads(files).items()}
-        return cls(name, first, last, rows, probes, recall, sizes)
 
 
 @dataclass(frozen=True)
@@ -258,162 +211,18 @@ def _largest(scores: npt.NDArray[np.float32], k: int) -> npt.NDArray[np.int64]:
     return np.flatnonzero(scores > np.partition(scores, -k)[-k] - MARGIN)
 
 
+def empty(dim: int) -> Any:
+    """Return an index for vectors of halves that has none."""
+    return faiss.IndexScalarQuantizer(dim, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT)
+
+
 def in_memory(vectors: Halves, table: Columns) -> Segment:
     """Return a segment that lies in memory only."""
-    index = _empty(vectors.shape[1])
+    index = empty(vectors.shape[1])
     if len(vectors):
         faiss.copy_array_to_vector(np.ascontiguousarray(vectors, "<f2").view(np.uint8).ravel(), index.codes)
         index.ntotal = len(vectors)
     return Segment(index, table)
-
-
-def write(
-    folder: Path,
-    name: str,
-    table: Columns,
-    blocks: Iterable[Halves],
-    dim: int,
-    proceed: Callable[[], None] = lambda: None,
-    known: tuple[Cells, Mask] | None = None,
-) -> Named:
-    """Write a segment's files durably and return what the catalog must know of them.
-
-    The blocks hold one vector for each of the columns' rows, in their order.  `proceed` is called now and then and may
-    raise.  `known` has the cells of a segment that this one is a part of, and what stayed of it.
-    """
-    folder.mkdir(exist_ok=True)
-    sync(folder.parent)
-    files = {}
-    digest = hashlib.sha256()
-    path = path_of(folder, name, "rows")
-    with path.open("wb") as file:
-        for data in itertools.chain([_header(dim, len(table))], (np.asarray(b, "<f2").tobytes() for b in blocks)):
-            digest.update(data)
-            file.write(data)
-            proceed()
-    files["rows"] = (path.stat().st_size, digest.hexdigest())
-    for kind, column in table.tables.items():
-        path = path_of(folder, name, kind)
-        np.save(path, column, allow_pickle=False)
-        files[kind] = (path.stat().st_size, sha256(path))
-    probes, recall = 0, 1.0
-    if len(table) >= CELLS_FROM:
-        plain = Segment(_read_rows(path_of(folder, name, "rows"), len(table), dim), table)
-        probes, recall = _write_cells(path_of(folder, name, "cells"), plain, dim, proceed, known)
-        if probes:
-            path = path_of(folder, name, "cells")
-            files["cells"] = (path.stat().st_size, sha256(path))
-    for kind in files:
-        sync(path_of(folder, name, kind))
-    sync(folder)
-    return Named(name, int(table.rows[0]), int(table.rows[-1]), len(table), probes, recall, files)
-
-
-def _write_cells(
-    path: Path, plain: Segment, dim: int, proceed: Callable[[], None], known: tuple[Cells, Mask] | None
-) -> tuple[int, float]:
-    if known:
-        index = cells.without(known[0].index, known[1])
-    else:
-        index = cells.make(len(plain), dim, lambda a, b: plain.vectors(slice(a, b)), BLOCK, proceed)
-    mask = np.ones(len(plain), bool)
-    asked = plain.questions(max(min(cells.QUESTIONS, 10**8 // len(plain)), 20), mask)
-    nearest = plain.nearest(asked, 10, mask)
-
-    def recall(tried: Cells) -> float:
-        proceed()
-        return Segment(plain.index, plain.columns, tried).recall(asked, nearest, 10, mask)
-
-    probes, found = cells.tuned(index, recall)
-    if probes:
-        faiss.write_index(index, str(path))
-    return probes, found
-
-
-def _empty(dim: int) -> Any:
-    return faiss.IndexScalarQuantizer(dim, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT)
-
-
-def _header(dim: int, rows: int) -> bytes:
-    # A FAISS file of halves is that of an empty index, with other counts, followed by the numbers.
-    index = _empty(dim)
-    index.ntotal = rows
-    return bytes(faiss.serialize_index(index)[:-8]) + struct.pack("<Q", rows * 2 * dim)
-
-
-def blocks(folder: Path, named: Named, dim: int, kept: Mask) -> Iterator[Halves]:
-    """Yield the vectors of a segment that the mask keeps, in order, some at a time."""
-    with path_of(folder, named.name, "rows").open("rb") as file:
-        file.seek(-2 * named.rows * dim, os.SEEK_END)
-        for at in range(0, named.rows, BLOCK):
-            size = min(BLOCK, named.rows - at)
-            block = np.fromfile(file, "<f2", size * dim).reshape(size, dim)
-            yield block[kept[at : at + size]]
-
-
-def read(folder: Path, named: Named, dim: int) -> Segment:
-    """Return a segment mapped from its files.  Raises FileNotFoundError, or IndexDamaged when they are not as named."""
-    for kind, (size, digest) in named.files.items():
-        path = path_of(folder, named.name, kind)
-        if path.stat().st_size != size or (size <= CHECKED_BYTES and sha256(path) != digest):
-            raise damaged(path)
-    index = _read_rows(path_of(folder, named.name, "rows"), named.rows, dim)
-    tables = {}
-    for kind, dtype in columns.DTYPES.items():
-        path = path_of(folder, named.name, kind)
-        try:
-            # Not by numpy.load, which maps nothing that is empty.
-            tables[kind] = np.load(path, mmap_mode="r" if named.files[kind][0] > 4096 else None, allow_pickle=False)
-        except (ValueError, KeyError, EOFError) as e:
-            raise damaged(path) from e
-        if tables[kind].dtype != dtype:
-            raise damaged(path)
-    table = Columns(**tables)
-    if len(table) != named.rows:
-        raise damaged(path_of(folder, named.name, "passages"))
-    near = cells.opened(path_of(folder, named.name, "cells"), named.rows, dim, named.probes) if named.probes else None
-    return Segment(index, table, near)
-
-
-def _read_rows(path: Path, rows: int, dim: int) -> Any:
-    with path.open("rb") as file:
-        kind = file.read(4)
-    try:
-        if kind != b"IxSQ":
-            raise ValueError(kind)
-        index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
-        if (index.ntotal, index.d, index.codes.size()) != (rows, dim, rows * 2 * dim):
-            raise ValueError(index.ntotal)
-    except (RuntimeError, ValueError) as e:
-        raise damaged(path) from e
-    return index
-
-
-def spoiled(folder: Path, named: Named) -> list[Path]:
-    """Return the files of a segment that are missing or not what was written; reads them whole."""
-    paths = {path_of(folder, named.name, kind): digest for kind, (_, digest) in named.files.items()}
-    return [path for path, digest in paths.items() if not path.exists() or sha256(path) != digest]
-
-
-def damaged(path: Path) -> IndexDamaged:
-    """Return the error for a file whose content is not what was written."""
-    return IndexDamaged(f"index file {path.absolute()} is damaged: mend it with `rag doctor --repair`")
-
-
-def path_of(folder: Path, name: str, kind: str) -> Path:
-    """Return where one of a segment's files lies."""
-    return folder / f"{name}.{kind}{'.npy' if kind in columns.DTYPES else '.faiss'}"
-
-
-def remove(folder: Path, name: str) -> None:
-    """Delete a segment's files; readers that have them mapped keep them."""
-    for path in folder.glob(f"{name}.*"):
-        path.unlink(missing_ok=True)
-
-
-def names_on_disk(folder: Path) -> set[str]:
-    """Return the names of all segments whose files lie in the folder."""
-    return {p.name.partition(".")[0] for p in folder.glob("*.*")}
 
 
 def top(rows: npt.NDArray[np.int64], scores: npt.NDArray[np.float32], k: int) -> Scored:

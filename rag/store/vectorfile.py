@@ -77,7 +77,7 @@ class VectorFile:
         for i, key in enumerate(keys):
             vector = self._unpacked(found[key])
             if vector is None:
-                raise IndexDamaged(f"index file {self._path.absolute()} is damaged: mend it with `rag doctor --repair`")
+                raise IndexDamaged.of(self._path)
             out[i] = vector
         return out
 

@@ -14,10 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from rag.errors import IndexDamaged, UnknownArticle
-from rag.store import catalog, columns, lexical, segments, sqlite, twins, vectorfile
+from rag.store import catalog, columns, lexical, segmentfile, segments, sqlite, twins, vectorfile
 from rag.store.columns import Mask, Wanted
 from rag.store.context import in_context
-from rag.store.segments import Named, Segment
+from rag.store.segmentfile import Named
+from rag.store.segments import Segment
 from rag.types import Article, ArticleHead, Filter, Fingerprint, Passage, Scored, Stats, Vector, Vectors
 from rag.words import words
 
@@ -71,7 +72,7 @@ def load_state(folder: Path, db: sqlite3.Connection, generation: int, before: St
     above = named[-1].last if named else 0
     try:
         opened = [
-            (before.segment(name) if before else None) or segments.read(folder / SEGMENTS, name, fingerprint.dim)
+            (before.segment(name) if before else None) or segmentfile.read(folder / SEGMENTS, name, fingerprint.dim)
             for name in named
         ]
         parts = [*opened, _tail(folder / VECTORS, db, fingerprint, above, before)]
@@ -209,7 +210,7 @@ class LocalView:
                 part,
             ):
                 if sum != catalog.sum_of((row, ord, start, end, section)):
-                    raise segments.damaged(self._folder / CATALOG)
+                    raise IndexDamaged.of(self._folder / CATALOG)
                 spans[row] = ord, start, end, name
         articles = {}
         for part in sqlite.parts(sorted({ord for ord, *_ in spans.values()})):

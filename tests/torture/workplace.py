@@ -14,7 +14,7 @@ from pathlib import Path
 
 from contracts import EMBEDDER
 
-from rag.store import transaction
+from rag.store import sealing
 from torture.aftermath import must
 from torture.children import in_fork
 from torture.scenarios import Scenario
@@ -25,7 +25,7 @@ TAIL_ROWS = 8
 
 def set_up(*, as_built: bool = False) -> None:
     """Set this process up, whose forks are all that ever touches an index; `as_built`, with SQLite as it was built."""
-    transaction.TAIL_ROWS = TAIL_ROWS
+    sealing.TAIL_ROWS = TAIL_ROWS
     # What is loaded by now is for good, and need not be looked through, and so copied, in every fork.
     gc.freeze()
     # A vector is a function of its text: no fork need work it out again.
