@@ -86,6 +86,15 @@ class View(Protocol):
         """Return up to k rows that share a content word with the text, by BM25."""
         ...
 
+    def both(
+        self, texts: Sequence[str], vectors: Vectors, k: int, where: Filter | None = None
+    ) -> list[tuple[Scored, Scored]]:
+        """Return what `dense` and what `lexical` return for each of some questions, given as texts and as vectors.
+
+        A store may look for both at once.
+        """
+        ...
+
     def similar(self, vector: Vector, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
         """Return the inner product of the vector with each of the rows, shape (n,)."""
         ...

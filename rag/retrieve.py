@@ -71,8 +71,8 @@ class Fused:
         waiting, depth = list(range(len(queries))), self.depth
         while waiting:
             short = []
-            for n, dense in zip(waiting, view.dense_many(vectors[waiting], depth, where), strict=True):
-                lexical = view.lexical(queries[n], depth, where)
+            both = view.both([queries[n] for n in waiting], vectors[waiting], depth, where)
+            for n, (dense, lexical) in zip(waiting, both, strict=True):
                 scored = self._fused(view, vectors[n], dense, lexical)
                 before[n] = scored = _behind(before[n], scored) if n in before else scored
                 if len(scored.rows) < k and len(dense.rows) >= depth:

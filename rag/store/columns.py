@@ -121,10 +121,23 @@ class Columns:
             written = np.zeros(len(self.articles), bool)
             written[self.bylines["article"][np.isin(self.bylines["author"], wanted.authors)]] = True
             articles &= written
-        mask = np.repeat(articles, self.sizes)
+        mask = self._of(articles)
         if wanted.sections is not None:
-            mask &= np.isin(self.passages["section"], wanted.sections)
-        return np.asarray(mask, bool)
+            # A table is looked up ten times as fast as numpy finds out what is among the codes.
+            passing = np.zeros(wanted.sections.max(initial=0) + 2, bool)
+            passing[wanted.sections] = True
+            mask &= passing.take(self.passages["section"], mode="clip")
+        return mask
+
+    def _of(self, articles: Mask) -> Mask:
+        """Return which passages are of some articles."""
+        if np.count_nonzero(articles) > len(articles) / 4:
+            return np.repeat(articles, self.sizes)
+        firsts, sizes = self.articles["first"][articles], self.sizes[articles]
+        places = np.repeat(firsts - np.cumsum(sizes) + sizes, sizes) + np.arange(sizes.sum())
+        mask = np.zeros(len(self), bool)
+        mask[places] = True
+        return mask
 
     def with_any(self, mask: Mask) -> npt.NDArray[np.int64]:
         """Return the ordinals of the articles of which the mask has a passage."""

@@ -44,7 +44,7 @@ SCORES = 2**24
 """Scores held at a time, when many vectors are compared with all."""
 
 SPREAD = 50_000
-"""Rows from which one question looks into several segments at once: waking a core costs the model's next run more."""
+"""Rows from which one question is worth several cores: below, waking a core costs the model's next run more."""
 
 MARGIN = 2e-6
 """Scores nearer than this may come out in either order when they are summed in another."""
@@ -162,7 +162,7 @@ def best(parts: Sequence[Segment], vectors: Vectors, k: int, mask: Mask, approxi
         return True, part.best(vectors, k, own)
 
     # Many vectors take every core as they are.
-    each = map if len(mask) < SPREAD or len(vectors) > 1 else _threads().map
+    each = map if len(mask) < SPREAD or len(vectors) > 1 else threads().map
     found: list[list[Found]] = [[] for _ in vectors]
     estimated: list[list[tuple[Segment, int, Found]]] = [[] for _ in vectors]
     for part, first, (exact, of_each) in zip(parts, starts, each(look, parts, masks), strict=False):
@@ -180,7 +180,8 @@ def best(parts: Sequence[Segment], vectors: Vectors, k: int, mask: Mask, approxi
 
 
 @cache
-def _threads() -> ThreadPoolExecutor:
+def threads() -> ThreadPoolExecutor:
+    """Return what runs parts of a question on other cores."""
     return ThreadPoolExecutor(os.cpu_count(), "segments")
 
 

@@ -31,6 +31,9 @@ SIFTED = 0.05
 MASKS = 16
 """Filters whose masks are kept, a byte a passage each."""
 
+Sieve = tuple[Wanted, list[str]] | None
+"""A filter's numbers and phrases; None where what does not pass is left out afterwards."""
+
 
 @dataclass(frozen=True)
 class State:
@@ -170,15 +173,34 @@ class LocalView:
         return [segments.top(self._state.rows[places], scores, k) for places, scores in found]
 
     def lexical(self, text: str, k: int, where: Filter | None = None) -> Scored:
-        index, mask = self._state.words, self._mask(where)
-        if index is None or not mask.any():
+        return self._lexical(text, k, self._mask(where), self._sieve(where))
+
+    def both(
+        self, texts: Sequence[str], vectors: Vectors, k: int, where: Filter | None = None
+    ) -> list[tuple[Scored, Scored]]:
+        mask, sieve = self._mask(where), self._sieve(where)
+        if len(texts) > 1 or len(mask) < segments.SPREAD:
+            near = self.dense_many(vectors, k, where)
+            return [(found, self._lexical(text, k, mask, sieve)) for text, found in zip(texts, near, strict=True)]
+        words = segments.threads().submit(self._lexical, texts[0], k, mask, sieve)
+        return [(self.dense(vectors[0], k, where), words.result())]
+
+    def _sieve(self, where: Filter | None) -> Sieve:
+        """Return what the lexical index is to be asked for beside words."""
+        mask = self._mask(where)
+        if where and np.count_nonzero(mask) < SIFTED * len(mask):
+            return self._wanted(where), _phrases(where)
+        return None
+
+    def _lexical(self, text: str, k: int, mask: Mask, sieve: Sieve) -> Scored:
+        index, matches = self._state.words, int(np.count_nonzero(mask))
+        if index is None or not matches:
             return Scored(np.empty(0, np.int64), np.empty(0, np.float32))
-        wanted, phrases = self._wanted(where) if where else None, _phrases(where)
+        wanted, phrases = sieve or (None, [])
         want = k + 50
-        share = np.count_nonzero(mask) / len(mask)
-        if where and share >= SIFTED:
+        if sieve is None:
             # The best of all come sooner than the best that pass, and enough of them do.
-            wanted, phrases, want = None, [], int(1.25 * (k + 10) / share)
+            want = max(want, int(1.25 * (k + 10) * len(mask) / matches))
         while True:
             found = index.search(text, want, wanted, phrases)
             at = np.minimum(np.searchsorted(self._state.rows, found.rows), len(mask) - 1)
