@@ -43,6 +43,7 @@ from rag.types import (
     Report,
     Section,
     Sentence,
+    Stats,
     Steps,
     Support,
     Verdict,
@@ -129,6 +130,55 @@ def ask(
         return engine.ask(question, history=history, where=where)
 
 
+def remove(id: str, *, index: str | Path = "index") -> None:
+    """Erase an article from an index, all its revisions and their vectors.
+
+    Raises UnknownArticle, NoIndex, IndexLocked, IndexDamaged and IndexReadOnly.
+    """
+    from rag import engine
+
+    engine.remove(id, index)
+
+
+def backup(file: str | Path, *, index: str | Path = "index") -> int:
+    """Write an index into one file, while it is used, and return the file's size in bytes.
+
+    Raises BadSource for a file that cannot be written, NoIndex, IndexDamaged and StoreError.
+    """
+    from rag.store.backup import save
+
+    return save(index, file)
+
+
+def restore(
+    file: str | Path,
+    *,
+    index: str | Path = "index",
+    replace: bool = False,
+    on_progress: Callable[[Steps], None] | None = None,
+) -> Stats:
+    """Read a backup into an index, embedding nothing, and return what that holds then.
+
+    With `replace` the backup takes the place of the articles that the index holds.  Raises BadSource for a file that is
+    no backup or damaged, StoreError for an index in the way, IndexLocked and IndexMismatch.
+    """
+    from rag.store import backup
+
+    return backup.restore(file, index, replace=replace, on_progress=on_progress)
+
+
+def doctor(
+    index: str | Path = "index", *, repair: bool = False, on_progress: Callable[[Steps], None] | None = None
+) -> dict[str, Any]:
+    """Look through what is installed, the model and every file of an index, and return what `rag doctor --json` prints.
+
+    `problems` has one line for each thing that is wrong.  With `repair` the index is mended first.
+    """
+    from rag.faces.doctor import examine
+
+    return examine(index, repair=repair, on_progress=on_progress)
+
+
 def evaluate(
     data: str | Path | Sequence[str | Path],
     *,
@@ -182,6 +232,7 @@ __all__ = [
     "Section",
     "Sentence",
     "Settings",
+    "Stats",
     "Steps",
     "Store",
     "StoreError",
@@ -192,9 +243,13 @@ __all__ = [
     "Verdict",
     "Writer",
     "ask",
+    "backup",
+    "doctor",
     "evaluate",
     "ingest",
     "open",
+    "remove",
+    "restore",
     "search",
     "to_dict",
 ]

@@ -22,7 +22,10 @@ RagError                    one line: what failed, on what, what to do
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class RagError(Exception):

@@ -168,6 +168,10 @@ class Transaction(Protocol):
         """Return where the current revision of an article came from.  Raises UnknownArticle."""
         ...
 
+    def source(self, id: str) -> str:
+        """Return the source that the current revision of an article names.  Raises UnknownArticle."""
+        ...
+
     def ids(self, origin: str | None = None) -> set[str]:
         """Return the ids of all current articles, or of those that came from one origin or from within it."""
         ...

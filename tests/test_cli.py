@@ -109,6 +109,7 @@ class TestReplies:
         assert len(listed) >= 12
         assert list(listed[0]) == ["id", "title", "title_made", "authors", "published", "url", "source", "passages"]
         assert json.loads(rag_command("articles", "--index", corpus_index, "--json").stdout) == listed
+        assert json.loads(rag_command("articles", "--index", corpus_index, "--json", "list").stdout) == listed
         shown = json.loads(rag_command("articles", "show", listed[0]["id"], "--index", corpus_index, "--json").stdout)
         assert set(shown) == {*listed[0], "text", "revision", "sections", "current"}
         assert shown["current"] is True
@@ -158,7 +159,7 @@ class TestLifecycle:
         assert "harbour" not in first("Which harbour freezes?")
         rebuilt = run("--rebuild")
         assert (rebuilt["added"], rebuilt["embedded"], rebuilt["reused"]) == (1, 0, 1)
-        assert rag_command("articles", "remove", "one.md", "--index", index).exit_code == 0
+        assert rag_command("articles", "--index", index, "remove", "one.md").exit_code == 0
         listed = json.loads(rag_command("articles", "list", "--index", index, "--json").stdout)
         assert listed == []
         assert json.loads(rag_command("search", "lighthouse", "--index", index, "--json").stdout)["hits"] == []
@@ -188,7 +189,7 @@ class TestLifecycle:
         told = rag_command("articles", "show", "one.md", "--index", index).stdout
         assert "has changed" not in told
         result = rag_command("articles", "show", "one.md", "--revision", "0000", "--index", index)
-        assert_one_line(result, 1, "one.md", "0000", "rag articles list")
+        assert_one_line(result, 1, "one.md", "0000", "rag articles show")
         rag_command("articles", "remove", "one.md", "--index", index)
         for args in ([], ["--revision", old["revision"]]):
             result = rag_command("articles", "show", "one.md", *args, "--index", index)
@@ -253,6 +254,20 @@ class TestLifecycle:
         assert report["articles"] == 600
         assert report["added"] + report["unchanged"] == 600
         assert report["embedded"] + kept == vectors_in(index) == 600
+
+
+def test_ctrl_c_ends_a_command_in_one_line(tmp_path: Path) -> None:
+    asked = tmp_path / "asked.jsonl"
+    os.mkfifo(asked)
+    command = [sys.executable, "-m", "rag", "ask", "--questions", str(asked), "--index", "none"]
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        with asked.open("wb"):  # given when the command has opened it too, and waits for questions
+            child.send_signal(signal.SIGINT)
+            _, err = child.communicate(timeout=60)
+    finally:
+        child.kill()
+    assert (child.returncode, err.strip()) == (130, "stopped")
 
 
 def vectors_in(index: Path) -> int:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fakes import HashEmbedder
@@ -27,14 +29,12 @@ from rag.errors import UnknownArticle
 from rag.intake.text import embedded_text
 from rag.settings import Settings
 from rag.store.local import LocalStore
-from rag.types import Report, Vectors
+from rag.types import Filter, Report, Vectors
 
 PARAGRAPHS = tuple(
     f"The log of day {n} says that the tide took {3 * n} of the buoys to the harbour." for n in range(40)
 )
 HEADINGS = ("LEAD", "BACKGROUND", "OUTLOOK")
-FRESH_NAMES = False
-"""Whether no path is used twice: an article that moves as it is keeps its old path in the index."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +62,11 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """An article of the index: the page it was made of, and where that lay."""
+    """An article of the index: the page it was made of, where that lay, and the source it is filed under."""
 
     page: Page
     origin: str
+    source: str
 
 
 class Interrupting(HashEmbedder):
@@ -300,13 +301,13 @@ class IngestMachine(RuleBasedStateMachine):
                 failed.append(path)
                 continue
             seen.add(id)
-            if stored and stored.page == page:
+            filed = file if name is None else Path(file).name
+            if stored and stored.page == page and (stored.origin == path or stored.source == filed):
                 unchanged += 1
-                if not FRESH_NAMES:
-                    self.kept[id] = Stored(page, path)
+                self.kept[id] = replace(stored, origin=path)
                 continue
             added, changed = added + (stored is None), changed + (stored is not None)
-            self.kept[id] = Stored(page, path)
+            self.kept[id] = Stored(page, path, filed)
             texts += len(page.texts)
             fresh = [t for t in dict.fromkeys(page.texts) if t not in self.vectors]
             new += fresh
@@ -392,3 +393,60 @@ def test_pruning_the_folder_that_an_article_has_left_keeps_it(tmp_path: Path) ->
     engine.ingest([left, entered], tmp_path / "index", settings)
     report = engine.ingest([left], tmp_path / "index", settings, prune=True)
     assert (report.removed, report.articles) == (0, 2)
+
+
+@pytest.mark.usefixtures("hashed")
+def test_pruning_keeps_what_cannot_be_reached_today(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pages, index, settings = tmp_path / "pages", tmp_path / "index", Settings.load()
+    note(pages / "a.md", "x")
+    note(pages / "shut" / "b.md", "y")
+    note(pages / "c.md", "z")
+    engine.ingest([pages], index, settings)
+    list_folder = os.scandir
+
+    def shut(path: Any) -> Any:
+        if Path(path).name == "shut":
+            raise PermissionError(13, "Permission denied", str(path))
+        return list_folder(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "scandir", shut)
+        report = engine.ingest([pages], index, settings, prune=True)
+    assert (report.removed, report.unchanged, report.articles) == (0, 2, 3)
+    assert [Path(f.source).name for f in report.failed] == ["shut"]
+    # A link out of the folder stands where a file was.
+    (pages / "c.md").rename(tmp_path / "c.md")
+    (pages / "c.md").symlink_to(tmp_path / "c.md")
+    report = engine.ingest([pages], index, settings, prune=True)
+    assert (report.removed, report.articles, len(report.failed)) == (0, 3, 1)
+    (pages / "c.md").unlink()
+    assert engine.ingest([pages], index, settings, prune=True).removed == 1
+
+
+@pytest.mark.usefixtures("hashed")
+def test_an_article_that_names_another_source_is_found_under_it(tmp_path: Path) -> None:
+    page, index, settings = tmp_path / "pages" / "a.md", tmp_path / "index", Settings.load()
+    page.parent.mkdir()
+
+    def filed(front: str) -> tuple[Report, list[str]]:
+        page.write_text(f"---\nid: x\ntitle: Ferry\n{front}---\n{PARAGRAPHS[1]}\n", "utf-8")
+        report = engine.ingest([page.parent], index, settings)
+        again = engine.ingest([page.parent], index, settings)
+        assert (again.unchanged, again.changed) == (1, 0)
+        store = LocalStore(index)
+        with store.view() as view:
+            found = [head.source for head, _ in view.articles()]
+            assert len(view.lexical("tide", 9, Filter(sources=tuple(found))).rows) == 1
+        store.close()
+        return report, found
+
+    assert filed("source: Gazette\n")[1] == ["Gazette"]
+    report, found = filed("source: Courier\n")
+    assert (found, report.changed, report.embedded) == (["Courier"], 1, 0)
+    report, found = filed("")
+    assert (found, report.changed, report.embedded) == (["a.md"], 1, 0)
+    # Ingested by itself it has another path, which is nothing that it says.
+    (page.parent / "sub").mkdir()
+    page = page.rename(page.parent / "sub" / "a.md")
+    assert engine.ingest([page], index, settings).unchanged == 1
+    assert engine.ingest([page.parent.parent], index, settings).unchanged == 1

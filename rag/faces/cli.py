@@ -14,7 +14,14 @@ import rag
 from rag.errors import RagError
 from rag.faces import show
 from rag.faces.evaluate import evaluation
-from rag.faces.options import filter_options, index_option, json_option, print_json, stop_between_steps
+from rag.faces.options import (
+    INTERRUPTED,
+    filter_options,
+    index_option,
+    json_option,
+    print_json,
+    stop_between_steps,
+)
 from rag.files import records
 from rag.to_json import found, to_dict
 from rag.types import Answer, Filter
@@ -36,6 +43,9 @@ class Commands(click.Group):
             # The reader of our output has seen enough; the interpreter must not try to flush it again.
             sys.stderr.close()
             sys.exit(0)
+        except KeyboardInterrupt:
+            click.echo("stopped", err=True)
+            sys.exit(INTERRUPTED)
         except MemoryError as error:
             raise click.ClickException("not enough memory: close other programs or ingest a smaller source") from error
 
@@ -53,7 +63,7 @@ def main(verbose: bool) -> None:
     told = logging.StreamHandler()
     told.setFormatter(logging.Formatter("footnote: %(message)s"))
     # What takes long and is seldom done is told to everyone.
-    for name in ("rag.embed.prepare", "rag.store.local", "rag.store.transaction"):
+    for name in ("rag.embed.prepare", "rag.store.local", "rag.store.sealing"):
         notices = logging.getLogger(name)
         notices.setLevel(logging.INFO)
         if not verbose:
@@ -164,6 +174,8 @@ def serve(host: str, port: int, index: str) -> None:
 @click.pass_context
 def articles(ctx: click.Context, index: str, as_json: bool) -> None:
     """List, show and remove articles."""
+    given = {"index": index, "as_json": as_json}
+    ctx.default_map = {"list": given, "show": given, "remove": given}
     if ctx.invoked_subcommand is None:
         ctx.invoke(list_articles, index=index, as_json=as_json)
 

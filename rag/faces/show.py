@@ -84,6 +84,8 @@ def report(r: Report, *, dry_run: bool) -> str:
     )
     if r.failed:
         counts += f", {len(r.failed):,} not read"
+    if r.duplicates:
+        counts += f"; {r.duplicates:,} also printed elsewhere"
     if dry_run:
         return counts
     return (
@@ -151,7 +153,9 @@ def articles(listed: Sequence[tuple[ArticleHead, int]]) -> str:
 
 def article(a: Article, passages: int, current: str | None) -> str:
     """Return an article with what is known about it; `current` is the revision that is searched now."""
-    changed = "" if current == a.revision else f" (superseded: the article has changed, {current} is its newest)"
+    changed = f" (superseded: the article has changed, {current} is its newest)"
+    if current is None:
+        changed = " (superseded: the article has been taken out, ingest it again)"
     facts = [
         ("id", a.id),
         ("title", a.title + (" (made from the opening words)" if a.title_made else "")),
@@ -159,7 +163,7 @@ def article(a: Article, passages: int, current: str | None) -> str:
         ("published", a.published.isoformat() if a.published else ""),
         ("url", a.url or ""),
         ("source", a.source),
-        ("revision", a.revision + changed),
+        ("revision", a.revision + (changed if a.revision != current else "")),
         ("sections", ", ".join(s.name for s in a.sections)),
         ("passages", str(passages)),
     ]

@@ -233,10 +233,13 @@ class _Run:
             return
         # A page that cannot be read today has not vanished; a line of one is named PAGE:LINE.
         named = {f.source for f in self.tally.failed} | {f.source.rpartition(":")[0] for f in self.tally.failed}
-        unread = {str(Path(n).resolve()) for n in named if n}
+        # A link counts as where it lies too: it may stand where a file was.
+        unread = {at for n in named if n for at in (Path(n).resolve(), Path(n).parent.resolve() / Path(n).name)}
         for root in sorted({i.root for i in items if i.root}):
             for id in sorted(self.known.ids(root) - self.seen.keys()):
-                if self.known.origin(id) in unread:
+                origin = Path(self.known.origin(id))
+                # A folder that cannot be listed has not lost what is in it either.
+                if not unread.isdisjoint((origin, *origin.parents)):
                     continue
                 if self.target:
                     self.target.remove(id)
@@ -261,7 +264,7 @@ class _Run:
         try:
             known = self.known.known(article.id) if self.known else None
             self._claim(article.id, origin, known is not None)
-            if known == article.revision:
+            if known == article.revision and self.known and self._is_as_filed(article, origin, self.known):
                 self.tally.unchanged += 1
                 if self.target and self.target.origin(article.id) != origin:
                     self.target.move(article.id, origin)
@@ -275,6 +278,13 @@ class _Run:
         else:
             self.tally.changed += 1
         return cut
+
+    def _is_as_filed(self, article: Article, origin: str, known: Transaction) -> bool:
+        """Say whether a known revision is found under the source that it names now, which no revision tells."""
+        source = known.source(article.id)
+        # A page that names none goes by its path, written from the folder that is ingested, whichever that is.
+        both_paths = origin.endswith(article.source) and origin.endswith(source)
+        return source == article.source or (both_paths and known.origin(article.id) == origin)
 
     def _claim(self, id: str, origin: str, known: bool) -> None:
         """Raise DuplicateId when another source has this id, in this run or in the store."""

@@ -68,15 +68,19 @@ class LocalTransaction:
         return None if row is None else str(row[0])
 
     def origin(self, id: str) -> str:
-        """Return where the current revision of an article came from.  Raises UnknownArticle."""
+        return self._of_article("origin", id)
+
+    def source(self, id: str) -> str:
+        return self._of_article("source", id)
+
+    def _of_article(self, column: str, id: str) -> str:
         with sqlite.guarded(self._path):
-            row = self._db.execute("SELECT origin FROM articles WHERE id = ? AND live", (id,)).fetchone()
+            row = self._db.execute(f"SELECT {column} FROM articles WHERE id = ? AND live", (id,)).fetchone()
         if row is None:
             raise UnknownArticle(f"no article {id!r} in the index: `rag articles list` names them")
         return str(row[0])
 
     def ids(self, origin: str | None = None) -> set[str]:
-        """Return the ids of all current articles, or of those that came from one origin."""
         sql = "SELECT id FROM articles WHERE live" + (
             "" if origin is None else " AND (origin = ? OR origin LIKE ? ESCAPE '!')"
         )

@@ -259,6 +259,8 @@ class LocalView:
             gone = self._all("SELECT day FROM removed WHERE id = ?", [catalog.digest(id)])
             if gone:
                 raise UnknownArticle(f"article {named} was removed from the index on {gone[0][0]}")
+            if revision and self.current(id):
+                raise UnknownArticle(f"no article {named} in the index: `rag articles show` shows its newest")
             raise UnknownArticle(f"no article {named} in the index: `rag articles list` names them")
         return catalog.read_article(found[0])
 
