@@ -33,6 +33,9 @@ from rag.store import (
     catalog,
     cells,
     check,
+    check_segments,
+    check_vectors,
+    check_words,
     lexical,
     local,
     mend,
@@ -80,9 +83,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def index(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(sealing, "TAIL_ROWS", 12)
-    monkeypatch.setattr(check, "BLOCK", 3)
-    monkeypatch.setattr(check, "ROWS", 7)
-    monkeypatch.setattr(check, "KEYS", 5)
+    monkeypatch.setattr(check_segments, "BLOCK", 3)
+    monkeypatch.setattr(check_words, "ROWS", 7)
+    monkeypatch.setattr(check_vectors, "KEYS", 5)
     return shutil.copytree(made, tmp_path / "index")
 
 
@@ -577,12 +580,12 @@ for n in range(10**6):
     assert check.faults(index) == []
 
 
-@pytest.mark.parametrize("at", ["_words_of", "spoiled"])
+@pytest.mark.parametrize("at", ["opened", "spoiled"])
 def test_a_commit_in_between_is_no_fault(index: Path, monkeypatch: pytest.MonkeyPatch, at: str) -> None:
     """One after the snapshot began and before its words are opened; one that takes its segments away."""
     monkeypatch.setattr(wording, "ERASED_AT_ONCE", 0)
     monkeypatch.setattr(wording, "ERASED_SHARE", 1)
-    where: Any = check._Check if at == "_words_of" else segments
+    where: Any = check_words.WordsCheck if at == "opened" else segmentfile
     whole, committed = getattr(where, at), False
 
     def commit_first(*args: Any) -> Any:
