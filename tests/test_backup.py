@@ -17,10 +17,11 @@ from pathlib import Path
 import pytest
 from contracts import EMBEDDER, article, check_dense, put
 from fakes import FINGERPRINT
+from folders import one_segment
 
 import rag
 from rag.errors import BadSource, IndexLocked, NoIndex, StoreError, UnknownArticle
-from rag.store import backup, local, sealing
+from rag.store import backup, local
 from rag.types import Article, Filter
 
 HERE = Path(__file__).parent
@@ -29,17 +30,13 @@ HERE = Path(__file__).parent
 @pytest.fixture
 def built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An index with segments, a tail, an earlier revision, a removed article and twins."""
-    monkeypatch.setattr(sealing, "TAIL_ROWS", 10)
-    store = local.LocalStore.create(tmp_path / "index", FINGERPRINT)
-    with store.writer() as t:
-        for n in range(20):
-            put(t, article(n))
+    store = one_segment(tmp_path / "index", monkeypatch)
     with store.writer() as t:
         put(t, article(3, version=2))
         t.remove("a00005")
         for id in ("one", "two"):
             put(t, Article(id=id, title="T", text="The same words in both.", sections=(rag.Section("", 0, 23),)))
-    return tmp_path / "index"
+    return store.folder
 
 
 KEPT = {a.id: a for a in [*(article(n) for n in range(20) if n not in (3, 5)), article(3, version=2)]}

@@ -10,7 +10,6 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -21,6 +20,7 @@ import pytest
 from click.testing import CliRunner
 from contracts import article
 from fakes import FINGERPRINT, HashEmbedder
+from folders import BECOME_NOBODY, read_only
 
 import rag
 from rag import engine
@@ -33,6 +33,9 @@ from rag.store import (
     catalog,
     cells,
     check,
+    check_segments,
+    check_vectors,
+    check_words,
     lexical,
     local,
     mend,
@@ -80,9 +83,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def index(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(sealing, "TAIL_ROWS", 12)
-    monkeypatch.setattr(check, "BLOCK", 3)
-    monkeypatch.setattr(check, "ROWS", 7)
-    monkeypatch.setattr(check, "KEYS", 5)
+    monkeypatch.setattr(check_segments, "BLOCK", 3)
+    monkeypatch.setattr(check_words, "ROWS", 7)
+    monkeypatch.setattr(check_vectors, "KEYS", 5)
     return shutil.copytree(made, tmp_path / "index")
 
 
@@ -577,12 +580,12 @@ for n in range(10**6):
     assert check.faults(index) == []
 
 
-@pytest.mark.parametrize("at", ["_words_of", "spoiled"])
+@pytest.mark.parametrize("at", ["opened", "spoiled"])
 def test_a_commit_in_between_is_no_fault(index: Path, monkeypatch: pytest.MonkeyPatch, at: str) -> None:
     """One after the snapshot began and before its words are opened; one that takes its segments away."""
     monkeypatch.setattr(wording, "ERASED_AT_ONCE", 0)
     monkeypatch.setattr(wording, "ERASED_SHARE", 1)
-    where: Any = check._Check if at == "_words_of" else segments
+    where: Any = check_words.WordsCheck if at == "opened" else segmentfile
     whole, committed = getattr(where, at), False
 
     def commit_first(*args: Any) -> Any:
@@ -603,27 +606,16 @@ def test_a_commit_in_between_is_no_fault(index: Path, monkeypatch: pytest.Monkey
 
 @pytest.mark.skipif(os.name == "nt", reason="permission bits are a matter of POSIX")
 def test_a_read_only_folder_is_looked_through(made: Path) -> None:
-    # Not below pytest's folder, which nobody else may enter.
-    outer = Path(tempfile.mkdtemp(prefix="footnote-test-"))
-    outer.chmod(0o755)
-    index = shutil.copytree(made, outer / "index")
-    for folder, _, files in os.walk(index):
-        for name in files:
-            Path(folder, name).chmod(0o444)
-        Path(folder).chmod(0o555)
     code = (
-        "import os\nfrom rag.store import check\n"
-        f"check.faults({str(index)!r})\n"
-        "if os.geteuid() == 0: os.setgid(65534); os.setuid(65534)\n"
-        f"print(check.faults({str(index)!r}))"
+        "import os, sys\nfrom rag.store import check\n"
+        "check.faults(sys.argv[1])\n"
+        f"{BECOME_NOBODY}"
+        "print(check.faults(sys.argv[1]))"
     )
-    try:
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
-        assert (done.returncode, done.stdout) == (0, "[]\n"), done.stderr
-    finally:
-        for folder, _, _ in os.walk(index):
-            Path(folder).chmod(0o755)
-        shutil.rmtree(outer)
+    with read_only(made) as index:
+        run = [sys.executable, "-c", code, str(index)]
+        done = subprocess.run(run, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (0, "[]\n"), done.stderr
 
 
 def test_interrupted_anywhere_it_goes_on_the_next_time(index: Path, made: Path) -> None:

@@ -14,10 +14,10 @@ import faiss
 import numpy as np
 import pytest
 from contracts import EMBEDDER, article, put
-from fakes import FINGERPRINT
+from folders import one_segment
 
 from rag.errors import RagError, StoreError
-from rag.store import local, sealing, segmentfile
+from rag.store import local, segmentfile
 from rag.store.check import faults
 
 ROOT = Path(__file__).parent.parent
@@ -35,14 +35,9 @@ class Payload:
 
 @pytest.fixture
 def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(sealing, "TAIL_ROWS", 10)
-    folder = tmp_path / "index"
-    store = local.LocalStore.create(folder, FINGERPRINT)
-    with store.writer() as t:
-        for n in range(20):
-            put(t, article(n))
+    store = one_segment(tmp_path / "index", monkeypatch)
     store.close()
-    return folder
+    return store.folder
 
 
 def vouch(index: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import shutil
 import signal
 import subprocess
 import sys
@@ -18,10 +17,12 @@ import numpy as np
 import pytest
 from contracts import EMBEDDER, StoreContract, article, check_dense, put
 from fakes import FINGERPRINT
+from folders import BECOME_NOBODY, one_segment, read_only
+from forcing import small_segments
 
 from rag.errors import IndexDamaged, IndexLocked, NoIndex
 from rag.protocols import Store
-from rag.store import columns, local, sealing, segmentfile, segments, transaction, vectorfile
+from rag.store import columns, local, segmentfile, segments, transaction, vectorfile
 from rag.store.columns import Columns
 from rag.types import Filter
 
@@ -39,10 +40,7 @@ class TestLocalStoreInSegments(StoreContract):
 
     @pytest.fixture
     def make(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Store]:
-        monkeypatch.setattr(sealing, "TAIL_ROWS", 3)
-        monkeypatch.setattr(segments, "FEW", 0)
-        monkeypatch.setattr(segments, "MANY", 2)
-        monkeypatch.setattr(segments, "BLOCK", 3)  # articles have two passages: some lie across a boundary
+        small_segments(monkeypatch)
         return lambda: local.LocalStore.create(tmp_path / "index", FINGERPRINT)
 
 
@@ -164,11 +162,7 @@ def test_a_second_process_sees_a_commit_at_once(tmp_path: Path) -> None:
 
 
 def test_a_segment_written_anew_is_left_alone_afterwards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sealing, "TAIL_ROWS", 10)
-    store = local.LocalStore.create(tmp_path / "index", FINGERPRINT)
-    with store.writer() as t:
-        for n in range(20):
-            put(t, article(n))
+    store = one_segment(tmp_path / "index", monkeypatch)
     with store.writer() as t:
         for n in range(5, 12):
             t.remove(f"a{n:05}")
@@ -265,16 +259,11 @@ def test_no_index(tmp_path: Path) -> None:
 @pytest.fixture
 def built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An index with a segment and a tail."""
-    monkeypatch.setattr(sealing, "TAIL_ROWS", 10)
-    folder = tmp_path / "index"
-    store = local.LocalStore.create(folder, FINGERPRINT)
-    with store.writer() as t:
-        for n in range(20):
-            put(t, article(n))
+    store = one_segment(tmp_path / "index", monkeypatch)
     with store.writer() as t:
         put(t, article(20))
     store.close()
-    return folder
+    return store.folder
 
 
 def spoil(path: Path) -> None:
@@ -313,11 +302,6 @@ def test_a_damaged_file_is_named_in_one_line(built: Path, what: str, how: str) -
 
 @pytest.mark.skipif(os.name == "nt", reason="permission bits are a matter of POSIX")
 def test_a_read_only_folder_can_be_searched_and_says_that_it_cannot_be_written(built: Path) -> None:
-    readable = shutil.copytree(built, built.parent / "locked")
-    for folder, _, files in os.walk(readable):
-        for name in files:
-            Path(folder, name).chmod(0o444)
-        Path(folder).chmod(0o555)
     code = (
         "import os, sys\n"
         f"sys.path.insert(0, {str(HERE)!r})\n"
@@ -328,26 +312,21 @@ def test_a_read_only_folder_can_be_searched_and_says_that_it_cannot_be_written(b
         "    store = LocalStore(folder)\n"
         "    with store.view() as view:\n"
         "        return store, len(view.dense(EMBEDDER.query('word1'), 5).rows), len(view.lexical('word7', 5).rows)\n"
-        # Everything is imported before root, whom permission bits do not bind, becomes someone else.
         f"search({str(built)!r})\n"
-        "if os.geteuid() == 0: os.setgid(65534); os.setuid(65534)\n"
-        f"store, *found = search({str(readable)!r})\n"
+        f"{BECOME_NOBODY}"
+        "store, *found = search(sys.argv[1])\n"
         "print(*found)\n"
         "try:\n"
         "    with store.writer() as t: put(t, article(99))\n"
         "except IndexReadOnly as e: print(e)\n"
     )
-    for parent in [readable, *readable.parents]:
-        if parent == Path("/tmp"):
-            break
-        parent.chmod(parent.stat().st_mode | 0o055)
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
+    with read_only(built) as index:
+        run = [sys.executable, "-c", code, str(index)]
+        done = subprocess.run(run, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert lines[0] == "5 1"
     assert "cannot be written" in lines[1]
-    for folder, _, _ in os.walk(readable):
-        Path(folder).chmod(0o755)
 
 
 def test_what_a_killed_writer_left_in_the_lexical_index_is_not_resurrected(tmp_path: Path) -> None:

@@ -128,6 +128,11 @@ def _words(figures: Figures) -> str:
     )
 
 
+def _with_table(text: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a text and the table it is about, nothing where that has no rows."""
+    return f"{text}\n\n{table(heads, rows)}" if rows else ""
+
+
 def _building(figures: Figures) -> str:
     found = of(figures, "build")
     rows = []
@@ -142,11 +147,12 @@ def _building(figures: Figures) -> str:
     heads = ["passages", "articles", "passages/s", "vectors s", "articles s", "commits s", "closing s", "reading s",
              "peak MiB", "anonymous MiB", "before MiB", "segments"]  # fmt: skip
     text = (
+        "## Building\n\n"
         "One writer, vectors given, a commit every five seconds as in an ingest. The rate leaves out reading the "
         "material. Anonymous is the peak that belongs to no file, sampled twenty times a second; before is what the "
         "process held before the index was made, the benchmark's own."
     )
-    return f"## Building\n\n{text}\n\n{table(heads, rows)}" if rows else ""
+    return _with_table(text, heads, rows)
 
 
 def _disk(figures: Figures) -> str:
@@ -155,7 +161,7 @@ def _disk(figures: Figures) -> str:
     rows = [[k, *(f"{v['bytes'].get(k, 0) / v['passages']:,.1f}" for v in found.values())] for k in kinds]
     rows.append(["all", *(f"{sum(v['bytes'].values()) / v['passages']:,.1f}" for v in found.values())])
     heads = ["bytes a passage", *(f"{v['passages']:,}" for v in found.values())]
-    return f"## On disk\n\n{table(heads, rows)}" if found else ""
+    return _with_table("## On disk", heads, rows if found else [])
 
 
 def _starting(figures: Figures) -> str:
@@ -174,12 +180,13 @@ def _starting(figures: Figures) -> str:
     heads = ["passages", "imports ms", "open to first answer ms", "process to first answer ms", "starts",
              "anonymous MiB at first", f"after {some['searches']}", "with filters", "mapped MiB"]  # fmt: skip
     text = (
+        "## Starting, and memory of a searching process\n\n"
         "Fresh processes, files in the page cache, median (95 %): importing what a search needs, opening the index up "
         "to its first hybrid answer, and from the start of the process up to there. Then the memory of one that goes "
         f"on to {some['searches']} questions, and {some['filters']} more with filters it has not seen: its own "
         "(anonymous), and what it has mapped from files."
     )
-    return f"## Starting, and memory of a searching process\n\n{text}\n\n{table(heads, rows)}"
+    return _with_table(text, heads, rows)
 
 
 def _ms(seconds: Sequence[float]) -> str:
@@ -206,12 +213,13 @@ def _questions(figures: Figures) -> str:
     v = next(iter(of(figures, "ask").values()))
     heads = ["passages", "filter", "searches", "p50 ms", "p95 ms", "max ms", "dense p50", "p95", "lexical p50", "p95"]
     text = (
+        "## Questions\n\n"
         f"{v['questions']} questions, their vectors given, one after another in an order of chance: hybrid search "
         f"(depth 100) to ten hits with their texts, each on the newest state; without a filter {v['repeats']} times. "
         "Filters are different ones each time, of six kinds; each is used first with one question, then with two "
         "others. Dense and lexical are the halves alone, 100 rows each without their texts."
     )
-    return f"## Questions\n\n{text}\n\n{table(heads, rows)}"
+    return _with_table(text, heads, rows)
 
 
 def _kinds(figures: Figures) -> str:
@@ -228,7 +236,7 @@ def _kinds(figures: Figures) -> str:
         "pass. Values of a kind are alternatives, so several sources, authors, sections or articles are named; an "
         "article filter names 2,000 at most."
     )
-    return f"{text}\n\n{table(heads, rows)}" if rows else ""
+    return _with_table(text, heads, rows)
 
 
 def _recall(figures: Figures) -> str:
@@ -246,10 +254,11 @@ def _recall(figures: Figures) -> str:
         )
     heads = ["passages", "filter", "searches", "recall@10", "least", "recall@100", "least"]
     text = (
+        "## Recall\n\n"
         "Dense search against brute force over the vectors as they were given, mixed with their articles' apart from "
         "the store. A hit as near as the last wanted (within .0002) counts, since 16 bits cannot tell them apart."
     )
-    return f"## Recall\n\n{text}\n\n{table(heads, rows)}\n\n" + " ".join(notes) if rows else ""
+    return _with_table(text, heads, rows) + "\n\n" + " ".join(notes) if rows else ""
 
 
 def _changes(figures: Figures) -> str:
@@ -265,11 +274,12 @@ def _changes(figures: Figures) -> str:
     heads = ["passages", "articles", "commits", "to commit ms", "closing ms", "seen after ms", "first search ms",
              "next search ms"]  # fmt: skip
     text = (
+        "## Changes\n\n"
         "Articles of the index are deleted and added again, each time by a new writer: from before it is opened to its "
         "commit, closing it, and from its opening until a reader in another process has the new state, median (95 %). "
         "Then that reader's first search, taking up the new state included, and its next one."
     )
-    return f"## Changes\n\n{text}\n\n{table(heads, rows)}" if rows else ""
+    return _with_table(text, heads, rows)
 
 
 def write(figures: Figures, out: Path) -> list[Path]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import json
 import os
-import pickle
 import select
 import signal
 import sys
@@ -11,7 +11,7 @@ import time
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from rag.errors import RagError
@@ -23,7 +23,7 @@ PATIENCE = 60.0
 
 @dataclass(frozen=True)
 class Ended:
-    """How a fork ended: with a value, with an error, or killed by a signal."""
+    """How a fork ended: with a value that JSON has, with an error, or killed by a signal."""
 
     value: Any = None
     error: str = ""
@@ -102,7 +102,7 @@ class Fork:
             return Ended(error=f"Hanging: no end after {PATIENCE:.0f} seconds")
         if os.WIFSIGNALED(status):
             return Ended(signal=os.WTERMSIG(status))
-        return pickle.loads(data) if data else Ended(error=f"Silent: it ended with status {status} and said nothing")
+        return received(data) if data else Ended(error=f"Silent: it ended with status {status} and said nothing")
 
 
 def _be_a_child(work: Callable[[], Any], result: int) -> None:
@@ -120,9 +120,14 @@ def _be_a_child(work: Callable[[], Any], result: int) -> None:
 
 def send(handle: int, ended: Ended) -> None:
     """Write how work ended to a descriptor, whole."""
-    data = pickle.dumps(ended)
+    data = json.dumps(asdict(ended)).encode()
     while data:
         data = data[os.write(handle, data) :]
+
+
+def received(data: bytes) -> Ended:
+    """Return how work ended from what `send` wrote."""
+    return Ended(**json.loads(data))
 
 
 def quiet() -> None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import pickle
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from torture.children import Ended, quiet, send, told
+from torture.children import Ended, quiet, received, send, told
 from torture.operations import Operation, Reader, Recorder
 from torture.scenarios import Scenario, reporter
 from torture.trace import Stop, follow
@@ -48,7 +47,7 @@ def run(folder: Path, scenario: Scenario, step: Step, mutant: Callable[[], None]
         follow(work, recorder.seen)
         os.set_blocking(result, False)
         try:
-            ended = _loaded(os.read(result, 1 << 20))
+            ended = received(os.read(result, 1 << 20))
         except BlockingIOError:
             ended = None
     finally:
@@ -57,12 +56,6 @@ def run(folder: Path, scenario: Scenario, step: Step, mutant: Callable[[], None]
     if recorder.problem:
         raise recorder.problem
     return Run(recorder.operations, recorder.marks, recorder.count, ended)
-
-
-def _loaded(data: bytes) -> Ended:
-    found = pickle.loads(data)
-    assert isinstance(found, Ended)
-    return found
 
 
 def let_go(stop: Stop, operation: Operation, n: int) -> bool:
