@@ -5,6 +5,7 @@ They are kept as halves, for half the room: measures of a search stay what they 
 
 from __future__ import annotations
 
+import contextlib
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -33,8 +34,12 @@ class VectorFile:
         self._recent: set[bytes] = set()
         with guarded(path):
             self._db = connect(path, write=write, keep_log=keep_log)
-            if write:
-                self._db.execute(_TABLE)
+            try:
+                if write:
+                    self._db.execute(_TABLE)
+            except BaseException:
+                self._db.close()
+                raise
 
     def known(self, keys: Sequence[bytes]) -> set[bytes]:
         """Return those of the keys that are stored."""
@@ -55,14 +60,26 @@ class VectorFile:
 
     def put(self, keys: Sequence[bytes], vectors: Vectors) -> None:
         """Store vectors, durably."""
-        with guarded(self._path):
-            self._db.execute("BEGIN IMMEDIATE")
+        with self._changing():
             self._db.executemany(
                 "INSERT OR IGNORE INTO vectors VALUES (?, ?)",
                 [(k, _packed(v)) for k, v in zip(keys, vectors, strict=True)],
             )
-            self._db.execute("COMMIT")
         self._remember(keys)
+
+    @contextlib.contextmanager
+    def _changing(self) -> Iterator[None]:
+        """Make a change durable, or undo it, whatever broke it off."""
+        with guarded(self._path):
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._db.execute("COMMIT")
+            except BaseException:
+                # SQLite may have rolled back by itself, when the disk was full.
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
 
     def get(self, keys: Sequence[bytes]) -> Vectors:
         """Return the vectors of the keys, shape (n, dim).
@@ -117,10 +134,9 @@ class VectorFile:
         """Erase vectors; where they lay is overwritten."""
         self._recent.clear()
         if keys:
-            with guarded(self._path):
-                self._db.execute("BEGIN IMMEDIATE")
+            with self._changing():
                 self._db.executemany("DELETE FROM vectors WHERE key = ?", [(k,) for k in keys])
-                self._db.execute("COMMIT")
+            with guarded(self._path):
                 empty_log(self._db)
 
     def close(self) -> None:
