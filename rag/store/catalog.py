@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
+import secrets
 import sqlite3
 import zlib
 from collections.abc import Iterable, Sequence
@@ -84,7 +86,7 @@ def create(path: Path, fingerprint: Fingerprint) -> None:
             put(db, "next_row", "1")
             put(db, "lexical", "lexical-1")
             put(db, "erased_words", "0")
-            put(db, "fingerprint", json.dumps(asdict(fingerprint)))
+            describe(db, fingerprint)
         db.execute("COMMIT")
     finally:
         db.close()
@@ -97,10 +99,40 @@ def put(db: sqlite3.Connection, key: str, value: str) -> None:
 
 def get(db: sqlite3.Connection, key: str) -> str:
     """Return one entry of the catalog's own facts.  Raises IndexDamaged when it is missing."""
-    found = db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+    found = _fact(db, key)
     if found is None:
         raise IndexDamaged(f"the catalog has no {key}: rebuild the index with `rag ingest SOURCE --rebuild`")
-    return str(found[0])
+    return found
+
+
+def _fact(db: sqlite3.Connection, key: str) -> str | None:
+    found = db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+    return None if found is None else str(found[0])
+
+
+def number(db: sqlite3.Connection, key: str) -> int:
+    """Return one of the catalog's own facts that is a number, or ends in one.  Raises IndexDamaged."""
+    told = get(db, key).removeprefix("lexical-")
+    if not re.fullmatch("[0-9]{1,18}", told):
+        raise IndexDamaged(f"the catalog's {key} is no number: rebuild the index with `rag ingest SOURCE --rebuild`")
+    return int(told)
+
+
+def describe(db: sqlite3.Connection, fingerprint: Fingerprint) -> None:
+    """Record how an index is made that has nothing in it yet, and an identity of its own."""
+    put(db, "fingerprint", json.dumps(asdict(fingerprint)))
+    identify(db)
+
+
+def identify(db: sqlite3.Connection) -> None:
+    """Give a catalog an identity, and its fingerprint a sum."""
+    put(db, "fingerprint_sum", _sum_of_text(get(db, "fingerprint")))
+    put(db, "identity", secrets.token_hex(8))
+
+
+def identity(db: sqlite3.Connection) -> str:
+    """Return what tells a catalog from another that takes its place, "" for one that has none yet."""
+    return _fact(db, "identity") or ""
 
 
 def fingerprint(db: sqlite3.Connection) -> Fingerprint:
@@ -115,12 +147,20 @@ def fingerprint(db: sqlite3.Connection) -> Fingerprint:
 
 def recorded(db: sqlite3.Connection) -> Fingerprint:
     """Return the recorded fingerprint whatever the format."""
+    told = get(db, "fingerprint")
     try:
-        return Fingerprint(**json.loads(get(db, "fingerprint")))
+        made = Fingerprint(**json.loads(told))
+        if _fact(db, "fingerprint_sum") not in (None, _sum_of_text(told)):
+            raise ValueError(told)
+        return made
     except (TypeError, ValueError) as e:
         raise IndexDamaged(
             "the catalog's fingerprint cannot be read: rebuild with `rag ingest SOURCE --rebuild`"
         ) from e
+
+
+def _sum_of_text(text: str) -> str:
+    return str(zlib.crc32(text.encode("utf-8", "surrogatepass")))
 
 
 def head(row: Sequence[object]) -> ArticleHead:

@@ -128,7 +128,7 @@ class _Check:
             passages=one("SELECT COUNT(*) FROM passages"),
             segments=one("SELECT COUNT(*) FROM segments"),
             tombstones=one("SELECT COUNT(*) FROM tombstones WHERE NOT dropped"),
-            generation=int(catalog.get(self._snapshot.db, "generation")),
+            generation=catalog.number(self._snapshot.db, "generation"),
             bytes=view.size(self._snapshot.folder),
             fingerprint=catalog.recorded(self._snapshot.db),
             approximate=approximate,

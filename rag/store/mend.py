@@ -95,7 +95,7 @@ class Mending(LocalTransaction):
             self._db.execute(f"SELECT MAX({column}) FROM {table}").fetchone()[0] or 0
             for column, table in (("row", "passages"), ("row", "tombstones"), ("last", "segments"))
         ]
-        following = max(int(catalog.get(self._db, "next_row")), *(int(row) + 1 for row in highest))
+        following = max(catalog.number(self._db, "next_row"), *(int(row) + 1 for row in highest))
         self._next_row = following
         catalog.put(self._db, "next_row", str(following))
 

@@ -47,7 +47,7 @@ class Sealing:
         if tail <= TAIL_ROWS:
             return
         table = columns.read(self._db, above)
-        name = f"{int(catalog.get(self._db, 'generation')) + 1}-{table.rows[0]}-{table.rows[-1]}"
+        name = f"{catalog.number(self._db, 'generation') + 1}-{table.rows[0]}-{table.rows[-1]}"
         self._name(segmentfile.write(self._folder, name, table, self._tail(above), self._made.dim))
 
     def _name(self, new: Named) -> None:
@@ -82,7 +82,7 @@ class Sealing:
             "SELECT row FROM tombstones WHERE NOT dropped AND row BETWEEN ? AND ?", (old[0].first, old[-1].last)
         )
         rows = np.array([r[0] for r in gone], np.int64)
-        name = f"{catalog.get(self._db, 'generation')}m-{old[0].first}-{old[-1].last}"
+        name = f"{catalog.number(self._db, 'generation')}m-{old[0].first}-{old[-1].last}"
         self._merge = merging.Merge(self._folder, self._made.dim, name, old, rows)
         self._merge.start()
 

@@ -8,10 +8,8 @@ finishes or undoes the rest.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 from datetime import date
 from pathlib import Path
 
@@ -35,8 +33,13 @@ class LocalTransaction:
         self._changed = self._spoiled = self._restarted = False
         with sqlite.guarded(self._path):
             self._db = sqlite.connect(self._path, write=True)
-            self._fingerprint = restart or catalog.recorded(self._db)
-        self._vectors = vectorfile.VectorFile(folder / VECTORS, self._fingerprint.dim, write=True)
+        try:
+            with sqlite.guarded(self._path):
+                self._fingerprint = restart or catalog.recorded(self._db)
+            self._vectors = vectorfile.VectorFile(folder / VECTORS, self._fingerprint.dim, write=True)
+        except BaseException:
+            self._db.close()
+            raise
         self._segments = Sealing(folder, self._db, self._vectors, self._fingerprint)
         self._words = Wording(folder, self._db)
         try:
@@ -56,9 +59,12 @@ class LocalTransaction:
         if restart:
             self._restart(restart)
         else:
+            with sqlite.guarded(self._path):
+                if not catalog.identity(self._db):
+                    catalog.identify(self._db)
             self._recover()
         with sqlite.guarded(self._path):
-            self._next_row = int(catalog.get(self._db, "next_row"))
+            self._next_row = catalog.number(self._db, "next_row")
 
     # -- what is asked and changed ------------------------------------------------------------
 
@@ -200,7 +206,7 @@ class LocalTransaction:
             self._segments.adopt()
             self._spare()
             catalog.put(self._db, "next_row", str(self._next_row))
-            catalog.put(self._db, "generation", str(int(catalog.get(self._db, "generation")) + 1))
+            catalog.put(self._db, "generation", str(catalog.number(self._db, "generation") + 1))
             self._db.execute("COMMIT")
             self._changed = False
             self._tidy()
@@ -242,7 +248,7 @@ class LocalTransaction:
         self._begin()
         with sqlite.guarded(self._path):
             self._segments.drop_all()
-            self._next_row = int(catalog.get(self._db, "next_row"))
+            self._next_row = catalog.number(self._db, "next_row")
             self._words.write_anew()
 
     # -- before and after ---------------------------------------------------------------------
@@ -275,7 +281,7 @@ class LocalTransaction:
             ):
                 self._db.execute(f"DELETE FROM {table}")
             self._words.begin_anew()
-            catalog.put(self._db, "fingerprint", json.dumps(asdict(fingerprint)))
+            catalog.describe(self._db, fingerprint)
         self._restarted = True
 
     def _recover(self) -> None:

@@ -44,7 +44,7 @@ class Wording:
 
     def recover(self) -> None:
         """Remove the rows that a killed writer added and no commit named: they would come back as others."""
-        next_row = int(catalog.get(self._db, "next_row"))
+        next_row = catalog.number(self._db, "next_row")
         folder = self._folder / catalog.get(self._db, "lexical")
         if (folder / "meta.json").exists() and lexical.any_from(folder, next_row):
             self.writer().remove_from(next_row)
@@ -52,7 +52,7 @@ class Wording:
 
     def is_due(self) -> bool:
         """Say whether so much is erased that all should be written anew: erased words stay in the files until then."""
-        erased = int(catalog.get(self._db, "erased_words"))
+        erased = catalog.number(self._db, "erased_words")
         if not erased:
             return False
         live = self._db.execute("SELECT COUNT(*) FROM passages").fetchone()[0]
@@ -77,7 +77,7 @@ class Wording:
     def begin_anew(self) -> None:
         """Name another folder, which has nothing in it yet."""
         self.close()
-        new = f"lexical-{int(catalog.get(self._db, 'lexical').rpartition('-')[2]) + 1}"
+        new = f"lexical-{catalog.number(self._db, 'lexical') + 1}"
         if (self._folder / new).exists():
             # A killed writer began it; the rows that it put there would be there twice.
             _remove_folder(self._folder / new)
@@ -93,7 +93,7 @@ class Wording:
             words.commit()
         self._db.execute("BEGIN IMMEDIATE")
         if gone:
-            erased = int(catalog.get(self._db, "erased_words")) + sum(erase for _, erase in gone)
+            erased = catalog.number(self._db, "erased_words") + sum(erase for _, erase in gone)
             catalog.put(self._db, "erased_words", str(erased))
             self._db.execute("UPDATE tombstones SET unworded = 1 WHERE NOT unworded")
         # A row is forgotten when it is in no file any more.
