@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from rag.errors import IndexDamaged
-from rag.store import catalog, lexical, sqlite
+from rag.store import catalog, lexical
 from rag.store.faults import Fault, Pace
 from rag.store.snapshot import Snapshot
 
@@ -32,11 +32,10 @@ class WordsCheck:
                 return None
             return Fault("the lexical index is missing", folder, "words") if there else None
         try:
-            writable = sqlite.is_writable(folder / "meta.json")
-            index = lexical.open_index(folder) if writable else lexical.open_copy(folder)
-            if not lexical.has_our_fields(index):
+            opened = lexical.Opened(folder)
+            if not lexical.has_our_fields(opened.index):
                 return Fault("the lexical index has other fields than it was made with", folder, "words")
-            return lexical.Words(index, folder)
+            return lexical.Words(opened, folder)
         except lexical.Damaged as error:
             return Fault(_reason(error), folder, "words")
 
@@ -69,12 +68,12 @@ class WordsCheck:
                     if path in lexical.files(folder):
                         yield Fault("is missing", path, "words")
         except lexical.Damaged as error:
-            yield Fault(_reason(error), folder / "meta.json", "words")
+            yield Fault(_reason(error), folder / lexical.META, "words")
 
     def _held_against(self, words: lexical.Words) -> tuple[int, int]:
         """Return how many rows the lexical index lacks, and how many it has that are not current."""
         missing = unknown = 0
-        end = int(catalog.get(self._snapshot.db, "next_row"))
+        end = catalog.number(self._snapshot.db, "next_row")
         self._pace.begin("words", end, "passages")
         for first in range(0, end, ROWS):
             last = min(first + ROWS, end) - 1

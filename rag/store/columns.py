@@ -7,7 +7,8 @@ list of ids in SQL.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
@@ -15,6 +16,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from rag.errors import IndexDamaged
 from rag.intake.sections import canonical
 from rag.intake.text import fold
 from rag.store import sqlite
@@ -33,6 +35,25 @@ BYLINES = np.dtype([("article", "<i4"), ("author", "<i4")])
 DTYPES = {"passages": PASSAGES, "articles": ARTICLES, "bylines": BYLINES}
 
 
+class Headings:
+    """The codes of the headings of one catalog, by what they are folded: each is read and folded once, as they come."""
+
+    def __init__(self) -> None:
+        self._codes: dict[str, list[int]] = {}
+        self._last = 0
+        self._reading = threading.Lock()
+
+    def codes(self, db: sqlite3.Connection, names: Iterable[str]) -> Codes:
+        """Return the codes of all headings that are like one of the names; no passage has one that a snapshot lacks."""
+        with self._reading:
+            # Codes are never used again, so what was read stays true.
+            for code, name in db.execute("SELECT code, name FROM sections WHERE code > ? ORDER BY code", (self._last,)):
+                self._codes.setdefault(fold(str(name)), []).append(code)
+                self._last = code
+            found = {code for name in names for code in self._codes.get(fold(canonical(name)), ())}
+        return np.array(sorted(found), np.int64)
+
+
 @dataclass(frozen=True)
 class Wanted:
     """A filter in the catalog's numbers; None where it asks nothing."""
@@ -45,13 +66,9 @@ class Wanted:
     until: int | None = None
 
     @classmethod
-    def of(cls, db: sqlite3.Connection, where: Filter) -> Wanted:
+    def of(cls, db: sqlite3.Connection, where: Filter, headings: Headings) -> Wanted:
         """Return a filter's numbers; its phrases are not among them."""
-        sections = None
-        if where.sections:
-            names = {fold(canonical(s)) for s in where.sections}
-            known = db.execute("SELECT code, name FROM sections").fetchall()
-            sections = np.array([code for code, name in known if fold(name) in names], np.int64)
+        sections = headings.codes(db, where.sections) if where.sections else None
         return cls(
             _numbers(db, "SELECT ord FROM articles WHERE live AND id", where.articles),
             _numbers(db, "SELECT code FROM authors WHERE name", [fold(a) for a in where.authors]),
@@ -171,7 +188,19 @@ def joined(parts: Sequence[Columns]) -> Columns:
 
 
 def read(db: sqlite3.Connection, above: int, last: int = 2**63 - 1) -> Columns:
-    """Return the columns of the catalog's passages above a row, up to another."""
+    """Return the columns of the catalog's passages above a row, up to another.
+
+    Raises IndexDamaged where these are of no article, of one without a source, or say what cannot be.
+    """
+    try:
+        return _read(db, above, last)
+    except (KeyError, TypeError, ValueError, OverflowError) as e:
+        raise IndexDamaged(
+            "what the catalog says of its passages is damaged: look through the index with `rag doctor`"
+        ) from e
+
+
+def _read(db: sqlite3.Connection, above: int, last: int) -> Columns:
     found = db.execute(
         "SELECT row, section, article FROM passages WHERE row > ? AND row <= ? ORDER BY row", (above, last)
     ).fetchall()
@@ -179,9 +208,10 @@ def read(db: sqlite3.Connection, above: int, last: int = 2**63 - 1) -> Columns:
     ords = np.array([ord for _, _, ord in found], np.int64)
     firsts = np.flatnonzero(np.append(True, ords[1:] != ords[:-1])) if len(ords) else np.empty(0, np.int64)
     at = {int(ord): n for n, ord in enumerate(ords[firsts])}
-    articles = np.zeros(len(at), ARTICLES)
+    articles = np.zeros(len(firsts), ARTICLES)
     articles["ord"], articles["first"] = ords[firsts], firsts
     bylines: list[tuple[int, int]] = []
+    listed = 0
     for part in sqlite.parts(list(at)):
         for ord, published, source in db.execute(
             "SELECT a.ord, a.published, s.code FROM articles a JOIN sources s ON s.name = a.source"
@@ -190,6 +220,9 @@ def read(db: sqlite3.Connection, above: int, last: int = 2**63 - 1) -> Columns:
         ):
             articles["day"][at[ord]] = day(date.fromisoformat(published)) if published else 0
             articles["source"][at[ord]] = source
+            listed += 1
         written = db.execute(f"SELECT article, author FROM bylines WHERE article IN ({sqlite.marks(part)})", part)
         bylines += [(at[ord], author) for ord, author in written]
+    if listed != len(firsts):
+        raise ValueError(f"{listed} articles of {len(firsts)}")
     return Columns(passages, articles, np.array(bylines, BYLINES))

@@ -7,11 +7,12 @@ own snapshot.
 
 from __future__ import annotations
 
-import atexit
+import contextlib
 import json
 import os
 import shutil
 import tempfile
+import weakref
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date
@@ -27,10 +28,14 @@ from rag.errors import IndexDamaged, StoreError
 from rag.files import sync
 from rag.store.columns import Wanted
 from rag.store.segmentfile import CHECKED_BYTES
+from rag.store.sqlite import is_writable
 from rag.types import Scored
 from rag.words import analyzer, terms, words
 
 HEAP_BYTES = 32_000_000
+
+META = "meta.json"
+"""The file that names the others."""
 
 KINDS = ("term", "idx", "pos", "fieldnorm", "fast", "store")
 """Of the files of one of tantivy's segments, beside that of its removed rows."""
@@ -67,7 +72,7 @@ def open_index(folder: Path, *, create: bool = False) -> tantivy.Index:
     """Return the index in a folder.  Raises Damaged."""
     _check_small_files(folder)
     try:
-        if create and not (folder / "meta.json").exists():
+        if create and not (folder / META).exists():
             folder.mkdir(exist_ok=True)
             sync(folder.parent)
             index = tantivy.Index(_schema(), path=str(folder))
@@ -81,22 +86,48 @@ def open_index(folder: Path, *, create: bool = False) -> tantivy.Index:
         raise _as_damaged(e, folder) from e
 
 
-def open_copy(folder: Path) -> tantivy.Index:
-    """Return the index of a folder that cannot be written, over a temporary copy: opening takes a lock file."""
-    # Here, since whoever asks knows nothing of the copy.
-    _check_small_files(folder)
-    copy = Path(tempfile.mkdtemp(prefix="footnote-lexical-"))
-    atexit.register(shutil.rmtree, copy, ignore_errors=True)
-    for path in folder.iterdir():
-        if path.suffix != ".lock":
-            # Without the modes of the originals, which would forbid the lock here too.
-            shutil.copyfile(path, copy / path.name)
-    return open_index(copy)
+class Opened:
+    """An index opened to be read: that of a folder, or a copy where the lock file that opening takes cannot be made.
+
+    A copy goes when nobody holds this any more.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._copied = b""
+        if all(is_writable(folder / name) for name in (META, ".tantivy-meta.lock")):
+            self.index = open_index(folder)
+            return
+        # Here, since whoever asks knows nothing of the copy.
+        _check_small_files(folder)
+        copy = Path(tempfile.mkdtemp(prefix="footnote-lexical-"))
+        weakref.finalize(self, shutil.rmtree, copy, ignore_errors=True)
+        while self._copied != (meta := _meta(folder)):
+            self._copied = meta
+            (copy / META).write_bytes(meta)
+            # A writer that is at work elsewhere may merge some away meanwhile, and then names others.
+            with contextlib.suppress(FileNotFoundError):
+                for path in files(copy)[1:]:
+                    if not path.exists():
+                        # Without the modes of the originals, which would forbid the lock here too.
+                        shutil.copyfile(folder / path.name, path)
+                break
+        self.index = open_index(copy)
+
+    def is_current(self, folder: Path) -> bool:
+        """Say whether this shows what is in the folder now, once it is reloaded."""
+        return not self._copied or self._copied == _meta(folder)
+
+
+def _meta(folder: Path) -> bytes:
+    try:
+        return (folder / META).read_bytes()
+    except OSError as e:
+        raise _as_damaged(e, folder) from e
 
 
 def files(folder: Path) -> list[Path]:
-    """Return the files that an index consists of now, `meta.json`, which names the others, first.  Raises Damaged."""
-    meta = folder / "meta.json"
+    """Return the files that an index consists of now, META first.  Raises Damaged."""
+    meta = folder / META
     try:
         said = json.loads(meta.read_text("utf-8"))
         found = [meta]
@@ -107,7 +138,7 @@ def files(folder: Path) -> list[Path]:
                 found.append(folder / f"{name}.{segment['deletes']['opstamp']}.del")
         return found
     except (OSError, ValueError, KeyError, TypeError) as e:
-        raise _as_damaged(Exception(f"meta.json: {e}"), folder) from e
+        raise _as_damaged(Exception(f"{META}: {e}"), folder) from e
 
 
 def is_whole(path: Path) -> bool:
@@ -142,7 +173,7 @@ _whole: set[tuple[str, int, int, int]] = set()
 
 def _check_small_files(folder: Path) -> None:
     """Raise Damaged when a file that is not large is not what was written.  See segmentfile.CHECKED_BYTES."""
-    if not (folder / "meta.json").exists():
+    if not (folder / META).exists():
         return
     for path in files(folder)[1:]:
         try:
@@ -160,13 +191,13 @@ def _check_small_files(folder: Path) -> None:
 
 
 class Words:
-    """One unchanging state of the lexical index.  Rows it returns are unchecked."""
+    """One unchanging state of the lexical index in a folder.  Rows it returns are unchecked."""
 
-    def __init__(self, index: tantivy.Index, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, opened: Opened, folder: Path) -> None:
+        self._opened, self._folder = opened, folder
         try:
-            index.reload()
-            self._searcher = index.searcher()
+            opened.index.reload()
+            self._searcher = opened.index.searcher()
         except BaseException as e:
             raise _as_damaged(e, folder) from e
 
@@ -199,10 +230,6 @@ class Words:
         except BaseException as e:
             raise _as_damaged(e, self._folder) from e
         return int(found.count)
-
-    def count(self) -> int:
-        """Return the number of documents, removed ones that are still there included."""
-        return int(self._searcher.num_docs)
 
     def _run(self, query: tantivy.Query, k: int) -> Scored:
         try:
@@ -286,11 +313,6 @@ class WordsWriter:
         """Remove all rows from this one up: what a killed writer added and the catalog never named."""
         query = tantivy.Query.range_query(_schema(), "row", tantivy.FieldType.Unsigned, lower_bound=row)
         self._try(lambda: self._writer.delete_documents_by_query(query))
-        self._dirty = True
-
-    def remove_all(self) -> None:
-        """Remove everything."""
-        self._try(self._writer.delete_all_documents)
         self._dirty = True
 
     def commit(self) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import sqlite3
 import threading
 import time
 from collections.abc import Iterator
@@ -20,7 +19,7 @@ from rag.protocols import View
 from rag.store import catalog, migrate, sqlite, vectorfile
 from rag.store.lock import locked
 from rag.store.transaction import LocalTransaction
-from rag.store.view import CATALOG, VECTORS, LocalView, State, load_state
+from rag.store.view import CATALOG, VECTORS, LocalView, State, Which, load_state
 from rag.types import Fingerprint
 
 log = logging.getLogger(__name__)
@@ -76,7 +75,11 @@ class LocalStore:
                 with sqlite.guarded(self.folder / CATALOG):
                     state = self._state_of(db)
                 if state is not None:
-                    yield LocalView(self.folder, db, state)
+                    view = LocalView(self.folder, db, state)
+                    try:
+                        yield view
+                    finally:
+                        view.end()
                     return
             # A writer committed in between and may have removed files of the older state.
             time.sleep(0.01)
@@ -84,35 +87,40 @@ class LocalStore:
             f"{self.folder.absolute()} names files or vectors that are missing: mend it with `rag doctor --repair`"
         )
 
-    def _state_of(self, db: sqlite3.Connection) -> State | None:
-        generation = int(catalog.get(db, "generation"))
-        state = self._state
-        if state is not None and state.generation == generation and state.lexical_name == catalog.get(db, "lexical"):
-            return state
-        with self._loading:
-            state = self._state
-            if (
-                state is not None
-                and state.generation == generation
-                and state.lexical_name == catalog.get(db, "lexical")
-            ):
-                return state
-            try:
-                fresh = load_state(self.folder, db, generation, state)
-            except IndexDamaged:
-                # What a later commit has taken away in part looks like damage.
-                if self._still(generation):
-                    raise
-                return None
-            if fresh is not None and self._still(generation):
-                self._state = fresh
-                return fresh
-        return None
+    def _state_of(self, db: sqlite.Connection) -> State | None:
+        """Return the state that a connection sees, or None when a later commit has taken files of it away.
 
-    def _still(self, generation: int) -> bool:
-        # Only a state that was newest after its files were opened is sure to have found them all.
-        with self._connections.reading() as db:
-            return int(catalog.get(db, "generation")) == generation
+        Its files are opened first, and then the newest state is asked for once more.  If it is still the same, no
+        writer has taken a file away in between, and the words, which are always the newest, have every row of it.
+        """
+        which = Which.of(db)
+        state = self._known(which)
+        if state is None:
+            with self._loading:
+                # Another thread may have been quicker.
+                state = self._known(which) or self._load(db, which)
+        return state
+
+    def _known(self, which: Which) -> State | None:
+        state = self._state
+        return state if state is not None and state.which == which else None
+
+    def _load(self, db: sqlite.Connection, which: Which) -> State | None:
+        try:
+            fresh = load_state(self.folder, db, which, self._state)
+        except IndexDamaged:
+            # What a later commit has taken away in part looks like damage.
+            if self._is_newest(which):
+                raise
+            return None
+        if fresh is None or not self._is_newest(which):
+            return None
+        self._state = fresh
+        return fresh
+
+    def _is_newest(self, which: Which) -> bool:
+        with self._connections.reading() as db, sqlite.guarded(self.folder / CATALOG):
+            return Which.of(db) == which
 
     @contextlib.contextmanager
     def writer(self, restart: Fingerprint | None = None) -> Iterator[LocalTransaction]:

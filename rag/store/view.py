@@ -8,14 +8,14 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from rag.errors import IndexDamaged, UnknownArticle
+from rag.errors import IndexDamaged, StoreError, UnknownArticle
 from rag.store import catalog, columns, lexical, segmentfile, segments, sqlite, twins, vectorfile
-from rag.store.columns import Mask, Wanted
+from rag.store.columns import Headings, Mask, Wanted
 from rag.store.context import in_context
 from rag.store.segmentfile import Named
 from rag.store.segments import Segment
@@ -35,6 +35,26 @@ Sieve = tuple[Wanted, list[str]] | None
 """A filter's numbers and phrases; None where what does not pass is left out afterwards."""
 
 
+class Which(NamedTuple):
+    """What tells one state of an index from every other: the file of the catalog, what is in it, and its commit."""
+
+    file: sqlite.Stamp
+    identity: str
+    generation: int
+    lexical_name: str
+
+    @classmethod
+    def of(cls, db: sqlite.Connection) -> Which:
+        """Return which state a connection sees."""
+        # Device and inode only: to the rest of a stamp a later state of one catalog is another file.
+        file = (db.stamp or ())[:2]
+        return cls(file, catalog.identity(db), catalog.number(db, "generation"), catalog.get(db, "lexical"))
+
+    def is_of(self, other: Which) -> bool:
+        """Say whether both are states of one catalog, where a row means the same for good."""
+        return (self.file, self.identity) == (other.file, other.identity)
+
+
 @dataclass(frozen=True)
 class State:
     """The in-memory part of one generation, shared by all views of it.
@@ -42,17 +62,17 @@ class State:
     The parts are its segments and, last, what is in none yet; `rows` and `live` have theirs one after another.
     """
 
-    generation: int
+    which: Which
     fingerprint: Fingerprint
     parts: list[Segment]
     named: list[Named]
     rows: npt.NDArray[np.int64]
     live: Mask
     tombstones: int
-    lexical_name: str
-    lexical_index: Any
+    opened: lexical.Opened | None
     words: lexical.Words | None
     any_twins: bool
+    headings: Headings
     masks: dict[Filter, Mask] = field(default_factory=dict)
 
     @property
@@ -65,20 +85,22 @@ class State:
         return next((part for part, name in zip(self.parts, self.named, strict=False) if name == named), None)
 
 
-def load_state(folder: Path, db: sqlite3.Connection, generation: int, before: State | None) -> State | None:
+def load_state(folder: Path, db: sqlite3.Connection, which: Which, before: State | None) -> State | None:
     """Return the state of the snapshot that `db` reads, or None when its files are already gone.
 
-    What the state `before` has open is used again.
+    What the state `before` has open is used again if it is one of the same catalog.
     """
+    if before and not which.is_of(before.which):
+        before = None
     fingerprint = catalog.fingerprint(db)
     named = named_segments(db)
     above = named[-1].last if named else 0
     try:
-        opened = [
+        parts = [
             (before.segment(name) if before else None) or segmentfile.read(folder / SEGMENTS, name, fingerprint.dim)
             for name in named
         ]
-        parts = [*opened, _tail(folder / VECTORS, db, fingerprint, above, before)]
+        parts.append(_tail(folder / VECTORS, db, fingerprint, above, before))
     except (FileNotFoundError, KeyError):
         return None
     if before and before.named == named and len(named):
@@ -91,20 +113,18 @@ def load_state(folder: Path, db: sqlite3.Connection, generation: int, before: St
     live = np.ones(len(rows), bool)
     live[_places(rows, gone)] = False
     any_twins = db.execute("SELECT 1 FROM twins LIMIT 1").fetchone() is not None
-    lexical_name = catalog.get(db, "lexical")
-    index, words = None, None
+    opened, words = None, None
     if len(rows):
-        where = folder / lexical_name
+        where = folder / which.lexical_name
+        if before and before.which.lexical_name == which.lexical_name and before.opened:
+            opened = before.opened if before.opened.is_current(where) else None
         try:
-            if before and before.lexical_name == lexical_name and before.lexical_index is not None:
-                index = before.lexical_index
-            else:
-                can_lock = all(sqlite.is_writable(where / name) for name in ("meta.json", ".tantivy-meta.lock"))
-                index = lexical.open_index(where) if can_lock else lexical.open_copy(where)
-            words = lexical.Words(index, where)
+            opened = opened or lexical.Opened(where)
+            words = lexical.Words(opened, where)
         except FileNotFoundError:
             return None
-    return State(generation, fingerprint, parts, named, rows, live, len(gone), lexical_name, index, words, any_twins)
+    headings = before.headings if before else Headings()
+    return State(which, fingerprint, parts, named, rows, live, len(gone), opened, words, any_twins, headings)
 
 
 def named_segments(db: sqlite3.Connection) -> list[Named]:
@@ -154,12 +174,30 @@ class LocalView:
     """A View of the local store, good inside the `with` block that gave it.  See `rag.protocols.View`."""
 
     def __init__(self, folder: Path, db: sqlite3.Connection, state: State) -> None:
-        self._folder, self._db, self._state = folder, db, state
+        self._folder = folder
+        self._given: tuple[sqlite3.Connection, State] | None = (db, state)
         self._numbers: dict[Filter, Wanted] = {}
+
+    def end(self) -> None:
+        """Refuse to be used from now on."""
+        self._given = None
+
+    @property
+    def _db(self) -> sqlite3.Connection:
+        return self._now()[0]
+
+    @property
+    def _state(self) -> State:
+        return self._now()[1]
+
+    def _now(self) -> tuple[sqlite3.Connection, State]:
+        if self._given is None:
+            raise StoreError("the view is over: use it inside the `with` block that gave it")
+        return self._given
 
     @property
     def generation(self) -> int:
-        return self._state.generation
+        return self._state.which.generation
 
     @property
     def fingerprint(self) -> Fingerprint:
@@ -243,6 +281,9 @@ class LocalView:
                 articles[ord] = catalog.head(known), str(text), str(revision)
         out = []
         for row in wanted:
+            if row not in spans or spans[row][0] not in articles:
+                # The state has it, and the tables that say what it is do not.
+                raise IndexDamaged.of(self._folder / CATALOG)
             ord, start, end, section = spans[row]
             head, text, revision = articles[ord]
             out.append((Passage(head.id, revision, start, end, section, text[start:end]), head))
@@ -282,6 +323,8 @@ class LocalView:
                 f"SELECT ord, {catalog.HEAD} FROM articles WHERE ord IN ({sqlite.marks(part)})", part
             ):
                 heads[ord] = catalog.head(head)
+        if not all(twin in heads for of_one in linked.values() for twin in of_one):
+            raise IndexDamaged.of(self._folder / CATALOG)
         return {
             ords[ord]: tuple(sorted((heads[twin] for twin in of_one), key=lambda h: h.id))
             for ord, of_one in linked.items()
@@ -310,7 +353,7 @@ class LocalView:
             passages=int(state.live.sum()),
             segments=len(state.named),
             tombstones=state.tombstones,
-            generation=state.generation,
+            generation=state.which.generation,
             bytes=size(self._folder),
             fingerprint=state.fingerprint,
             approximate=sum(rows for rows, _ in found),
@@ -324,7 +367,7 @@ class LocalView:
     def _wanted(self, where: Filter) -> Wanted:
         if where not in self._numbers:
             with sqlite.guarded(self._folder / CATALOG):
-                self._numbers[where] = Wanted.of(self._db, where)
+                self._numbers[where] = Wanted.of(self._db, where, self._state.headings)
         return self._numbers[where]
 
     def _mask(self, where: Filter | None) -> Mask:
