@@ -22,7 +22,7 @@ from fakes import FINGERPRINT
 from filelock import FileLock
 from forcing import SEED, TORTURE, slow_openings
 
-from rag.errors import IndexLocked
+from rag.errors import IndexLocked, StoreError
 from rag.store.local import LocalStore
 
 HERE = Path(__file__).parent
@@ -119,6 +119,49 @@ def test_the_name_of_a_killed_writer_misleads_nobody(folder: Path) -> None:
         killed.wait()
     with FileLock(folder / "writer.lock"):
         assert str(killed.pid) not in refused(folder)
+
+
+@pytest.mark.parametrize("pid", ["1e400", "99999999999999999999", "-99999999999999999999", "null", "[]", '"x"'])
+def test_a_holder_that_cannot_be_is_another_process(folder: Path, pid: str) -> None:
+    with FileLock(folder / "writer.lock"):
+        said = f'{{"pid": {pid}, "host": {json.dumps(socket.gethostname())}, "since": ""}}'
+        (folder / "writer.json").write_text(said, "utf-8")
+        assert "another process" in refused(folder)
+
+
+def test_a_holder_of_another_user_is_alive(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbidden(pid: int, signal: int) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "kill", forbidden)
+    with LocalStore(folder).writer():
+        assert f"process {os.getpid()} " in refused(folder)
+
+
+def test_no_space_for_the_lock_is_told_as_such(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(self: FileLock) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(FileLock, "acquire", full)
+    with pytest.raises(StoreError, match="no space left"):
+        with LocalStore(folder).writer():
+            pass
+
+
+def test_a_name_that_cannot_be_taken_away_holds_no_lock(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = Path.unlink
+
+    def forbidden(self: Path, missing_ok: bool = False) -> None:
+        if self.name == "writer.json":
+            raise PermissionError(13, "Permission denied")
+        whole(self, missing_ok)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "unlink", forbidden)
+        with LocalStore(folder).writer():
+            pass
+    with LocalStore(folder).writer() as t:
+        assert t.ids() == {"a00001"}
 
 
 def test_a_file_that_goes_while_sizes_are_added_up(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

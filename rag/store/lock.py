@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import socket
@@ -12,7 +13,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from rag.errors import IndexLocked, IndexReadOnly, NoIndex
+from rag.errors import IndexLocked, IndexReadOnly, NoIndex, StoreError
 
 LOCK, HOLDER = "writer.lock", "writer.json"
 
@@ -30,6 +31,8 @@ def locked(folder: Path) -> Iterator[None]:
             f"index {folder.absolute()} is being written by {_holder(folder)}: wait until it is done"
         ) from e
     except (PermissionError, OSError) as e:
+        if e.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise StoreError(f"no space left to write {folder.absolute()}: free some and run it again") from e
         raise IndexReadOnly(f"index {folder.absolute()} cannot be written: make the folder writable") from e
     try:
         holder = {"pid": os.getpid(), "host": socket.gethostname(), "since": time.strftime("%Y-%m-%d %H:%M:%S")}
@@ -38,8 +41,12 @@ def locked(folder: Path) -> Iterator[None]:
             (folder / HOLDER).write_text(json.dumps(holder), "utf-8")
         yield
     finally:
-        (folder / HOLDER).unlink(missing_ok=True)
-        lock.release()
+        try:
+            # A name that stays misleads nobody: the next holder puts its own there.
+            with contextlib.suppress(OSError):
+                (folder / HOLDER).unlink(missing_ok=True)
+        finally:
+            lock.release()
 
 
 def _holder(folder: Path) -> str:
@@ -47,7 +54,8 @@ def _holder(folder: Path) -> str:
         h = json.loads((folder / HOLDER).read_text("utf-8"))
         if h["host"] == socket.gethostname():
             # The name may still be that of a writer that was killed, until the next one has put its own there.
-            os.kill(int(h["pid"]), 0)
+            with contextlib.suppress(PermissionError):  # it lives, and is another user's
+                os.kill(int(h["pid"]), 0)
         return f"process {h['pid']} on {h['host']} since {h['since']}"
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, OverflowError, KeyError, TypeError):
         return "another process"
