@@ -185,6 +185,11 @@ def threads() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(os.cpu_count(), "segments")
 
 
+if hasattr(os, "register_at_fork"):
+    # A child has the pool and none of its threads.
+    os.register_at_fork(after_in_child=threads.cache_clear)
+
+
 def _last_of(scores: Sequence[npt.NDArray[np.float32]], count: int) -> float:
     """Return the last of so many largest scores, if there are more."""
     if sum(map(len, scores)) <= count:

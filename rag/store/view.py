@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rag.errors import IndexDamaged, StoreError, UnknownArticle
+from rag.intake.text import fold
 from rag.store import catalog, columns, lexical, segmentfile, segments, sqlite, twins, vectorfile
 from rag.store.columns import Headings, Mask, Wanted
 from rag.store.context import in_context
@@ -281,8 +282,9 @@ class LocalView:
                 articles[ord] = catalog.head(known), str(text), str(revision)
         out = []
         for row in wanted:
+            if row not in spans and not len(_places(self._state.rows, np.array([row]))):
+                raise KeyError(row)
             if row not in spans or spans[row][0] not in articles:
-                # The state has it, and the tables that say what it is do not.
                 raise IndexDamaged.of(self._folder / CATALOG)
             ord, start, end, section = spans[row]
             head, text, revision = articles[ord]
@@ -337,13 +339,15 @@ class LocalView:
             for part in self._state.parts:
                 wanted.update(part.columns.with_any(mask[at : at + len(part)]).tolist())
                 at += len(part)
-        return [
-            (catalog.head(head), passages)
-            for ord, passages, *head in self._all(
-                f"SELECT ord, passages, {catalog.HEAD} FROM articles WHERE live ORDER BY id"
-            )
-            if wanted is None or ord in wanted
-        ]
+        found = []
+        for ord, passages, *row in self._all(
+            f"SELECT ord, passages, {catalog.HEAD} FROM articles WHERE live ORDER BY id"
+        ):
+            if where is None or wanted is None or ord in wanted:
+                found.append((catalog.head(row), passages))
+            elif not passages and _is_met(where, head := catalog.head(row)):
+                found.append((head, passages))
+        return found
 
     def stats(self) -> Stats:
         state = self._state
@@ -387,6 +391,20 @@ class LocalView:
                 self._state.masks.clear()
             self._state.masks[where] = mask
         return mask
+
+
+def _is_met(where: Filter, head: ArticleHead) -> bool:
+    """Say whether an article without passages, which no column tells of, satisfies a filter."""
+    if where.sections or _phrases(where) or (not head.published and (where.since or where.until)):
+        return False
+    wanted, written = set(map(fold, where.authors)), set(map(fold, head.authors))
+    return (
+        (not where.articles or head.id in where.articles)
+        and (not where.sources or head.source in where.sources)
+        and (not wanted or not wanted.isdisjoint(written))
+        and columns.day(where.since) <= columns.day(head.published)
+        and (where.until is None or columns.day(head.published) <= columns.day(where.until))
+    )
 
 
 def size(folder: Path) -> int:
