@@ -32,6 +32,8 @@ CREATE TABLE articles (
   first INTEGER NOT NULL, passages INTEGER NOT NULL);
 CREATE UNIQUE INDEX live_article ON articles (id) WHERE live;
 CREATE UNIQUE INDEX article_revision ON articles (id, revision);
+CREATE INDEX live_origin ON articles (origin) WHERE live;
+CREATE INDEX live_source ON articles (source) WHERE live;
 CREATE TABLE sections (code INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE);
 CREATE TABLE sources (code INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE);
 CREATE TABLE authors (code INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE);
@@ -93,6 +95,11 @@ def create(path: Path, fingerprint: Fingerprint) -> None:
 def put(db: sqlite3.Connection, key: str, value: str) -> None:
     """Set one entry of the catalog's own facts."""
     db.execute("INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value", (key, value))
+
+
+def is_set(db: sqlite3.Connection, key: str) -> bool:
+    """Say whether something that is to be done has been noted."""
+    return db.execute("SELECT 1 FROM meta WHERE key = ? AND value = '1'", (key,)).fetchone() is not None
 
 
 def get(db: sqlite3.Connection, key: str) -> str:

@@ -114,14 +114,18 @@ class VectorFile:
         return np.frombuffer(packed, "<f4") if len(packed) == 4 * self._dim else None
 
     def forget(self, keys: Sequence[bytes]) -> None:
-        """Erase vectors; where they lay is overwritten."""
+        """Erase vectors; where they lay is overwritten, once the log is emptied in the log too."""
         self._recent.clear()
         if keys:
             with guarded(self._path):
                 self._db.execute("BEGIN IMMEDIATE")
                 self._db.executemany("DELETE FROM vectors WHERE key = ?", [(k,) for k in keys])
                 self._db.execute("COMMIT")
-                empty_log(self._db)
+
+    def empty_log(self, wait: float = 0.1) -> bool:
+        """See `sqlite.empty_log`."""
+        with guarded(self._path):
+            return empty_log(self._db, wait)
 
     def close(self) -> None:
         """Close the file."""
