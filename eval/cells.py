@@ -184,9 +184,9 @@ def page(
         )
     lines += [
         "",
-        f"Under filters by date, {WINDOWS} of each share: all that pass are compared (exact), or looked for in cells, the"
-        f" chosen number times share^-w. A search compares up to {segments.EXACT:,} matches of a segment exactly, above"
-        f" that w is {cells.WIDER:g}.",
+        f"Under filters by date, {WINDOWS} of each share: all that pass are compared (exact), or looked for in cells,"
+        f" the chosen number times share^-w. A search compares up to {segments.EXACT:,} matches of a segment exactly,"
+        f" above that w is {cells.WIDER:g}.",
         "",
         "| passing | matches | how | tune | report | ms |",
         "| ---: | ---: | ---: | ---: | ---: | ---: |",
