@@ -48,6 +48,64 @@ def story(seed: int = 0, count: int = 300) -> str:
     return " ".join(out).strip()
 
 
+NEWS = """\
+Councillors in Eastmere met on Monday for the last time before the summer, and the public benches were full.
+
+The council approved the plan for a tunnel below the harbour after a debate that went on until midnight. Residents say \
+that they would accept the offer of the port. Police arrested a man near the station, and a woman was found unhurt.
+
+The library is able to open on Saturdays, the mayor told reporters, as few readers had asked for anything else. Work \
+on the tunnel starts before the school does. It costs $5 million, or 12% of what the town spends, and nobody pays twice.
+
+Doctors advise patients to take one tablet in the morning and one after supper; it may cause headache and nausea."""
+"""A report whose every sentence can be turned by a word."""
+
+TURNED = (
+    ("approved the plan", "rejected the plan"),
+    ("would accept", "would not accept"),
+    ("would accept", "would never accept"),
+    ("would accept", "wouldn't accept"),
+    ("would accept", "would hardly accept"),
+    ("is able", "is unable"),
+    ("is able", "is not able"),
+    ("nobody pays", "everybody pays"),
+    ("below the harbour", "below the airport"),
+    ("a man near the station, and a woman was", "a woman near the station, and a man was"),
+    ("in the morning and one after supper", "in the evening and one after supper"),
+    ("in the morning and one after supper", "at noon and one before supper"),
+    ("headache and nausea", "dizziness and nausea"),
+    ("headache and nausea", "headache or nausea"),
+    ("headache and nausea", "headache"),
+    ("after a debate", "without a debate"),
+    ("starts before", "starts after"),
+    ("and a woman was found unhurt", "and she was found unhurt"),
+    ("as few readers", "as a few readers"),
+    ("$5 million", "£5 million"),
+    ("12% of", "12 of"),
+    ("until midnight. ", "until midnight. It failed. "),
+    ("unhurt.", "unhurt, but dead to the world."),
+    ("nausea.", "nausea only if it is taken with wine or on an empty stomach."),
+    ("The library is able", "Nobody believes that the library is able"),
+    ("Residents say that they", "They"),
+)
+"""What it says, and something else."""
+
+STYLED = (
+    ("harbour", "harbor"),
+    ("would accept", "would  ACCEPT"),
+    ("on Monday", "Monday"),
+    ("say that they", "say they"),
+    ("one tablet", "1 tablet"),
+    ("12%", "12 per cent"),
+    ("12%", "12 percent"),
+    ("the public benches", "public benches"),
+    ("midnight. Residents", "midnight.\n\nResidents"),
+    ("supper; it", "supper – it"),
+    ("headache", "head-ache"),
+)
+"""What it says, as another desk has it."""
+
+
 def linked(one: str, two: str) -> bool:
     """Say whether an index would link two texts."""
     return bool(set(signature(one)) & set(signature(two))) and same(one, two)
@@ -106,7 +164,7 @@ class TestTwins:
             f"By Ann Roe\n\nLONDON, March 3 (Reuters) - {text}\n\n(Reporting by Ann Roe; editing by Cy Poe)",
             text[: int(0.6 * len(text))],
             "\n\n".join([*paragraphs[:middle], more, *paragraphs[middle:]]),
-            text.replace("because", "since", 3).replace(" ready ", " "),
+            text.replace("harbour", "harbor").replace("neighbours", "neighbors").replace(" the ", " "),
         ):
             assert linked(text, again)
             assert same(again, text)
@@ -133,6 +191,53 @@ class TestTwins:
         ):
             assert not same(text, another)
             assert not same(another, text)
+
+    @pytest.mark.parametrize(("said", "instead"), TURNED)
+    def test_a_word_that_turns_a_sentence_makes_another_article(self, said: str, instead: str) -> None:
+        assert said in NEWS
+        for text in (NEWS, f"{story(1)}\n\n{NEWS}", f"{NEWS}\n\n{story(2, 600)}"):
+            assert not same(text, text.replace(said, instead))
+            assert not same(text.replace(said, instead), text)
+
+    @pytest.mark.parametrize(("said", "instead"), STYLED)
+    def test_another_desks_style_does_not(self, said: str, instead: str) -> None:
+        assert said in NEWS
+        assert linked(NEWS, NEWS.replace(said, instead))
+        assert linked(NEWS.replace(said, instead), NEWS)
+
+    def test_sentences_more_or_less_do_not(self) -> None:
+        long = f"{NEWS}\n\n{story(1)}"
+        more = "The port, which owns the quay, had asked for a decision before the holidays began."
+        for again in (
+            long.replace("\n\nThe library", f"\n\n{more}\n\nThe library"),
+            long.replace("midnight. ", f"midnight. {more} "),
+            long.replace("\n\nThe library", "\n\nOpening hours\n\nThe library"),
+            long.replace("Police arrested a man near the station, and a woman was found unhurt.", ""),
+            f"{more}\n\n{long}\n\nIt rained.",
+            f"Reuters\n\nEASTMERE (Reuters) - {long}\n\n© 2024 The Gull.",
+            f"EASTMERE, June 3 (AP) — (CNN) {long} {more}",
+            long[: int(0.7 * len(long))],
+            long[: int(0.7 * len(long))] + "…",
+        ):
+            assert linked(long, again)
+            assert linked(again, long)
+
+    def test_a_sentence_turned_and_moved_makes_another_article(self) -> None:
+        long = f"{NEWS}\n\n{story(1)}"
+        said = "Residents say that they would accept the offer of the port. "
+        assert not same(long, long.replace(said, "") + " " + said.replace("would", "would not"))
+
+    @pytest.mark.parametrize("seed", range(30))
+    def test_any_other_word_makes_another_article(self, seed: int) -> None:
+        draw, light = random.Random(seed), ("a", "the", "that")
+        words = story(seed).split(" ")
+        n = draw.choice([n for n, w in enumerate(words) if w.isalpha() and w.lower() not in light])
+        other = draw.choice([w for w in WORDS if w not in (*light, words[n].lower())])
+        text = " ".join(words)
+        for changed in ([other], [words[n], other], [other, words[n]], []):
+            again = " ".join([*words[:n], *changed, *words[n + 1 :]])
+            # Two words in a row may be the same two.
+            assert not same(text, again) or tokens(text).folded == tokens(again).folded
 
     def test_a_figure_put_in_is_news_and_a_sentence_with_one_is_not(self) -> None:
         text = story(3)
@@ -323,6 +428,61 @@ class TestFolding:
     def test_without_links_nothing_is_folded(self, plain: View, retriever: Retriever) -> None:
         unlinked = cast(View, WithTwins(plain, ()))
         assert search(retriever, unlinked, FERRY, 30) == retriever.search(unlinked, FERRY, 30)
+
+
+@pytest.fixture(scope="module")
+def turned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[View]:
+    """Return an index of the report, of it in every wording, and of other notes."""
+    store = LocalStore.create(tmp_path_factory.mktemp("t") / "index", FINGERPRINT)
+    with store.writer() as t:
+        put(t, article("news", *NEWS.split("\n\n")))
+        for kind, wordings in (("turned", TURNED), ("styled", STYLED)):
+            for n, (said, instead) in enumerate(wordings):
+                put(t, article(f"{kind}{n}", *NEWS.replace(said, instead).split("\n\n")))
+    with store.view() as view:
+        yield view
+
+
+def paragraph(text: str, said: str) -> str:
+    """Return the paragraph of a text that has some words."""
+    return next(p for p in text.split("\n\n") if said in p)
+
+
+@pytest.mark.parametrize("links", ["as stored", "all linked"])
+@pytest.mark.parametrize("retriever", RETRIEVERS, ids=lambda r: type(r).__name__)
+class TestContradictions:
+    """What articles say of one matter is shown of each, even where they are linked by mistake."""
+
+    def shown(self, view: View, retriever: Retriever, question: str, links: str, id: str) -> list[Hit]:
+        if links == "all linked":
+            view = cast(View, WithTwins(view, (("news", id),)))
+        return search(retriever, view, question, 50, Filter(articles=("news", id)))
+
+    @pytest.mark.parametrize(("n", "wording"), list(enumerate(TURNED)))
+    def test_both_are_shown(
+        self, turned: View, retriever: Retriever, links: str, n: int, wording: tuple[str, str]
+    ) -> None:
+        said, instead = wording
+        one, two = paragraph(NEWS, said), paragraph(NEWS.replace(said, instead), instead)
+        found = self.shown(turned, retriever, one, links, f"turned{n}")
+        texts = {h.passage.text: h for h in found}
+        assert {one, two} <= set(texts)
+        # Where the two differ by what one has more, the other may be told of it.
+        assert f"turned{n}" not in {a.id for a in texts[one].also}
+        assert "news" not in {a.id for a in texts[two].also}
+
+    @pytest.mark.parametrize(("n", "wording"), list(enumerate(STYLED)))
+    def test_what_is_said_alike_is_shown_once(
+        self, turned: View, retriever: Retriever, links: str, n: int, wording: tuple[str, str]
+    ) -> None:
+        if links == "as stored":
+            assert f"styled{n}" in {a.id for a in turned.twins(["news"])["news"]}
+        found = self.shown(turned, retriever, paragraph(NEWS, wording[0]), links, f"styled{n}")
+        assert len({h.article.id for h in found if not h.also}) == 0
+
+
+def test_only_what_says_the_same_is_linked(turned: View) -> None:
+    assert {a.id for a in turned.twins(["news"])["news"]} == {f"styled{n}" for n in range(len(STYLED))}
 
 
 def test_as_many_hits_as_wanted_although_some_were_folded(view: View) -> None:

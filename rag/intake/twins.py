@@ -1,19 +1,19 @@
 """Which of two articles that are much alike are one.
 
 They are compared word by word.  What makes twins of them is not how much they share, since a market report shares
-nearly all with the day before's: nothing may stand in place of something else that holds a name or a figure.  What one
-has more than the other is little, unless it is the end.  In doubt they are two.
+nearly all with the day before's: nothing may stand in place of something else, and what one has more than the other is
+whole sentences, and little, unless it is the end.  In doubt they are two: a twin that is not linked takes up one more
+line of a result, and one that is linked wrongly hides what it says.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 from rag.intake.bylines import read_byline
 from rag.intake.credits import is_addition, is_desk_credit
-from rag.intake.difference import Gap, difference
-from rag.intake.tokens import Tokens, tokens
+from rag.intake.difference import difference
+from rag.intake.edits import Sentences, Text, alike, whole
 
 SHORT = 50
 """A text of fewer words is a twin of an equal one only."""
@@ -21,149 +21,116 @@ SHORT = 50
 ADDED = 0.2
 """The most that either has which the other lacks, the end of the longer one aside, as a share of what both have."""
 
-REPLACED = 0.1
-"""The most that stands in place of something else, as a share of what both have."""
-
-SENTENCE = 12
-"""A stretch of so many words in place of another as long is other content, and no edit of it."""
+ALONE = 6
+"""Words put in by themselves, so many at most, are news even if they are a sentence, except a heading and the like."""
 
 CUT = 0.5
 """The least share of the longer text that both have, when the shorter one was cut at its end."""
 
-FIGURE_ALONE = 6
-"""A figure put in by itself, in a stretch of at most so many words, is news; a longer one is a sentence more."""
-
-CAPITALS = 0.03
-"""A text with a smaller share of words with capitals, those that open sentences aside, does not tell names by them."""
-
-JOINT = 3
-"""Words that an edit may leave at the end of a text that was cut."""
+RUN = 3
+"""Words in a row that two sentences share of which one may stand for the other."""
 
 EDGE = 4
-"""Lines at the top and at the foot that may be bylines and credits."""
+"""Lines at the top and at the foot that may be bylines and credits; a place may open one of twice as many."""
 
 _AGENCY = r"\([A-Z][A-Za-z. /&]{1,30}\)"
 _PLACE = r"[A-Z][A-Z .,'’-]{2,40}"
 _DAY = r"(?:,?\s+[A-Z][a-z]{2,8}\.?\s+\d{1,2})?"
-_DATELINE = re.compile(rf"\s*(?:{_AGENCY}\s*[-–—]?|{_PLACE}{_DAY}\s*{_AGENCY}\s*[-–—:]+|{_PLACE}\s*[-–—]+)\s")
-_SMALL = re.compile(r"\b[a-z][^\W\d_]*")
-_OPENING = re.compile(r"(?:^|[.!?:…\n]|[\"“‘«(])[^\w\n]{0,4}([^\W\d_a-z][^\W\d_]*)")
+_DATELINE = re.compile(
+    rf"(?:\s*(?:{_AGENCY}\s*[-–—]?|{_PLACE}{_DAY}\s*{_AGENCY}\s*[-–—:]+|{_PLACE}\s*[-–—]+)\s){{1,2}}"
+)
+_WIRE = re.compile(
+    r"(?:the\s+)?(?:associated press|reuters|agence france-presse|afp|ap|bloomberg|upi|dpa)", re.IGNORECASE
+)
 _RIGHTS = re.compile(
     r"\W*(?:©|\(c\)|copyright\b|all rights reserved|(?:re|originally |first )published\b"
     r"|(?:this|the) (?:story|article|post|piece|essay|column)\b.{0,30}\b(?:published|appeared|licen[cs]ed)\b).{0,160}",
     re.IGNORECASE,
 )
+_TURNS = frozenset("no not nor never none without false fake hoax untrue wrong retracted denied correction".split())
 
 
 def same(one: str, two: str) -> bool:
-    """Say whether two texts are one article: a copy, cut at its end, edited a little, or with something put in.
+    """Say whether two texts are one article: a copy, in other spelling, cut at its end, or with something put in.
 
     >>> same("No trains today.", "NO TRAINS TODAY!"), same("No trains today.", "No trains on Sunday.")
     (True, False)
     """
-    a, b = tokens(one), tokens(two)
-    if a.folded == b.folded:
-        return bool(a.folded)
-    if min(len(a.folded), len(b.folded)) < SHORT:
-        return False
-    a, b = map(tokens, _without_openings(_body(one), _body(two)))
-    if min(len(a.folded), len(b.folded)) < SHORT:
+    if one == two:
+        return bool(Text(one).folded)
+    a, b = Text(body(one)), Text(body(two))
+    if min(len(a.folded), len(b.folded)) >= SHORT and _same(a, b):
+        return True
+    # Of short texts, and where a byline stands in a line with other words, all is compared.
+    if len(a.text) + len(b.text) == len(one) + len(two):
         return bool(a.folded) and a.folded == b.folded
+    c, d = Text(one), Text(two)
+    long = min(len(c.folded), len(d.folded)) >= SHORT
+    return c.folded == d.folded != [] or (long and a.folded == b.folded != [])
+
+
+def _same(a: Text, b: Text) -> bool:
     found = difference(a.folded, b.folded)
-    names = _Names(a, b)
-    more = replaced = cut = 0
+    more = cut = 0
+    put_in: tuple[set[str], set[str]] = set(), set()
     for gap in found.gaps:
-        here, there = gap.b - gap.a, gap.d - gap.c
-        less = min(here, there)
-        if gap.b == len(a.folded) and less <= JOINT and names.ends(gap):
-            cut, more = max(here, there), more + less
+        if alike(a, (gap.a, gap.b), b, (gap.c, gap.d)):
             continue
-        if less >= SENTENCE or _figures(a, b, gap) or (less and names.differ(gap)):
+        mine = gap.b - gap.a >= gap.d - gap.c
+        long, start, end, other, at, to = (
+            (a, gap.a, gap.b, b, gap.c, gap.d) if mine else (b, gap.c, gap.d, a, gap.a, gap.b)
+        )
+        last = end == len(long.folded) and to == len(other.folded)
+        if at < to and not (last and _broken_off(other, at, to, long, start)):
             return False
-        replaced += less
-        more += max(here, there)
+        if last and ((other.open and end - start > ALONE) or whole(long, start, end, other, at)):
+            cut = end - start
+        else:
+            place = whole(long, start, end, other, at)
+            if place is None or (end - start <= ALONE and _is_news(long, place)):
+                return False
+            more += end - start
+        put_in[mine].update(" ".join(long.folded[n : n + RUN]) for n in range(start, end - RUN + 1))
     return (
         more <= ADDED * found.shared
-        and replaced <= REPLACED * found.shared
         and found.shared >= max(CUT * (found.shared + cut), 0.8 * SHORT)
+        and put_in[0].isdisjoint(put_in[1])
     )
 
 
-# Not "one", which is seldom a figure.
-_SPELT = {w: str(n) for n, w in enumerate("two three four five six seven eight nine ten eleven twelve".split(), 2)}
+def _broken_off(text: Text, at: int, to: int, other: Text, start: int) -> bool:
+    """Say whether a text ends within a word that the other has in full."""
+    return (
+        to - at == 1
+        and other.folded[start].startswith(text.folded[at])
+        and not text.folded[at][0].isdigit()
+        and text.open
+    )
 
 
-def _figures_of(text: Tokens, start: int, end: int) -> list[str]:
-    return [f for f in (_SPELT.get(w, w) for w in text.folded[start:end]) if f[0].isdigit()]
+def _is_news(text: Text, place: Sentences) -> bool:
+    """Say whether a few words are more than a heading, a caption or a name on a line of its own."""
+    words = text.weighty(place.start, place.end)
+    capital = any(w[0].isupper() for w in text.written[place.start : place.start + 1])
+    return not (place.lines and capital) or any(w[0].isdigit() for w in words) or not _TURNS.isdisjoint(words)
 
 
-def _figures(a: Tokens, b: Tokens, gap: Gap) -> bool:
-    """Say whether a gap changes figures: others in their place, or one put in by itself."""
-    here, there = _figures_of(a, gap.a, gap.b), _figures_of(b, gap.c, gap.d)
-    whole_sentence = min(gap.b - gap.a, gap.d - gap.c) == 0 and max(gap.b - gap.a, gap.d - gap.c) > FIGURE_ALONE
-    return here != there and not whole_sentence
-
-
-class _Names:
-    """Which words of two texts may be names: those with a capital.
-
-    Where there are hardly any capitals, each word that only one of the texts has may be one, and in a script without
-    capitals each word.
-    """
-
-    def __init__(self, a: Tokens, b: Tokens) -> None:
-        self.a, self.b = a, b
-        shares = [sum(w[0].isupper() for w in t.written) / len(t.written) for t in (a, b)]
-        self.told = min(shares) >= CAPITALS
-        self.both = set(a.folded) & set(b.folded)
-
-    def differ(self, gap: Gap) -> bool:
-        """Say whether either side of a gap has a name that the other side lacks."""
-        here, there = set(self._of(self.a, gap.a, gap.b)), set(self._of(self.b, gap.c, gap.d))
-        return bool(here - there and there - here)
-
-    def ends(self, gap: Gap) -> bool:
-        """Say whether one text is cut at a last gap: it has nothing there, part of a word, or what an edit left."""
-        (short, start, end), (other, at, _) = sorted(
-            [(self.a, gap.a, gap.b), (self.b, gap.c, gap.d)], key=lambda side: side[2] - side[1]
-        )
-        left = short.folded[start:end]
-        if len(left) == 1 and other.folded[at].startswith(left[0]) and not left[0][0].isdigit():
-            return True
-        return not _figures_of(short, start, end) and not any(self._of(short, start, end))
-
-    def _of(self, text: Tokens, start: int, end: int) -> Iterator[str]:
-        for written, folded in zip(text.written[start:end], text.folded[start:end], strict=True):
-            letter = written[0]
-            no_capitals = letter.upper() == letter.lower() and not letter.isdigit()
-            if no_capitals or letter.isupper() or (not self.told and folded not in self.both):
-                yield folded
-
-
-def _without_openings(one: str, two: str) -> tuple[str, str]:
-    """Return two texts with the first words of sentences small, where either text has these words so elsewhere."""
-    small = set(_SMALL.findall(one)) | set(_SMALL.findall(two))
-
-    def opening(match: re.Match[str]) -> str:
-        return match[0].lower() if match[1].lower() in small else match[0]
-
-    return _OPENING.sub(opening, one), _OPENING.sub(opening, two)
-
-
-def _body(text: str) -> str:
+def body(text: str, *, top: bool = True, foot: bool = True) -> str:
     """Return a text without byline, place and agency at its top, and credits and rights at its foot."""
     lines = [line for line in text.split("\n") if line.strip()]
-    kept = [
-        line
-        for n, line in enumerate(lines)
-        if not ((n < EDGE and _is_byline(line)) or (n >= len(lines) - EDGE and _is_foot(line)))
-    ]
-    return _DATELINE.sub("", "\n".join(kept), count=1) if kept and _DATELINE.match(kept[0]) else "\n".join(kept)
+    kept: list[str] = []
+    for n, line in enumerate(lines):
+        byline = top and n < EDGE and _is_byline(line)
+        if not byline and not (foot and n >= len(lines) - EDGE and _is_foot(line)):
+            place = _DATELINE.match(line) if top and n < 2 * EDGE else None
+            kept.append(line[place.end() :] if place else line)
+    return "\n".join(kept)
 
 
 def _is_byline(line: str) -> bool:
-    found = read_byline(line.strip()) if len(line) < 120 else None
-    return bool(found and found.strong)
+    said = line.strip()
+    found = read_byline(said) if len(line) < 120 else None
+    return bool(found and found.strong) or bool(_WIRE.fullmatch(said))
 
 
 def _is_foot(line: str) -> bool:

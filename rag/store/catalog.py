@@ -34,6 +34,8 @@ CREATE TABLE articles (
   first INTEGER NOT NULL, passages INTEGER NOT NULL);
 CREATE UNIQUE INDEX live_article ON articles (id) WHERE live;
 CREATE UNIQUE INDEX article_revision ON articles (id, revision);
+CREATE INDEX live_origin ON articles (origin) WHERE live;
+CREATE INDEX live_source ON articles (source) WHERE live;
 CREATE TABLE sections (code INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE);
 CREATE TABLE sources (code INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE);
 CREATE TABLE authors (code INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE);
@@ -60,11 +62,19 @@ CREATE TABLE removed (id BLOB PRIMARY KEY, day TEXT NOT NULL) WITHOUT ROWID;
     + twins.TABLES
 )
 """An article's passages have the rows from `first` on.  `authors.name` is folded.  `bylines` and `passages` are of
-current articles, `former` holds the keys of older revisions.  A tombstone is a row that is no longer current and still
-in a segment (not `dropped`) or in the lexical index (not `unworded`); with `erase` its vector may not stay on the
-disk.  `removed` knows ids by their digest only.
+current articles.  `sum` is of what a row says: SQLite does not notice when a file is changed behind its back.
 
-`sum` is of what a row says: SQLite does not notice when a file is changed behind its back."""
+What happens to a passage that is current no longer:
+
+what      its article is changed                         its article is removed
+row       `passages` -> `tombstones`, until it is in no file:
+          `dropped` once no segment has it, `unworded` once the lexical index does not find it
+                                                          and `erase`: its segment is written anew at once
+vector    its key stays in `former`: going back is free   its key goes to `forget` until the vector is erased
+words     found no more, in the files until a merge       counted in `erased_words`, until all are written anew
+text      stays in `articles`, not `live`                 goes; `removed` keeps a digest of the id, and the day
+logs      hold it until SQLite needs the room             emptied, `log_to_empty` until no reader was in the way
+"""
 
 HEAD = "id, title, authors, published, url, source, title_made"
 """The columns that `head` reads."""
@@ -95,6 +105,11 @@ def create(path: Path, fingerprint: Fingerprint) -> None:
 def put(db: sqlite3.Connection, key: str, value: str) -> None:
     """Set one entry of the catalog's own facts."""
     db.execute("INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value", (key, value))
+
+
+def is_set(db: sqlite3.Connection, key: str) -> bool:
+    """Say whether something that is to be done has been noted."""
+    return db.execute("SELECT 1 FROM meta WHERE key = ? AND value = '1'", (key,)).fetchone() is not None
 
 
 def get(db: sqlite3.Connection, key: str) -> str:

@@ -43,6 +43,9 @@ HARD = 0.4
 QUESTIONS = 300
 """Made questions by which a number of cells is chosen."""
 
+WIDER = 0.125
+"""Where a share s of all passes a filter, s ** -WIDER times as many cells: as many neighbours reach further then."""
+
 SAMPLE = 32
 """Vectors that a centroid is found from."""
 
@@ -68,8 +71,7 @@ class Cells:
         They are of the `matches` that are selected of `total` vectors; cells are added until there are enough.
         """
         wanted = min(count_of_candidates(k), matches)
-        # Where a share of all passes, as many neighbours reach further.
-        probes = min(int(self.probes * max((total / matches) ** 0.125, 1.0)), self.index.nlist)
+        probes = min(int(self.probes * max((total / matches) ** WIDER, 1.0)), self.index.nlist)
         estimates, found = self._search(vectors, wanted, probes, selector)
         for n in range(len(vectors)):
             scores, near, looked = estimates[n], found[n], probes

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from rag.errors import IndexDamaged
 from rag.store import catalog, columns, merging, segmentfile, segments
 from rag.store.context import in_context
 from rag.store.segmentfile import Named
@@ -65,7 +66,12 @@ class Sealing:
         yield self._in_context(held)
 
     def _in_context(self, passages: Sequence[tuple[int, bytes]]) -> segments.Halves:
-        own = self._vectors.get([bytes(key) for _, key in passages])
+        try:
+            own = self._vectors.get([bytes(key) for _, key in passages])
+        except KeyError as e:
+            raise IndexDamaged(
+                f"index {self._index.absolute()} lacks vectors of its passages: mend it with `rag doctor --repair`"
+            ) from e
         articles = np.array([article for article, _ in passages], np.int64)
         return in_context(own, articles, self._made.context).astype(np.float16)
 
@@ -114,6 +120,10 @@ class Sealing:
         if merge.new:
             self._name(merge.new)
         self._db.executemany("UPDATE tombstones SET dropped = 1 WHERE row = ?", [(int(row),) for row in merge.gone])
+
+    def holds_erased(self) -> bool:
+        """Say whether rows that may not stay on the disk are in a segment."""
+        return self._db.execute("SELECT 1 FROM tombstones WHERE erase AND NOT dropped LIMIT 1").fetchone() is not None
 
     def drop_all(self) -> None:
         """Have every passage in the tail again, from where it is sealed anew."""

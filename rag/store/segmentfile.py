@@ -5,6 +5,7 @@ They are written from blocks, so a segment is never held in memory however large
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import itertools
 import json
@@ -123,7 +124,12 @@ def _write_cells(
 
     probes, found = cells.tuned(index, recall)
     if probes:
-        faiss.write_index(index, str(path))
+        try:
+            faiss.write_index(index, str(path))
+            # It says nothing when there is no room for the last of it.
+            cells.opened(path, len(plain), dim, probes)
+        except (RuntimeError, IndexDamaged) as e:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from e
     return probes, found
 
 

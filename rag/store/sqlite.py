@@ -77,12 +77,14 @@ def _log_bytes(path: Path) -> int:
         return 0
 
 
-def empty_log(db: sqlite3.Connection) -> None:
-    """Move the write-ahead log into its file and cut it to nothing, if no reader is in the way."""
+def empty_log(db: sqlite3.Connection, wait: float = 0.1) -> bool:
+    """Move the write-ahead log into its file and cut it to nothing; say whether no reader was in the way for long."""
+    busy = 1
     with contextlib.suppress(sqlite3.OperationalError):
-        db.execute("PRAGMA busy_timeout=100")
-        db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        db.execute(f"PRAGMA busy_timeout={int(1000 * wait)}")
+        ((busy, *_),) = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
     db.execute("PRAGMA busy_timeout=30000")
+    return not busy
 
 
 def is_writable(path: Path) -> bool:

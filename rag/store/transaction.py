@@ -30,7 +30,7 @@ class LocalTransaction:
     def __init__(self, folder: Path, restart: Fingerprint | None = None) -> None:
         self._folder = folder
         self._path = folder / CATALOG
-        self._changed = self._spoiled = self._restarted = False
+        self._changed = self._spoiled = False
         with sqlite.guarded(self._path):
             self._db = sqlite.connect(self._path, write=True)
         try:
@@ -87,12 +87,13 @@ class LocalTransaction:
         return str(row[0])
 
     def ids(self, origin: str | None = None) -> set[str]:
-        sql = "SELECT id FROM articles WHERE live" + (
-            "" if origin is None else " AND (origin = ? OR origin LIKE ? ESCAPE '!')"
-        )
-        like = "" if origin is None else origin.replace("!", "!!").replace("%", "!%").replace("_", "!_") + os.sep + "%"
+        sql, values = "SELECT id FROM articles WHERE live", tuple[str, ...]()
+        if origin is not None:
+            # What begins with the folder and its separator sorts before the same with the next character.
+            sql += " AND (origin = ? OR origin >= ? AND origin < ?)"
+            values = (origin, origin + os.sep, origin + chr(ord(os.sep) + 1))
         with sqlite.guarded(self._path):
-            return {str(r[0]) for r in self._db.execute(sql, () if origin is None else (origin, like))}
+            return {str(r[0]) for r in self._db.execute(sql, values)}
 
     def twinned(self, ids: Sequence[str]) -> int:
         having = "live AND EXISTS (SELECT 1 FROM twins WHERE article = ord)"
@@ -158,13 +159,16 @@ class LocalTransaction:
 
     def remove(self, id: str) -> None:
         with self._change():
-            ords = self._db.execute("SELECT ord FROM articles WHERE id = ?", (id,)).fetchall()
-            if not ords:
+            found = self._db.execute("SELECT ord, passages FROM articles WHERE id = ?", (id,)).fetchall()
+            if not found:
                 self._spoiled = False
                 raise UnknownArticle(f"no article {id!r} in the index: `rag articles list` names them")
             self._retire(id)
-            self._db.executemany("UPDATE tombstones SET erase = 1 WHERE article = ?", ords)
+            self._db.executemany("UPDATE tombstones SET erase = 1 WHERE article = ?", [(ord,) for ord, _ in found])
+            # Words of earlier revisions too lie in the lexical index's files, though none is found there.
+            self._words.note_erased(sum(passages for _, passages in found))
             self._db.execute("DELETE FROM articles WHERE id = ?", (id,))
+            catalog.put(self._db, "log_to_empty", "1")
             self._db.execute("INSERT OR IGNORE INTO forget SELECT key FROM former WHERE id = ?", (id,))
             self._db.execute("DELETE FROM former WHERE id = ?", (id,))
             self._db.execute(
@@ -174,11 +178,11 @@ class LocalTransaction:
     def _retire(self, id: str) -> None:
         """Make the current revision of an article unsearchable; its text stays, and so do its vectors."""
         found = self._db.execute(
-            "SELECT ord, first, first + passages - 1, text FROM articles WHERE id = ? AND live", (id,)
+            "SELECT ord, source, text, first, first + passages - 1 FROM articles WHERE id = ? AND live", (id,)
         ).fetchone()
         if found is None:
             return
-        ord, *rows, text = found
+        ord, source, text, *rows = found
         self._db.execute(
             # What is in no segment yet is dropped from there to begin with.
             "INSERT INTO tombstones (row, article, dropped) SELECT row, article,"
@@ -192,14 +196,20 @@ class LocalTransaction:
         self._db.execute("UPDATE articles SET live = 0 WHERE ord = ?", (ord,))
         twins.unlink(self._db, ord, text)
         catalog.delete_bylines(self._db, ord)
+        self._db.execute(
+            "DELETE FROM sources WHERE name = ? AND NOT EXISTS (SELECT 1 FROM articles WHERE live AND source = name)",
+            (source,),
+        )
 
     # -- commit -------------------------------------------------------------------------------
 
     def commit(self) -> None:
         if not self._changed:
             return
+        self._begin()
         if self._spoiled:
             raise StoreError(BROKEN_OFF)
+        self._spoiled = True
         with sqlite.guarded(self._path):
             self._words.commit()
             self._segments.seal()
@@ -208,7 +218,7 @@ class LocalTransaction:
             catalog.put(self._db, "next_row", str(self._next_row))
             catalog.put(self._db, "generation", str(catalog.number(self._db, "generation") + 1))
             self._db.execute("COMMIT")
-            self._changed = False
+            self._changed = self._spoiled = False
             self._tidy()
             self._segments.merge_if_due()
 
@@ -227,16 +237,28 @@ class LocalTransaction:
             self._segments.wait()
             self._begin()
             self.commit()
+        with sqlite.guarded(self._path):
+            self._empty_logs(wait=2.0)
+            if self._segments.holds_erased():
+                raise StoreError(
+                    f"vectors of removed articles are still in {self._folder.absolute()}, their files could not be"
+                    " written anew: free some space, then ingest anything to have it done"
+                )
 
     def _begin(self) -> None:
         if not self._changed:
             with sqlite.guarded(self._path):
                 self._db.execute("BEGIN IMMEDIATE")
             self._changed = True
+        elif not self._db.in_transaction:
+            # SQLite has rolled back by itself, as it does when the disk is full.
+            self._spoiled = True
+            raise StoreError(BROKEN_OFF)
 
     def _spare(self) -> None:
-        """Take from the keys to be forgotten those that other articles use."""
+        """Take from the keys to be forgotten those that other articles use, and forget headings that none has."""
         if self._db.execute("SELECT 1 FROM forget LIMIT 1").fetchone():
+            self._db.execute("DELETE FROM sections WHERE code NOT IN (SELECT section FROM passages)")
             # One pass over all passages: an index of their keys would be as large as half their other columns.
             self._db.execute(
                 "DELETE FROM forget WHERE key IN (SELECT f.key FROM passages p CROSS JOIN forget f ON f.key = p.key)"
@@ -260,11 +282,17 @@ class LocalTransaction:
         if forget:
             self._vectors.forget(forget)
             self._db.execute("DELETE FROM forget")
-            sqlite.empty_log(self._db)
-        if self._restarted:
+        if catalog.is_set(self._db, "vectors_unused"):
             self._vectors.forget(self._unused())
-            self._restarted = False
+            catalog.put(self._db, "vectors_unused", "0")
         self._segments.tidy()
+        self._empty_logs()
+
+    def _empty_logs(self, wait: float = 0.1) -> None:
+        """Have what was erased overwritten in SQLite's logs too; a reader in the way leaves it to the next time."""
+        due = catalog.is_set(self._db, "log_to_empty")
+        if due and self._vectors.empty_log(wait) and sqlite.empty_log(self._db, wait):
+            catalog.put(self._db, "log_to_empty", "0")
 
     def _unused(self) -> list[bytes]:
         """Return the keys of all vectors that belong to no revision of an article."""
@@ -282,7 +310,8 @@ class LocalTransaction:
                 self._db.execute(f"DELETE FROM {table}")
             self._words.begin_anew()
             catalog.describe(self._db, fingerprint)
-        self._restarted = True
+            catalog.put(self._db, "vectors_unused", "1")
+            catalog.put(self._db, "log_to_empty", "1")
 
     def _recover(self) -> None:
         """Undo what a killed writer began and finish what it had committed."""

@@ -131,13 +131,16 @@ class VectorFile:
         return np.frombuffer(packed, "<f4") if len(packed) == 4 * self._dim else None
 
     def forget(self, keys: Sequence[bytes]) -> None:
-        """Erase vectors; where they lay is overwritten."""
+        """Erase vectors; where they lay is overwritten, once the log is emptied in the log too."""
         self._recent.clear()
         if keys:
             with self._changing():
                 self._db.executemany("DELETE FROM vectors WHERE key = ?", [(k,) for k in keys])
-            with guarded(self._path):
-                empty_log(self._db)
+
+    def empty_log(self, wait: float = 0.1) -> bool:
+        """See `sqlite.empty_log`."""
+        with guarded(self._path):
+            return empty_log(self._db, wait)
 
     def close(self) -> None:
         """Close the file."""

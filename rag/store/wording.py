@@ -50,6 +50,10 @@ class Wording:
             self.writer().remove_from(next_row)
             self.commit()
 
+    def note_erased(self, passages: int) -> None:
+        """Note that the words of so many passages may not stay in the files."""
+        catalog.put(self._db, "erased_words", str(catalog.number(self._db, "erased_words") + passages))
+
     def is_due(self) -> bool:
         """Say whether so much is erased that all should be written anew: erased words stay in the files until then."""
         erased = catalog.number(self._db, "erased_words")
@@ -86,15 +90,13 @@ class Wording:
 
     def tidy(self) -> None:
         """Take out the rows that the committed catalog has dropped, and the folders that it does not name."""
-        gone = self._db.execute("SELECT row, erase FROM tombstones WHERE NOT unworded").fetchall()
+        gone = self._db.execute("SELECT row FROM tombstones WHERE NOT unworded").fetchall()
         if gone:
             words = self.writer()
-            words.remove(row for row, _ in gone)
+            words.remove(row for (row,) in gone)
             words.commit()
         self._db.execute("BEGIN IMMEDIATE")
         if gone:
-            erased = catalog.number(self._db, "erased_words") + sum(erase for _, erase in gone)
-            catalog.put(self._db, "erased_words", str(erased))
             self._db.execute("UPDATE tombstones SET unworded = 1 WHERE NOT unworded")
         # A row is forgotten when it is in no file any more.
         self._db.execute("DELETE FROM tombstones WHERE dropped AND unworded")
