@@ -10,6 +10,7 @@ from typing import cast
 from rag.errors import IndexDamaged
 from rag.store import catalog, sqlite, vectorfile
 from rag.store.faults import Fault, Pace
+from rag.store.mend import MENDED
 from rag.store.snapshot import Snapshot
 from rag.store.view import VECTORS
 
@@ -41,9 +42,13 @@ class VectorsCheck:
                 spoiled = sum(1 for _ in vectors.spoiled(self._pace.on))
                 if spoiled:
                     yield Fault(f"{spoiled:,} vectors are not what was stored", path, "vectors")
+                self._pace.begin("keys of vectors", passages, "passages")
                 missing = self._missing_now(vectors)
                 if missing:
                     yield Fault(f"vectors of {missing:,} passages are missing", path, "vectors")
+            left = self._snapshot.folder / MENDED
+            if left.exists():
+                yield Fault("is left from a repair that was interrupted", left, "vectors")
         except IndexDamaged:
             yield Fault("is damaged", path, "vectors")
 
@@ -64,7 +69,6 @@ class VectorsCheck:
     def _missing(self, vectors: vectorfile.VectorFile, db: sqlite3.Connection) -> int:
         missing = 0
         with sqlite.guarded(self._snapshot.catalog):
-            self._pace.begin("keys of vectors", self._snapshot.one("SELECT COUNT(*) FROM passages"), "passages")
             rest = db.execute("SELECT key FROM passages")
             while found := rest.fetchmany(KEYS):
                 keys = [cast("bytes", key) for (key,) in found]

@@ -23,6 +23,9 @@ from rag.types import Article
 
 KEY_BYTES = 16
 
+MENDED = f"mended-{VECTORS}"
+"""A sound file of vectors with all that were found, until it is put in place."""
+
 WHOLE_BYTES = 4_000
 """A vector of more bytes does not lie in one piece in SQLite's file."""
 
@@ -155,33 +158,40 @@ def mend_vectors(folder: Path, dim: int) -> None:
     """Put a sound file of vectors in the place of one that SQLite cannot read, with every vector found in that.
 
     Records are found by their shape and believed by their sums, so it does not matter what is wrong with the file.
+    Interrupted at any time, what was found lies in the files that are looked into the next time.
     """
-    path = folder / VECTORS
+    path, done, new = folder / VECTORS, folder / MENDED, folder / f"mending-{VECTORS}"
+    _remove(new)
     try:
-        with closing(VectorFile(path, dim, write=False)) as vectors:
-            if path.exists() and vectors.is_sound():
+        with closing(VectorFile(path, dim, write=False, keep_log=True)) as vectors:
+            if path.exists() and vectors.is_sound() and not done.exists():
                 return
     except IndexDamaged:
         pass  # it cannot even be asked, which is what this is for
-    new = folder / f"mended-{VECTORS}"
-    _remove(new)
     used = _keys(folder / CATALOG)
     with closing(sqlite.connect(new, write=True)) as db, sqlite.guarded(new):
         db.execute("CREATE TABLE vectors (key BLOB PRIMARY KEY, vector BLOB NOT NULL)")
         db.execute("BEGIN")
-        for end in ("", "-wal"):
-            old = path.with_name(f"{path.name}{end}")
+        # What was mended last has all, where the log was taken away and it was not put in place.
+        for old in (path, _log(path), done):
             if old.exists() and old.stat().st_size:
                 # What belongs to no article has been erased and may not come back.
                 found = (pair for pair in carved(old, dim) if pair[0] in used)
                 db.executemany("INSERT OR IGNORE INTO vectors VALUES (?, ?)", found)
         db.execute("COMMIT")
         sqlite.empty_log(db)
+    sync(new)
+    new.replace(done)
+    sync(folder)
     # A log that lies beside another file than its own would be played into that.
     for end in ("-wal", "-shm"):
         path.with_name(f"{path.name}{end}").unlink(missing_ok=True)
-    new.replace(path)
+    done.replace(path)
     sync(folder)
+
+
+def _log(path: Path) -> Path:
+    return path.with_name(f"{path.name}-wal")
 
 
 def carved(path: Path, dim: int) -> Iterator[tuple[bytes, bytes]]:
