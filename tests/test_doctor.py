@@ -217,6 +217,60 @@ def test_of_a_file_of_vectors_what_is_whole_is_used_again(index: Path, made: Pat
     assert not list(index.glob("mended-*"))
 
 
+@pytest.mark.parametrize("sound", [False, True])
+def test_a_log_of_vectors_is_never_lost_while_they_are_mended(
+    index: Path, monkeypatch: pytest.MonkeyPatch, sound: bool
+) -> None:
+    """Interrupted before every step, with a file that is sound without its log and one that never is."""
+    killed = "import os, sys; sys.path.insert(0, {!r})\nfrom contracts import article, put\n"
+    killed += "from rag.store import transaction; from pathlib import Path\n"
+    killed += "t = transaction.LocalTransaction(Path({!r}))\n"
+    killed += "for n in range(100, 130): put(t, article(n))\n"
+    killed += "t.commit(); os._exit(0)"
+    subprocess.run([sys.executable, "-c", killed.format(str(HERE), str(index))], check=True, timeout=60)
+    path = index / "vectors.sqlite"
+    assert (index / "vectors.sqlite-wal").stat().st_size
+    if not sound:
+        path.write_bytes(bytes(16) + path.read_bytes()[16:])
+    damaged = shutil.copytree(index, index.parent / "damaged")
+    wanted = mend._keys(index / "catalog.sqlite")
+
+    def interrupted(whole: Any, after: int) -> Any:
+        def step(*args: Any, **options: Any) -> Any:
+            steps.append(whole)
+            if len(steps) > after:
+                raise KeyboardInterrupt
+            return whole(*args, **options)
+
+        return step
+
+    for after in range(100):
+        shutil.rmtree(index)
+        shutil.copytree(damaged, index)
+        steps: list[Any] = []
+        with monkeypatch.context() as patched:
+            patched.setattr(vectorfile.VectorFile, "is_sound", lambda self: False)
+            for name in ("unlink", "replace"):
+                patched.setattr(Path, name, interrupted(getattr(Path, name), after))
+            patched.setattr(mend, "sync", interrupted(mend.sync, after))
+            try:
+                mend.mend_vectors(index, 16)
+            except KeyboardInterrupt:
+                ended = False
+            else:
+                ended = True
+        mend.mend_vectors(index, 16)
+        with closing(vectorfile.VectorFile(path, 16, write=False)) as vectors:
+            assert wanted <= set(vectors.keys()), after
+        assert not list(index.glob("mend*"))
+        if ended:
+            break
+    assert 6 <= after < 20
+    (index / "mended-vectors.sqlite").write_bytes(path.read_bytes())
+    assert [f.mend for f in check.faults(index)] == ["vectors"]
+    repair(index)
+
+
 def test_only_lost_vectors_are_embedded(index: Path, made: Path) -> None:
     with sqlite3.connect(index / "catalog.sqlite") as db:
         keys = [k for (k,) in db.execute("SELECT DISTINCT key FROM passages ORDER BY row")]
@@ -309,6 +363,12 @@ def test_bytes_that_are_no_text_are_noticed_and_never_served(index: Path) -> Non
             view.article("a00009")
         assert "\n" not in str(caught.value)
     repair(index)
+
+
+def test_an_index_in_a_folder_called_segments(index: Path) -> None:
+    folder = index.rename(index.parent / "segments")
+    change(folder, "UPDATE articles SET text = 'forged' WHERE id = 'a00007' AND live")
+    assert [f.mend for f in check.faults(folder)] == ["article"]
 
 
 CHANGES = {

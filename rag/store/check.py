@@ -113,7 +113,7 @@ class _Check:
             names = {named.name for named in view.named_segments(db)}
             words = self._snapshot.folder / catalog.get(db, "lexical")
         for fault in found:
-            if fault.file.parent.name == SEGMENTS and fault.file.name.partition(".")[0] not in names:
+            if fault.file.parent == self._snapshot.folder / SEGMENTS and fault.file.name.partition(".")[0] not in names:
                 continue
             if fault.mend == "words" and words not in (fault.file, fault.file.parent):
                 continue
