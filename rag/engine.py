@@ -335,8 +335,8 @@ def repair(
                 pace.begin("embed again", before.stats.passages, "passages")
                 embedded, unknown = again.embed_lost(t, embedder or _model(settings, made), made, pace)
                 done += [
-                    f"vectors of article {t.withdraw(ord)!r} are lost; it is taken out: ingest it again"
-                    for ord in unknown
+                    f"vectors of article {id!r} are lost; it is taken out: ingest it again"
+                    for id in t.withdraw(sorted(unknown))
                 ]
             if "derived" in kinds:
                 t.derive()

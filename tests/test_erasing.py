@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,11 +19,15 @@ from contracts import EMBEDDER, article, put
 from fakes import FINGERPRINT, key
 from folders import one_segment
 
+from rag import engine
 from rag.errors import StoreError
+from rag.settings import Settings
 from rag.store import catalog, cells, segmentfile, wording
 from rag.store.check import faults
+from rag.store.faults import Fault
 from rag.store.local import LocalStore
 from rag.store.lock import locked
+from rag.store.mend import Mending
 from rag.store.sealing import Sealing
 from rag.store.transaction import LocalTransaction
 from rag.store.vectorfile import VectorFile
@@ -282,3 +287,47 @@ def test_what_is_noted_to_be_done(store: LocalStore) -> None:
     remove(store)
     with store.view() as view:
         assert not catalog.is_set(view._db, "log_to_empty")
+
+
+# -- taken out by a repair --------------------------------------------------------------------
+
+
+def test_an_article_whose_text_is_lost(store: LocalStore) -> None:
+    """Its row is gone, so no later removal could know what else there is of it."""
+    with sqlite3.connect(store.folder / "catalog.sqlite") as db:
+        db.execute("UPDATE articles SET text = 'other' WHERE id = 'gone'")
+    db.close()
+    (done,) = engine.repair(store.folder, Settings.load(), embedder=EMBEDDER)[0]
+    assert "'gone' is damaged; it is taken out" in done
+    assert holding(store) == []
+    assert not is_cached(store, about_it().text)
+    assert faults(store.folder) == []
+
+
+def test_an_article_taken_out_for_lack_of_a_vector_and_removed_later(store: LocalStore) -> None:
+    text = f"{SECRET} went to the harbour.\nIt came back."
+    end = text.index("\n")
+    with store.writer() as t:
+        put(t, about_it(text=text, sections=(Section("A", 0, end), Section("B", end + 1, len(text)))))
+    with sqlite3.connect(store.folder / "vectors.sqlite") as db:
+        db.execute("DELETE FROM vectors WHERE key = ?", (key("It came back."),))
+    db.close()
+    (*_, done, _) = engine.repair(store.folder, Settings.load(), embedder=EMBEDDER)[0]
+    assert "'gone' are lost; it is taken out" in done
+    assert is_cached(store, text[:end])
+    remove(store)
+    assert holding(store) == []
+    assert not is_cached(store, text[:end])
+    assert faults(store.folder) == []
+
+
+def test_taking_out_looks_through_the_tables_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = one_segment(tmp_path / "index", monkeypatch)
+    scans: list[str] = []
+    with closing(Mending(store.folder)) as t:
+        t._db.set_trace_callback(scans.append)
+        t.begin([Fault("", store.folder, "passages", n) for n in range(1, 10)])
+        t._db.set_trace_callback(None)
+        for table in ("passages", "bands", "twins"):
+            assert 1 <= sum(sql.startswith(f"DELETE FROM {table}") for sql in scans) <= 2
+        t.commit()

@@ -78,7 +78,7 @@ class SegmentsCheck:
             same = (int(rows[0]), int(rows[-1])) == (name.first, name.last) and name.first > above
             same = same and int(live.sum()) == len(rows) - len(gone)
             same = same and all(_are_equal(*pair) for pair in self._compared(segment.columns, live, above))
-        except (IndexError, ValueError):
+        except (IndexDamaged, IndexError, ValueError):
             same = False
         if not same:
             what = "the segment does not say what the catalog says of its passages"

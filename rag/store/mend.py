@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 from rag.errors import IndexDamaged
 from rag.files import sync
@@ -25,6 +26,9 @@ KEY_BYTES = 16
 
 MENDED = f"mended-{VECTORS}"
 """A sound file of vectors with all that were found, until it is put in place."""
+
+TOGETHER = 10_000
+"""Articles taken out at a time: each time all passages, bands and links are looked through."""
 
 WHOLE_BYTES = 4_000
 """A vector of more bytes does not lie in one piece in SQLite's file."""
@@ -50,42 +54,69 @@ class Mending(LocalTransaction):
     def begin(self, faults: Sequence[Fault]) -> None:
         """Do what can be done without any text or vector."""
         kinds = {fault.mend for fault in faults}
-        if not kinds & {"words", "derived"}:
-            # The lexical index, which this reads, is sound.
-            super()._recover()
         self._begin()
         with sqlite.guarded(self._path):
+            if not kinds & {"words", "derived"}:
+                # The lexical index, which this reads, is sound.
+                self._words.recover()
             if "derived" in kinds:
                 self._db.execute("REINDEX")
-            for fault in faults:
-                if fault.mend in ("article", "passages"):
-                    self._withdraw(fault.article)
-                if fault.mend == "article":
-                    self._db.execute("DELETE FROM articles WHERE ord = ?", (fault.article,))
+            self._withdraw([fault.article for fault in faults if fault.mend == "passages"])
+            self._erase([fault.article for fault in faults if fault.mend == "article"])
             if "derived" in kinds:
                 self._relist()
 
-    def _withdraw(self, ord: int) -> None:
-        """Take an article out of search; its row stays as that of an earlier revision.  Its text is not believed."""
+    def _withdraw(self, ords: Sequence[int]) -> None:
+        """Take articles out of search; their rows stay as those of earlier revisions.  No text is believed."""
+        for part in sqlite.parts(ords, TOGETHER):
+            those = sqlite.marks(part)
+            self._db.execute(
+                "INSERT OR IGNORE INTO former SELECT id, key FROM passages JOIN articles ON ord = article"
+                f" WHERE article IN ({those})",
+                part,
+            )
+            self._drop(part)
+
+    def _drop(self, ords: Sequence[object]) -> None:
+        """Take away the passages of articles, and what the catalog keeps beside current ones."""
+        those = sqlite.marks(ords)
         self._db.execute(
-            "INSERT OR IGNORE INTO tombstones (row, article, dropped) SELECT row, ?,"
-            " row > (SELECT COALESCE(MAX(last), 0) FROM segments) FROM passages WHERE article = ?",
-            (ord, ord),
+            "INSERT OR IGNORE INTO tombstones (row, article, dropped) SELECT row, article,"
+            f" row > (SELECT COALESCE(MAX(last), 0) FROM segments) FROM passages WHERE article IN ({those})",
+            ords,
         )
-        self._db.execute("DELETE FROM passages WHERE article = ?", (ord,))
-        for table, column in (("bands", "article"), ("twins", "article"), ("twins", "twin")):
-            self._db.execute(f"DELETE FROM {table} WHERE {column} = ?", (ord,))
-        self._db.execute("UPDATE articles SET live = 0 WHERE ord = ?", (ord,))
-        catalog.delete_bylines(self._db, ord)
+        for table, column in (("passages", "article"), ("bands", "article"), ("twins", "article"), ("twins", "twin")):
+            self._db.execute(f"DELETE FROM {table} WHERE {column} IN ({those})", ords)
+        self._db.execute(f"UPDATE articles SET live = 0 WHERE ord IN ({those})", ords)
+        for ord in ords:
+            catalog.delete_bylines(self._db, cast("int", ord))
+        self._db.execute("DELETE FROM sources WHERE name NOT IN (SELECT source FROM articles WHERE live)")
+
+    def _erase(self, ords: Sequence[int]) -> None:
+        """Take articles out of which the text is lost, so that nothing of them stays.  See catalog.TABLES."""
+        for part in sqlite.parts(ords, TOGETHER):
+            those = sqlite.marks(part)
+            found = self._db.execute(
+                f"INSERT OR IGNORE INTO forget SELECT key FROM passages WHERE article IN ({those})", part
+            )
+            self._words.note_erased(found.rowcount + len(part))
+            self._drop(part)
+            self._db.execute(f"UPDATE tombstones SET erase = 1 WHERE article IN ({those})", part)
+            self._db.execute(f"DELETE FROM articles WHERE ord IN ({those})", part)
+        if ords:
+            of_none = "FROM former WHERE id NOT IN (SELECT id FROM articles)"
+            self._db.execute(f"INSERT OR IGNORE INTO forget SELECT key {of_none}")
+            self._db.execute(f"DELETE {of_none}")
+            catalog.put(self._db, "log_to_empty", "1")
 
     def _relist(self) -> None:
         """Make what the catalog keeps beside the articles anew: who wrote what, links, the number of the next row."""
-        self._db.execute("DELETE FROM passages WHERE article NOT IN (SELECT ord FROM articles WHERE live)")
-        self._db.execute(
-            "DELETE FROM passages WHERE row NOT IN"
-            " (SELECT p.row FROM passages p JOIN articles ON ord = p.article"
-            " WHERE p.row >= articles.first AND p.row < articles.first + articles.passages)"
+        of_none = (
+            "FROM passages WHERE row NOT IN (SELECT p.row FROM passages p JOIN articles ON ord = p.article"
+            " WHERE live AND p.row >= articles.first AND p.row < articles.first + articles.passages)"
         )
+        self._db.execute(f"INSERT OR IGNORE INTO forget SELECT key {of_none}")
+        self._db.execute(f"DELETE {of_none}")
         for table in ("bylines", "authors", "sources", "twins", "bands"):
             self._db.execute(f"DELETE FROM {table}")
         for ord, authors, source, text in self._db.execute(
@@ -134,12 +165,12 @@ class Mending(LocalTransaction):
         with sqlite.guarded(self._path):
             self._db.execute("UPDATE passages SET key = ? WHERE row = ?", (key, row))
 
-    def withdraw(self, ord: int) -> str:
-        """Take an article, of which a vector cannot be had, out of search, and return its id."""
+    def withdraw(self, ords: Sequence[int]) -> list[str]:
+        """Take articles, of which vectors cannot be had, out of search, and return their ids."""
         with sqlite.guarded(self._path):
-            (id,) = self._db.execute("SELECT id FROM articles WHERE ord = ?", (ord,)).fetchone()
-            self._withdraw(ord)
-        return str(id)
+            ids = [self._db.execute("SELECT id FROM articles WHERE ord = ?", (ord,)).fetchone() for ord in ords]
+            self._withdraw(ords)
+        return [str(id) for (id,) in ids]
 
     def derive_words(self) -> None:
         """Make the lexical index anew."""
