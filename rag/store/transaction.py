@@ -269,6 +269,11 @@ class LocalTransaction:
         """Begin anew without reading what may be damaged: only the catalog is touched, and vectors stay cached."""
         self._begin()
         with sqlite.guarded(self._path):
+            # An article that comes back is none that was removed: adding it takes the day away again.
+            self._db.executemany(
+                "INSERT OR REPLACE INTO removed VALUES (?, ?)",
+                catalog.gone(self._db.execute("SELECT DISTINCT id FROM articles")),
+            )
             for table in (
                 *("passages", "articles", "bylines", "sections", "sources", "authors"),
                 *("former", "segments", "tombstones", "bands", "twins"),
