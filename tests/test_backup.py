@@ -21,7 +21,7 @@ from folders import one_segment
 
 import rag
 from rag.errors import BadSource, IndexLocked, NoIndex, StoreError, UnknownArticle
-from rag.store import backup, local
+from rag.store import backup, local, restore
 from rag.types import Article, Filter
 
 HERE = Path(__file__).parent
@@ -60,7 +60,7 @@ def test_a_backup_read_back_is_the_index(built: Path, tmp_path: Path) -> None:
     size = backup.save(built, tmp_path / "b.zip")
     assert size == (tmp_path / "b.zip").stat().st_size
     seen = []
-    stats = backup.restore(tmp_path / "b.zip", tmp_path / "new" / "index", on_progress=seen.append)
+    stats = restore.restore(tmp_path / "b.zip", tmp_path / "new" / "index", on_progress=seen.append)
     assert (stats.articles, stats.passages) == (21, 40)
     assert (seen[-1].done, seen[-1].total) == (22, 22), "one of them an earlier revision"
     check(tmp_path / "new" / "index")
@@ -78,14 +78,14 @@ def test_reading_back_into_an_index_in_use(built: Path, tmp_path: Path) -> None:
         put(t, article(50))
         t.remove("a00007")
     with pytest.raises(StoreError, match="--replace"):
-        backup.restore(tmp_path / "b.zip", built)
+        restore.restore(tmp_path / "b.zip", built)
     with store.view() as held:
         rows = held.dense(EMBEDDER.query("word50"), 5).rows.tolist()
-        backup.restore(tmp_path / "b.zip", built, replace=True)
+        restore.restore(tmp_path / "b.zip", built, replace=True)
         assert "a00050" in {head.id for _, head in held.passages(rows)}, "who reads keeps what was there"
     check(built)
     with store.writer(), pytest.raises(IndexLocked):
-        backup.restore(tmp_path / "b.zip", built, replace=True)
+        restore.restore(tmp_path / "b.zip", built, replace=True)
 
 
 WRITER = """
@@ -124,7 +124,7 @@ def test_backups_taken_while_a_writer_works_are_each_one_commit(tmp_path: Path) 
         writer.wait()
         writer.stdout.close()
     for n in range(6):
-        backup.restore(tmp_path / f"{n}.zip", tmp_path / str(n))
+        restore.restore(tmp_path / f"{n}.zip", tmp_path / str(n))
         with local.LocalStore(tmp_path / str(n)).view() as view:
             found = view.passages(view.dense(EMBEDDER.query("alpha"), 100).rows.tolist())
             versions = {p.text.split("version")[1].split()[0] for p, _ in found if "version" in p.text}
@@ -139,18 +139,18 @@ def test_what_is_no_backup_or_damaged_restores_nothing(built: Path, tmp_path: Pa
     for case in (b"", b"no zip", whole[: len(whole) // 2]):
         file.write_bytes(case)
         with pytest.raises(BadSource, match=r"b\.zip cannot be read as a backup"):
-            backup.restore(file, target)
+            restore.restore(file, target)
     rng = random.Random(5)
     for _ in range(25):
         spoiled = bytearray(whole)
         spoiled[rng.randrange(len(whole) - 400)] ^= 1 << rng.randrange(8)
         file.write_bytes(spoiled)
         with contextlib.suppress(BadSource):
-            backup.restore(file, target, replace=True)
+            restore.restore(file, target, replace=True)
             check(target)
     file.unlink()
     with pytest.raises(BadSource, match="No such file"):
-        backup.restore(file, tmp_path / "other")
+        restore.restore(file, tmp_path / "other")
     with pytest.raises(NoIndex):
         backup.save(tmp_path / "nothing", file)
     with pytest.raises(BadSource, match="folder that is there"):
@@ -168,11 +168,11 @@ def test_a_strangers_catalog_with_a_passage_outside_its_text_is_refused(built: P
         for name in ("footnote.json", "catalog.sqlite", "vectors.sqlite"):
             packed.write(tmp_path / "taken" / name, name)
     with pytest.raises(BadSource, match="damaged"):
-        backup.restore(tmp_path / "b.zip", tmp_path / "new")
+        restore.restore(tmp_path / "b.zip", tmp_path / "new")
     with zipfile.ZipFile(tmp_path / "b.zip", "a") as packed:
         packed.writestr("../outside", "x")
     with pytest.raises(BadSource, match="no backup of Footnote"):
-        backup.restore(tmp_path / "b.zip", tmp_path / "new")
+        restore.restore(tmp_path / "b.zip", tmp_path / "new")
     assert not (tmp_path.parent / "outside").exists()
 
 

@@ -16,7 +16,7 @@ from datetime import date
 from pathlib import Path
 
 from rag.errors import StoreError, UnknownArticle
-from rag.store import catalog, columns, migrate, sqlite, twins, vectorfile
+from rag.store import catalog, columns, migrate, scratch, sqlite, twins, vectorfile
 from rag.store.lexical import About
 from rag.store.sealing import Sealing
 from rag.store.view import CATALOG, VECTORS
@@ -46,6 +46,7 @@ class LocalTransaction:
             raise
 
     def _start(self, restart: Fingerprint | None) -> None:
+        scratch.clear(self._folder)
         old = migrate.needed(self._db)
         if old:
             self._begin()
