@@ -140,12 +140,11 @@ def remove(id: str, *, index: str | Path = "index") -> None:
     engine.remove(id, index)
 
 
-def backup(
-    file: str | Path, *, index: str | Path = "index", on_progress: Callable[[Steps], None] | None = None
-) -> int:
+def backup(file: str | Path, *, index: str | Path = "index", on_progress: Callable[[Steps], None] | None = None) -> int:
     """Write an index into one file, while it is used, and return the file's size in bytes.
 
-    A backup that is there is replaced, and no other file.  Raises BadSource for a file that cannot be written, NoIndex, IndexDamaged and StoreError.
+    A backup that is there is replaced, and no other file.  Raises BadSource for a file that cannot be written, NoIndex,
+    IndexDamaged and StoreError.
     """
     from rag.store.backup import save
 

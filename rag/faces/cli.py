@@ -63,7 +63,7 @@ def main(verbose: bool) -> None:
     told = logging.StreamHandler()
     told.setFormatter(logging.Formatter("footnote: %(message)s"))
     # What takes long and is seldom done is told to everyone.
-    for name in ("rag.embed.prepare", "rag.store.local", "rag.store.sealing"):
+    for name in ("rag.embed.prepare", "rag.store.local", "rag.store.restore", "rag.store.sealing"):
         notices = logging.getLogger(name)
         notices.setLevel(logging.INFO)
         if not verbose:

@@ -166,12 +166,11 @@ def _replace(folder: Path, copied: Copied, on_progress: OnSteps | None) -> None:
     path, before = folder / CATALOG, _generation(folder)
     kept: Path | None = None
     try:
-        lacking = list(_lacking(folder, copied))
-    except IndexDamaged as error:
-        kept = local.rename_aside(folder, VECTORS)
-        log.warning("%s; the old file is kept as %s", error, kept)
-        lacking = list(_lacking(folder, copied))
-    try:
+        try:
+            lacking = list(_lacking(folder, copied))
+        except IndexDamaged:
+            kept = local.rename_aside(folder, VECTORS)
+            lacking = list(_lacking(folder, copied))
         with sqlite.guarded(path), contextlib.closing(sqlite.connect(path, write=True)) as db:
             # Vectors are durable before the commit that needs them; without one the next writer erases these.
             db.execute("BEGIN IMMEDIATE")
@@ -191,6 +190,8 @@ def _replace(folder: Path, copied: Copied, on_progress: OnSteps | None) -> None:
             local.rename(kept, folder / VECTORS)
         _tell_if(done, error)
         raise
+    if kept:
+        log.warning("%s was damaged and is kept as %s", folder.absolute() / VECTORS, kept)
 
 
 def _tell_if(done: bool, error: BaseException) -> None:
@@ -228,14 +229,14 @@ def _build(folder: Path, copied: Copied, work: Path, on_progress: OnSteps | None
         t.fill(copied, on_progress)
         t.commit()
         t.settle()
-    done = False
+    done, aside = False, []
     with contextlib.ExitStack() as undo:
         try:
             for name in (CATALOG, VECTORS):
                 if (folder / name).exists():
                     kept = local.rename_aside(folder, name)
                     undo.callback(local.rename, kept, folder / name)
-                    log.warning("index %s could not be read; its %s is kept as %s", folder.absolute(), name, kept)
+                    aside.append(kept)
             # Nobody can tell any more what these belong to.
             for old in [*folder.glob("lexical-*"), folder / SEGMENTS]:
                 if old.exists():
@@ -253,6 +254,8 @@ def _build(folder: Path, copied: Copied, work: Path, on_progress: OnSteps | None
         except BaseException as error:
             _tell_if(done, error)
             raise
+    if aside:
+        log.warning("index %s was damaged; what it was is kept as %s", folder.absolute(), " and ".join(map(str, aside)))
 
 
 def _gone(path: Path) -> Iterator[tuple[bytes, str]]:
