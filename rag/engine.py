@@ -366,6 +366,7 @@ def _anew(index: str | Path, wanted: Fingerprint) -> local.LocalStore:
     """Return the store of an index about to be rebuilt; files too damaged to be opened are kept under another name."""
     try:
         store = local.LocalStore.create(index, wanted)
+        local.check_catalog(index)
     except (IndexDamaged, IndexMismatch) as error:
         log.warning("%s; the old catalog is kept as %s", error, local.set_aside(index, view.CATALOG))
         store = local.LocalStore.create(index, wanted)

@@ -63,7 +63,7 @@ def main(verbose: bool) -> None:
     told = logging.StreamHandler()
     told.setFormatter(logging.Formatter("footnote: %(message)s"))
     # What takes long and is seldom done is told to everyone.
-    for name in ("rag.embed.prepare", "rag.store.local", "rag.store.sealing"):
+    for name in ("rag.embed.prepare", "rag.store.local", "rag.store.restore", "rag.store.sealing"):
         notices = logging.getLogger(name)
         notices.setLevel(logging.INFO)
         if not verbose:
@@ -240,7 +240,13 @@ def backup(file: str, index: str, as_json: bool) -> None:
     """Write the index into one FILE, while it is used."""
     from rag.store.backup import save
 
-    size = save(index, file)
+    with stop_between_steps("no backup was written") as stop_if_asked, show.progress() as on_progress:
+
+        def step(steps: rag.Steps) -> None:
+            on_progress(steps)
+            stop_if_asked()
+
+        size = save(index, file, on_progress=step)
     if as_json:
         print_json({"file": file, "bytes": size})
     else:
@@ -254,9 +260,9 @@ def backup(file: str, index: str, as_json: bool) -> None:
 @json_option
 def restore(file: str, replace: bool, index: str, as_json: bool) -> None:
     """Read a backup FILE into the index; nothing is embedded again."""
-    from rag.store.backup import restore as read_back
+    from rag.store.restore import restore as read_back
 
-    with stop_between_steps() as stop_if_asked, show.progress() as on_progress:
+    with stop_between_steps("nothing was changed") as stop_if_asked, show.progress() as on_progress:
 
         def step(steps: rag.Steps) -> None:
             on_progress(steps)

@@ -51,8 +51,11 @@ def print_json(value: object) -> None:
 
 
 @contextmanager
-def stop_between_steps() -> Iterator[Callable[[], None]]:
-    """Make Ctrl-C take effect between two steps, when nothing that was computed is lost; a second one at once."""
+def stop_between_steps(undone: str = "") -> Iterator[Callable[[], None]]:
+    """Make Ctrl-C take effect between two steps, when nothing that was computed is lost; a second one at once.
+
+    What is whole or not at all keeps nothing: `undone` says how it is then, unless the interrupt says it.
+    """
     wanted = False
 
     def ask_to_stop(_: int, __: object) -> None:
@@ -60,7 +63,8 @@ def stop_between_steps() -> Iterator[Callable[[], None]]:
         if wanted:
             raise KeyboardInterrupt
         wanted = True
-        click.echo("\nstopping: keeping what is done (Ctrl-C again to stop at once)", err=True)
+        keeping = "" if undone else ": keeping what is done"
+        click.echo(f"\nstopping{keeping} (Ctrl-C again to stop at once)", err=True)
 
     def stop_if_asked() -> None:
         if wanted:
@@ -69,8 +73,9 @@ def stop_between_steps() -> Iterator[Callable[[], None]]:
     before = signal.signal(signal.SIGINT, ask_to_stop)
     try:
         yield stop_if_asked
-    except KeyboardInterrupt:
-        click.echo("stopped; run the same command again to go on from here", err=True)
+    except KeyboardInterrupt as interrupt:
+        so = str(interrupt) or undone or "run the same command again to go on from here"
+        click.echo(f"stopped; {so}", err=True)
         sys.exit(INTERRUPTED)
     finally:
         signal.signal(signal.SIGINT, before)

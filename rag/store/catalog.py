@@ -6,7 +6,7 @@ import hashlib
 import json
 import sqlite3
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from datetime import date
 from functools import lru_cache
@@ -18,6 +18,9 @@ from rag.store import sqlite, twins
 from rag.types import Article, ArticleHead, Fingerprint, Section
 
 FORMAT = 2
+
+MOST_DIM = 65_536
+"""Numbers in a vector, of whatever model."""
 
 PAGE_BYTES = 16_384
 """Of the catalog's file: articles fill such pages better than smaller ones."""
@@ -129,13 +132,32 @@ def fingerprint(db: sqlite3.Connection) -> Fingerprint:
 
 
 def recorded(db: sqlite3.Connection) -> Fingerprint:
-    """Return the recorded fingerprint whatever the format."""
+    """Return the recorded fingerprint whatever the format.  Raises IndexDamaged for one that no index can have."""
+    cause: Exception | None = None
     try:
-        return Fingerprint(**json.loads(get(db, "fingerprint")))
-    except (TypeError, ValueError) as e:
-        raise IndexDamaged(
-            "the catalog's fingerprint cannot be read: rebuild with `rag ingest SOURCE --rebuild`"
-        ) from e
+        made = Fingerprint(**json.loads(get(db, "fingerprint")))
+        if is_possible(made):
+            return made
+    except (TypeError, ValueError, RecursionError) as e:
+        cause = e
+    raise IndexDamaged(
+        "the catalog's fingerprint cannot be read: rebuild with `rag ingest SOURCE --rebuild`"
+    ) from cause
+
+
+def is_possible(made: Fingerprint) -> bool:
+    """Say whether an index can have this fingerprint: what its values are, and how large."""
+    counts = (made.dim, made.max_tokens, made.passage_tokens, made.overlap_tokens)
+    return (
+        all(isinstance(name, str) and name and name.isprintable() for name in (made.model, made.model_digest))
+        and all(type(count) is int for count in counts)
+        and 0 < made.dim <= MOST_DIM
+        and min(made.max_tokens, made.passage_tokens) > 0
+        and made.overlap_tokens >= 0
+        and type(made.context) in (int, float)
+        and 0 <= made.context <= 1
+        and type(made.title) is bool
+    )
 
 
 def head(row: Sequence[object]) -> ArticleHead:
@@ -154,8 +176,8 @@ def names(column: str) -> tuple[str, ...]:
     return tuple(str(n) for n in json.loads(column))
 
 
-def insert_article(db: sqlite3.Connection, article: Article, origin: str, rows: range) -> int:
-    """Insert an article as the current revision, whose passages get these rows, and return its ordinal."""
+def insert_article(db: sqlite3.Connection, article: Article, origin: str, rows: range, *, live: bool = True) -> int:
+    """Insert an article, whose passages get these rows, as the current revision or not, and return its ordinal."""
     db.execute("DELETE FROM articles WHERE id = ? AND revision = ?", (article.id, article.revision))
     row = (
         article.id,
@@ -170,8 +192,8 @@ def insert_article(db: sqlite3.Connection, article: Article, origin: str, rows: 
         article.revision,
     )
     cursor = db.execute(
-        f"INSERT INTO articles ({ARTICLE}, live, origin, first, passages) VALUES ({sqlite.marks(row)}, ?, 1, ?, ?, ?)",
-        (*row, sum_of(row), origin, rows.start, len(rows)),
+        f"INSERT INTO articles ({ARTICLE}, live, origin, first, passages) VALUES ({sqlite.marks(row)}, ?, ?, ?, ?, ?)",
+        (*row, sum_of(row), int(live), origin, rows.start, len(rows)),
     )
     return int(cursor.lastrowid or 0)
 
@@ -224,6 +246,13 @@ def delete_bylines(db: sqlite3.Connection, ord: int) -> None:
     db.executemany(
         "DELETE FROM authors WHERE code = ? AND NOT EXISTS (SELECT 1 FROM bylines WHERE author = code)", written_by
     )
+
+
+def gone(ids: Iterable[tuple[str]]) -> Iterator[tuple[bytes, str]]:
+    """Yield the rows of `removed` that articles have which are removed today."""
+    today = date.today().isoformat()
+    for (id,) in ids:
+        yield digest(id), today
 
 
 def digest(id: str) -> bytes:

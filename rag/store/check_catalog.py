@@ -12,12 +12,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from rag.errors import IndexDamaged, InvalidArticle
+from rag.intake.chunk import stretches
 from rag.intake.text import fold
 from rag.store import catalog
 from rag.store.faults import Fault, Pace
 from rag.types import Article, Fingerprint
 
-HOPELESS = "restore a backup with `rag restore FILE`, or rebuild the index with `rag ingest SOURCE --rebuild`"
+HOPELESS = "restore a backup with `rag restore FILE --replace`, or rebuild the index with `rag ingest SOURCE --rebuild`"
 
 SHOWN = 80
 """Characters of an article's id that are told."""
@@ -62,7 +63,7 @@ class CatalogCheck:
         told = facts.get("fingerprint", "")
         try:
             made = Fingerprint(**json.loads(told))
-            sound = json.dumps(json.loads(told)) == told and min(made.dim, made.passage_tokens, made.max_tokens) > 0
+            sound = json.dumps(json.loads(told)) == told and catalog.is_possible(made)
         except (TypeError, ValueError):
             sound = False
         counts = ("generation", "next_row", "erased_words")
@@ -104,8 +105,10 @@ class CatalogCheck:
             bylines += len(written)
             if article is None:
                 continue
-            if [s[0] for s in spans] != list(range(first, first + count)) or not all(
-                _is_sound(span, ord, article, sections) for span in spans
+            if (
+                [s[0] for s in spans] != list(range(first, first + count))
+                or not all(_is_sound(span, ord, article, sections) for span in spans)
+                or (not count and any(stretches(article)))
             ):
                 told.add(ord)
                 yield self._to_be_cut(article.id, ord)

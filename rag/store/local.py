@@ -132,23 +132,40 @@ class LocalStore:
         self._state = None
 
 
+def check_catalog(folder: str | Path) -> None:
+    """Raise IndexDamaged when the catalog cannot be emptied and written anew."""
+    path = Path(folder) / CATALOG
+    with sqlite.guarded(path), contextlib.closing(sqlite.connect(path, write=False)) as db:
+        if db.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
+            raise IndexDamaged.of(path)
+        if not all(catalog.get(db, number).isdecimal() for number in ("generation", "next_row", "erased_words")):
+            raise IndexDamaged.of(path)
+
+
 def check_vectors(folder: str | Path, dim: int) -> None:
-    """Raise IndexDamaged when the file of vectors cannot be read."""
+    """Raise IndexDamaged when the file of vectors is not as SQLite wrote it."""
     path = Path(folder) / VECTORS
     if path.exists():
-        vectors = vectorfile.VectorFile(path, dim, write=True)
-        try:
-            vectors.known([b""])
-        finally:
-            vectors.close()
+        with contextlib.closing(vectorfile.VectorFile(path, dim, write=True)) as vectors:
+            if not vectors.is_sound():
+                raise IndexDamaged.of(path)
 
 
 def set_aside(folder: str | Path, name: str) -> Path:
     """Rename a damaged SQLite file of an index, so that a new one can be made; return what it is now."""
-    root = Path(folder)
-    kept = root / f"damaged-{time.strftime('%Y%m%d-%H%M%S')}-{name}"
-    with locked(root):
-        for end in ("", "-wal", "-shm"):
-            if (root / f"{name}{end}").exists():
-                (root / f"{name}{end}").rename(f"{kept}{end}")
+    with locked(Path(folder)):
+        return rename_aside(Path(folder), name)
+
+
+def rename_aside(folder: Path, name: str) -> Path:
+    """Do what `set_aside` does, where the caller holds the lock."""
+    kept = folder / f"damaged-{time.strftime('%Y%m%d-%H%M%S')}-{name}"
+    rename(folder / name, kept)
     return kept
+
+
+def rename(path: Path, to: Path) -> None:
+    """Rename a SQLite file with its log."""
+    for end in ("", "-wal", "-shm"):
+        if path.with_name(f"{path.name}{end}").exists():
+            path.with_name(f"{path.name}{end}").rename(to.with_name(f"{to.name}{end}"))

@@ -16,7 +16,7 @@ from datetime import date
 from pathlib import Path
 
 from rag.errors import StoreError, UnknownArticle
-from rag.store import catalog, columns, migrate, sqlite, twins, vectorfile
+from rag.store import catalog, columns, migrate, scratch, sqlite, twins, vectorfile
 from rag.store.lexical import About
 from rag.store.sealing import Sealing
 from rag.store.view import CATALOG, VECTORS
@@ -46,6 +46,7 @@ class LocalTransaction:
             raise
 
     def _start(self, restart: Fingerprint | None) -> None:
+        scratch.clear(self._folder)
         old = migrate.needed(self._db)
         if old:
             self._begin()
@@ -297,6 +298,11 @@ class LocalTransaction:
         """Begin anew without reading what may be damaged: only the catalog is touched, and vectors stay cached."""
         self._begin()
         with sqlite.guarded(self._path):
+            # An article that comes back is none that was removed: adding it takes the day away again.
+            self._db.executemany(
+                "INSERT OR REPLACE INTO removed VALUES (?, ?)",
+                catalog.gone(self._db.execute("SELECT DISTINCT id FROM articles")),
+            )
             for table in (
                 *("passages", "articles", "bylines", "sections", "sources", "authors"),
                 *("former", "segments", "tombstones", "bands", "twins"),
