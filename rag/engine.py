@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, replace
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rag.embed.model import Model
-from rag.errors import IndexDamaged, IndexMismatch, InvalidQuestion, InvalidSettings, NoIndex
+from rag.errors import IndexDamaged, IndexMismatch, InvalidQuestion, InvalidSettings, ModelError, NoIndex
 from rag.folding import prints
 from rag.protocols import Embedder, Retriever, Store, View, Writer
 from rag.retrieve import Dense, Fused, Lexical, Reranked, search, search_many
@@ -281,10 +282,19 @@ def ingest(
 
 
 def _model(settings: Settings, built: Fingerprint | None = None, precision: str | None = None) -> Model:
-    """Return the model of the settings, or the one that an index was built with."""
+    """Return the model of the settings, or the one that an index was built with.
+
+    Raises ModelError for one that nobody but the index names: loading it would fetch and run what a stranger chose.
+    """
     s = settings.model
     if built:
-        return Model(built.model, digest=built.model_digest, batch=s.batch, cache=s.cache)
+        model = Model(built.model, digest=built.model_digest, batch=s.batch, cache=s.cache)
+        if s.name != built.model and not model.is_known():
+            raise ModelError(
+                f"the index was made with model {built.model!r}, which has not been used here and is not loaded because"
+                f" an index names it: if you trust it, name it yourself with RAG_MODEL__NAME={shlex.quote(built.model)}"
+            )
+        return model
     return Model(s.name, precision=s.precision or precision, batch=s.batch, cache=s.cache)
 
 

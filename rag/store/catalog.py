@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
+import re
 import sqlite3
 import zlib
 from collections.abc import Iterable, Sequence
@@ -64,6 +66,16 @@ disk.  `removed` knows ids by their digest only.
 
 `sum` is of what a row says: SQLite does not notice when a file is changed behind its back."""
 
+_FACTS = {
+    "lexical": re.compile(r"lexical-[0-9]{1,15}"),
+    **dict.fromkeys(("generation", "next_row", "erased_words"), re.compile(r"[0-9]{1,18}")),
+}
+"""What facts look like whose values become numbers and names of files: an index may come from a stranger."""
+
+_DIGEST = re.compile(r"[0-9a-f]{1,64}(-(int8|half))?")
+
+MOST_DIM, MOST_TOKENS = 2**16, 2**24
+
 HEAD = "id, title, authors, published, url, source, title_made"
 """The columns that `head` reads."""
 
@@ -96,11 +108,16 @@ def put(db: sqlite3.Connection, key: str, value: str) -> None:
 
 
 def get(db: sqlite3.Connection, key: str) -> str:
-    """Return one entry of the catalog's own facts.  Raises IndexDamaged when it is missing."""
+    """Return one entry of the catalog's own facts.  Raises IndexDamaged when it is missing or cannot be one."""
     found = db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
     if found is None:
         raise IndexDamaged(f"the catalog has no {key}: rebuild the index with `rag ingest SOURCE --rebuild`")
-    return str(found[0])
+    value = str(found[0])
+    if key in _FACTS and not _FACTS[key].fullmatch(value):
+        raise IndexDamaged(
+            f"the catalog's {key} cannot be {value[:40]!r}: rebuild the index with `rag ingest SOURCE --rebuild`"
+        )
+    return value
 
 
 def fingerprint(db: sqlite3.Connection) -> Fingerprint:
@@ -116,11 +133,26 @@ def fingerprint(db: sqlite3.Connection) -> Fingerprint:
 def recorded(db: sqlite3.Connection) -> Fingerprint:
     """Return the recorded fingerprint whatever the format."""
     try:
-        return Fingerprint(**json.loads(get(db, "fingerprint")))
-    except (TypeError, ValueError) as e:
+        made = Fingerprint(**json.loads(get(db, "fingerprint")))
+        _check(made)
+    except (TypeError, ValueError, RecursionError) as e:
         raise IndexDamaged(
             "the catalog's fingerprint cannot be read: rebuild with `rag ingest SOURCE --rebuild`"
         ) from e
+    return made
+
+
+def _check(made: Fingerprint) -> None:
+    """Raise ValueError for a fingerprint that no writer makes: its digest names a folder, its numbers size memory."""
+    counts = {"dim": (1, MOST_DIM), "max_tokens": (1, MOST_TOKENS), "passage_tokens": (1, MOST_TOKENS),
+              "overlap_tokens": (0, MOST_TOKENS)}  # fmt: skip
+    # A truth value is a whole number too.
+    sound = all(type(n := getattr(made, name)) is int and low <= n <= high for name, (low, high) in counts.items())
+    sound = sound and type(made.context) in (int, float) and math.isfinite(made.context) and 0 <= made.context <= 1
+    sound = sound and type(made.title) is bool
+    sound = sound and isinstance(made.model, str) and 0 < len(made.model) <= 4_096 and made.model.isprintable()
+    if not sound or not isinstance(made.model_digest, str) or not _DIGEST.fullmatch(made.model_digest):
+        raise ValueError(made)
 
 
 def head(row: Sequence[object]) -> ArticleHead:

@@ -106,7 +106,11 @@ class _Check:
             # Nothing else can be held against a catalog that says one thing now and another then.
             return Checked(None, tuple(found))
         made = catalog.recorded(self._db)
-        named = view.named_segments(self._db)
+        try:
+            named = view.named_segments(self._db)
+        except IndexDamaged:
+            named = []
+            found.append(Fault("what it says of its segments is damaged", self._catalog, "derived"))
         found += self._segments(named, made)
         found += self._vectors(made)
         found += self._words(words)
@@ -166,7 +170,7 @@ class _Check:
         path = self._folder / CATALOG
         with sqlite.guarded(path):
             with contextlib.closing(sqlite.connect(path, write=False, keep_log=True)) as now:
-                names = {named.name for named in view.named_segments(now)}
+                names = {name for (name,) in now.execute("SELECT name FROM segments")}
                 words = self._folder / catalog.get(now, "lexical")
         for fault in found:
             if fault.file.parent.name == SEGMENTS and fault.file.name.partition(".")[0] not in names:
