@@ -17,7 +17,7 @@ from pathlib import Path
 from rag.errors import IndexDamaged, IndexMismatch
 from rag.intake.text import fold
 from rag.store import sqlite, twins
-from rag.types import Article, ArticleHead, Fingerprint, Section
+from rag.types import Article, ArticleHead, Fingerprint, Section, whole
 
 FORMAT = 2
 
@@ -71,6 +71,8 @@ _FACTS = {
     **dict.fromkeys(("generation", "next_row", "erased_words"), re.compile(r"[0-9]{1,18}")),
 }
 """What facts look like whose values become numbers and names of files: an index may come from a stranger."""
+
+_ESCAPE = "%:"
 
 _DIGEST = re.compile(r"[0-9a-f]{1,64}(-(int8|half))?")
 
@@ -188,9 +190,23 @@ def insert_article(db: sqlite3.Connection, article: Article, origin: str, rows: 
     )
     cursor = db.execute(
         f"INSERT INTO articles ({ARTICLE}, live, origin, first, passages) VALUES ({sqlite.marks(row)}, ?, 1, ?, ?, ?)",
-        (*row, sum_of(row), origin, rows.start, len(rows)),
+        (*row, sum_of(row), stored_origin(origin), rows.start, len(rows)),
     )
     return int(cursor.lastrowid or 0)
+
+
+def stored_origin(path: str) -> str:
+    """Return a path as SQLite can hold it: one that is not UTF-8 is escaped, behind a mark that no path begins with."""
+    if whole(path) == path:
+        return path
+    return _ESCAPE + "".join(f"%{ord(c):04x}" if c == "%" or "\ud800" <= c <= "\udfff" else c for c in path)
+
+
+def origin_of(stored: str) -> str:
+    """Return the path that is stored as this."""
+    if not stored.startswith(_ESCAPE):
+        return stored
+    return re.sub("%([0-9a-f]{4})", lambda m: chr(int(m[1], 16)), stored.removeprefix(_ESCAPE))
 
 
 def sum_of(row: Sequence[object]) -> int:
@@ -245,4 +261,4 @@ def delete_bylines(db: sqlite3.Connection, ord: int) -> None:
 
 def digest(id: str) -> bytes:
     """Return what is kept of the id of a removed article."""
-    return hashlib.sha256(id.encode()).digest()[:16]
+    return hashlib.sha256(whole(id).encode()).digest()[:16]

@@ -21,7 +21,7 @@ from rag.store.lexical import About
 from rag.store.sealing import Sealing
 from rag.store.view import CATALOG, VECTORS
 from rag.store.wording import Wording
-from rag.types import Article, Fingerprint, NewPassage, Vectors
+from rag.types import Article, Fingerprint, NewPassage, Vectors, whole
 
 BROKEN_OFF = "a change was broken off half way: nothing since the last commit is kept, run it again"
 
@@ -63,6 +63,7 @@ class LocalTransaction:
     # -- what is asked and changed ------------------------------------------------------------
 
     def known(self, id: str) -> str | None:
+        id = whole(str(id))
         with sqlite.guarded(self._path):
             row = self._db.execute("SELECT revision FROM articles WHERE id = ? AND live", (id,)).fetchone()
         return None if row is None else str(row[0])
@@ -73,16 +74,18 @@ class LocalTransaction:
             row = self._db.execute("SELECT origin FROM articles WHERE id = ? AND live", (id,)).fetchone()
         if row is None:
             raise UnknownArticle(f"no article {id!r} in the index: `rag articles list` names them")
-        return str(row[0])
+        return catalog.origin_of(str(row[0]))
 
     def ids(self, origin: str | None = None) -> set[str]:
         """Return the ids of all current articles, or of those that came from one origin."""
-        sql = "SELECT id FROM articles WHERE live" + (
-            "" if origin is None else " AND (origin = ? OR origin LIKE ? ESCAPE '!')"
-        )
-        like = "" if origin is None else origin.replace("!", "!!").replace("%", "!%").replace("_", "!_") + os.sep + "%"
         with sqlite.guarded(self._path):
-            return {str(r[0]) for r in self._db.execute(sql, () if origin is None else (origin, like))}
+            found = self._db.execute("SELECT id, origin FROM articles WHERE live").fetchall()
+        if origin is None:
+            return {str(id) for id, _ in found}
+        # Compared here: LIKE takes `Notes` for `notes`, and knows nothing of paths that are stored escaped.
+        paths = ((str(id), catalog.origin_of(str(stored))) for id, stored in found)
+        within = origin if origin.endswith(os.sep) else origin + os.sep
+        return {id for id, path in paths if path == origin or path.startswith(within)}
 
     def twinned(self, ids: Sequence[str]) -> int:
         having = "live AND EXISTS (SELECT 1 FROM twins WHERE article = ord)"
@@ -144,9 +147,11 @@ class LocalTransaction:
 
     def move(self, id: str, origin: str) -> None:
         with self._change():
-            self._db.execute("UPDATE articles SET origin = ? WHERE id = ? AND live", (origin, id))
+            stored = catalog.stored_origin(origin)
+            self._db.execute("UPDATE articles SET origin = ? WHERE id = ? AND live", (stored, id))
 
     def remove(self, id: str) -> None:
+        id = whole(str(id))
         with self._change():
             ords = self._db.execute("SELECT ord FROM articles WHERE id = ?", (id,)).fetchall()
             if not ords:
