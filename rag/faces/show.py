@@ -176,7 +176,8 @@ def findings(f: Mapping[str, Any]) -> str:
     if "recall" in f["index"]:
         lines += [f"{'recall':10} {_recall(f['index']['approximate'], f['index']['recall'])}"]
     lines += [f"repaired: {one}" for one in f.get("repaired", ())]
-    lines += [f"problem: {one}" for one in f["problems"]] or ["nothing is wrong"]
+    partly = " with what was looked through" if "format" in f["index"] else ""
+    lines += [f"problem: {one}" for one in f["problems"]] or [f"nothing is wrong{partly}"]
     return "\n".join(map(line, lines))
 
 

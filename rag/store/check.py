@@ -65,8 +65,14 @@ def faults(folder: str | Path, on_progress: OnSteps | None = None) -> list[Fault
 
 def check(folder: str | Path, on_progress: OnSteps | None = None) -> Checked:
     """Look through an index.  Raises NoIndex, IndexMismatch for an unknown format, and StoreError when it is busy."""
-    root = Path(folder)
-    path = root / CATALOG
+    path = sqlite.folder_of(folder) / CATALOG
+    # What cannot be read cannot be looked through, and is told as such.
+    with sqlite.guarded(path):
+        return _looked_through(path, on_progress)
+
+
+def _looked_through(path: Path, on_progress: OnSteps | None) -> Checked:
+    root = path.parent
     if not path.exists():
         if any(root.glob("lexical-*")) or (root / VECTORS).exists() or (root / SEGMENTS).exists():
             return Checked(None, (Fault(f"the catalog is missing: {HOPELESS}", path, "not"),))
@@ -87,8 +93,30 @@ def check(folder: str | Path, on_progress: OnSteps | None = None) -> Checked:
                 return Checked(None, (Fault(f"the catalog is damaged (its format): {HOPELESS}", path, "not"),))
             raise
         if old:
-            return Checked(None, (), old)
+            return Checked(None, tuple(_of_old(db, path)), old)
         return _Check(root, db, Pace(on_progress)).run()
+
+
+def _of_old(db: sqlite3.Connection, path: Path) -> Iterator[Fault]:
+    """Yield what is wrong with the files of an earlier format, as far as SQLite can tell: there were no sums."""
+    try:
+        told = [str(r[0]) for r in db.execute("PRAGMA integrity_check(1)")]
+    except sqlite3.DatabaseError as error:
+        told = [str(error)]
+    if told != ["ok"]:
+        yield Fault(f"the catalog is damaged ({' '.join(told[0].split())[:160]}): {HOPELESS}", path, "not")
+    vectors = path.with_name(VECTORS)
+    try:
+        if vectors.exists():
+            with contextlib.closing(vectorfile.VectorFile(vectors, 1, write=False, keep_log=True)) as file:
+                sound = file.is_sound()
+                file.count()
+        else:
+            sound = told == ["ok"] and db.execute("SELECT 1 FROM passages LIMIT 1").fetchone() is None
+    except (IndexDamaged, sqlite3.DatabaseError):
+        sound = False
+    if not sound:
+        yield Fault("is damaged or missing", vectors, "vectors")
 
 
 class _Check:

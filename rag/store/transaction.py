@@ -15,7 +15,7 @@ from dataclasses import asdict
 from datetime import date
 from pathlib import Path
 
-from rag.errors import StoreError, UnknownArticle
+from rag.errors import IndexDamaged, StoreError, UnknownArticle
 from rag.store import catalog, columns, migrate, sqlite, twins, vectorfile
 from rag.store.lexical import About
 from rag.store.sealing import Sealing
@@ -49,10 +49,17 @@ class LocalTransaction:
         old = migrate.needed(self._db)
         if old:
             self._begin()
-            with sqlite.guarded(self._path):
-                migrate.bring_forward(self._db, old)
-            self.derive()
-            self.commit()
+            try:
+                with sqlite.guarded(self._path):
+                    migrate.bring_forward(self._db, old)
+                self.derive()
+                self.commit()
+            except (ValueError, TypeError, KeyError) as e:
+                # There were no sums that would have told before.
+                raise IndexDamaged(
+                    f"index {self._folder.absolute()} of format {old} is damaged and cannot be brought forward: restore"
+                    " a backup with `rag restore FILE`, or rebuild it with `rag ingest SOURCE --rebuild`"
+                ) from e
         if restart:
             self._restart(restart)
         else:
