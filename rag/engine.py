@@ -25,7 +25,7 @@ from rag.folding import prints
 from rag.protocols import Embedder, Retriever, Store, View, Writer
 from rag.retrieve import Dense, Fused, Lexical, Reranked, search, search_many
 from rag.settings import Settings
-from rag.store import local, view
+from rag.store import local, sqlite, view
 from rag.types import (
     Answer,
     Article,
@@ -358,7 +358,7 @@ def repair(
     from rag.store.faults import Pace
     from rag.store.lock import locked
 
-    folder = Path(index)
+    folder = sqlite.folder_of(index)
     with suppress(IndexDamaged, NoIndex):  # the check tells
         local.LocalStore(folder).close()
     with locked(folder):

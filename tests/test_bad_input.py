@@ -4,26 +4,36 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import contracts
 import pytest
 from click.testing import CliRunner, Result
-from contracts import EMBEDDER
+from contracts import EMBEDDER, put
 from fakes import FINGERPRINT, HashEmbedder, key
 from forcing import as_nobody
 
 import rag
 from rag import engine
-from rag.errors import BadSource, InvalidArticle, InvalidFilter, InvalidQuestion, RagError, UnknownArticle
+from rag.errors import (
+    BadSource,
+    InvalidArticle,
+    InvalidFilter,
+    InvalidQuestion,
+    RagError,
+    StoreError,
+    UnknownArticle,
+)
 from rag.faces.cli import main
 from rag.files import shown
 from rag.intake import items
 from rag.settings import Settings
-from rag.store import catalog
+from rag.store import catalog, sealing
 from rag.store.local import LocalStore
 from rag.types import Article, Filter, NewPassage, Report, Section
 
@@ -291,6 +301,131 @@ def test_a_folder_that_cannot_be_entered_is_one_line_and_the_rest_goes_on(reacha
     (failure,) = (line for line in told if line.startswith("Failure"))
     assert str(pages / "shut") in failure
     assert "cannot be entered" in failure
+
+
+# -- indexes that cannot be read, or are none -------------------------------------------------
+
+SHUT = {
+    "lexical-1": ("lexical-1", 0o000),
+    "a lexical index that can be listed": ("lexical-1", 0o444),
+    "meta.json": ("lexical-1/meta.json", 0o000),
+    "*.idx": ("lexical-1/*.idx", 0o000),
+    "segments": ("segments", 0o000),
+    "rows.faiss": ("segments/*.rows.faiss", 0o000),
+    "catalog.sqlite": ("catalog.sqlite", 0o000),
+    "a folder that can be listed": ("", 0o444),
+}
+
+ASKED = """
+for folder in sys.argv[1:]:
+    for args in (["search", "ferry"], ["doctor"], ["doctor", "--repair"], ["articles", "remove", "a00001"]):
+        result = CliRunner().invoke(main, [*args, "--index", folder])
+        told = [line for line in (result.stdout + result.stderr).splitlines() if line.startswith(("Error", "problem"))]
+        raised = result.exception if not isinstance(result.exception, SystemExit) else None
+        print(json.dumps([folder, args[0], result.exit_code, told, repr(raised)]))
+"""
+
+READY = f"""
+import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})
+import json
+from click.testing import CliRunner
+from fakes import HashEmbedder
+from rag import engine
+from rag.embed.model import Model
+from rag.faces.cli import main
+import rag.faces.doctor, rag.intake.again, rag.store.mend
+engine._model = lambda *_, **__: HashEmbedder()
+Model.is_prepared, Model.damaged = lambda _: True, lambda _: []
+for args in (["search", "ferry"], ["doctor", "--repair"]):
+    CliRunner().invoke(main, [*args, "--index", sys.argv.pop(1)])
+"""
+"""Has everything imported that is imported when it is needed."""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions are others elsewhere")
+def test_what_cannot_be_read_is_not_told_as_what_cannot_be_written(
+    reachable: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sealing, "TAIL_ROWS", 3)
+    store = LocalStore.create(reachable / "made", FINGERPRINT)
+    with store.writer() as t:
+        for n in range(5):
+            put(t, contracts.article(n))
+    store.close()
+    folders = {}
+    try:
+        for n, (what, (pattern, mode)) in enumerate(SHUT.items()):
+            folder = shutil.copytree(reachable / "made", reachable / str(n))
+            folders[str(folder)] = what
+            for path in (folder, *folder.rglob("*")):
+                if os.getuid() == 0:
+                    os.chown(path, 65534, 65534)
+            for path in list(folder.glob(pattern)) if pattern else [folder]:
+                path.chmod(mode)
+        found = as_nobody(READY, ASKED, reachable / "made", reachable / "made", *folders)
+    finally:
+        for folder in folders:
+            Path(folder).chmod(0o755)
+            for path in Path(folder).rglob("*"):
+                path.chmod(0o755)
+    assert len(found) == 4 * len(SHUT)
+    for line in found:
+        folder, command, code, told, raised = json.loads(line)
+        here = (folders[folder], command, told)
+        assert raised == "None", here
+        if command == "articles" and code == 0:
+            continue  # it needed nothing that is shut
+        assert code == 1, here
+        assert len(told) == 1, here
+        assert "cannot be read" in told[0], here
+        assert folder in told[0], here
+
+
+def test_what_is_no_folder_is_no_index(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    note(tmp_path / "a.md", "The ferry sails at nine.")
+    for args in (["search", "x"], ["articles"], ["ingest", tmp_path / "a.md"], ["doctor"], ["doctor", "--repair"]):
+        for index, told in ((tmp_path / "file", "is no folder"), (tmp_path / f"i{HALF}", "i%FF"), ("", "no folder")):
+            result = command(*args, "--index", index)
+            assert result.exit_code == 1, (args, index)
+            lines = [x for x in (result.stdout + result.stderr).splitlines() if x.startswith(("Error", "problem"))]
+            assert told in one_line(Exception("\n".join(lines)))
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.md", "file"]
+
+
+def test_an_index_named_by_no_path() -> None:
+    for index in (5, None, ""):
+        with pytest.raises(StoreError, match="names no folder"):
+            rag.open(index)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("junk", [b"", b"junk" * 5_000])
+def test_damaged_vectors_are_mended_and_nothing_thrown_away(tmp_path: Path, hashed: None, junk: bytes) -> None:
+    index = tmp_path / "index"
+    engine.ingest([article()], index, Settings.load())
+    (index / "vectors.sqlite").write_bytes(junk)
+    result = command("search", "ferry", "--index", index)
+    assert result.exit_code == 1
+    assert "rag doctor --repair" in one_line(Exception(result.stderr.strip()))
+    assert "--rebuild" not in result.stderr
+    assert command("doctor", "--repair", "--index", index).exit_code == 0
+    assert command("search", "ferry", "--index", index).exit_code == 0
+
+
+@pytest.mark.parametrize("name", ["writer.json", "writer.lock"])
+def test_a_folder_in_place_of_a_lock(tmp_path: Path, hashed: None, name: str) -> None:
+    index = tmp_path / "index"
+    engine.ingest([article()], index, Settings.load())
+    (index / name).unlink(missing_ok=True)
+    (index / name).mkdir()
+    if name == "writer.json":
+        assert engine.ingest([article(id="b")], index, Settings.load()).added == 1
+        assert command("doctor", "--repair", "--index", index).exit_code == 0
+    else:
+        with pytest.raises(StoreError, match=r"writer\.lock") as caught:
+            engine.ingest([article(id="b")], index, Settings.load())
+        one_line(caught.value)
+        assert command("doctor", "--repair", "--index", index).exit_code == 1
 
 
 # -- the command line -------------------------------------------------------------------------

@@ -12,11 +12,12 @@ from pathlib import Path
 
 import numpy as np
 
+from rag.errors import IndexDamaged
 from rag.store import catalog, columns, merging, segmentfile, segments
 from rag.store.context import in_context
 from rag.store.segmentfile import Named
 from rag.store.vectorfile import VectorFile
-from rag.store.view import SEGMENTS, named_segments
+from rag.store.view import SEGMENTS, VECTORS, named_segments
 from rag.types import Fingerprint
 
 log = logging.getLogger(__name__)
@@ -65,7 +66,10 @@ class Sealing:
         yield self._in_context(held)
 
     def _in_context(self, passages: Sequence[tuple[int, bytes]]) -> segments.Halves:
-        own = self._vectors.get([bytes(key) for _, key in passages])
+        try:
+            own = self._vectors.get([bytes(key) for _, key in passages])
+        except KeyError as e:
+            raise IndexDamaged.of(self._index / VECTORS) from e
         articles = np.array([article for article, _ in passages], np.int64)
         return in_context(own, articles, self._made.context).astype(np.float16)
 
