@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -16,6 +17,9 @@ from rag.types import Filter
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C."""
+
+_UNSAFE = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+"""What JSON may hold and an output may not: what a terminal obeys, what ends a line, what cannot be encoded."""
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -47,7 +51,8 @@ def filter_options(command: F) -> F:
 
 def print_json(value: object) -> None:
     """Print one JSON value on a line."""
-    click.echo(json.dumps(value, ensure_ascii=False))
+    told = json.dumps(value, ensure_ascii=False)
+    click.echo(_UNSAFE.sub(lambda m: f"\\u{ord(m[0]):04x}", told))
 
 
 @contextmanager

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
+import re
 import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,7 +17,7 @@ from pathlib import Path
 from rag.errors import IndexDamaged, IndexMismatch
 from rag.intake.text import fold
 from rag.store import sqlite, twins
-from rag.types import Article, ArticleHead, Fingerprint, Section
+from rag.types import Article, ArticleHead, Fingerprint, Section, whole
 
 FORMAT = 2
 
@@ -77,6 +79,21 @@ text      stays in `articles`, not `live`                 goes; `removed` keeps 
 logs      hold it until SQLite needs the room             emptied, `log_to_empty` until no reader was in the way
 """
 
+_FACTS = {
+    "lexical": re.compile(r"lexical-[0-9]{1,15}"),
+    **dict.fromkeys(("generation", "next_row", "erased_words"), re.compile(r"[0-9]{1,18}")),
+}
+"""What facts look like whose values become numbers and names of files: an index may come from a stranger."""
+
+_ESCAPE = "%:"
+
+ESCAPED = (_ESCAPE, "%;")
+"""Between these lie the origins that are stored escaped; see `stored_origin`."""
+
+_DIGEST = re.compile(r"[0-9a-f]{1,64}(-(int8|half))?")
+
+MOST_DIM, MOST_TOKENS = 2**16, 2**24
+
 HEAD = "id, title, authors, published, url, source, title_made"
 """The columns that `head` reads."""
 
@@ -114,11 +131,16 @@ def is_set(db: sqlite3.Connection, key: str) -> bool:
 
 
 def get(db: sqlite3.Connection, key: str) -> str:
-    """Return one entry of the catalog's own facts.  Raises IndexDamaged when it is missing."""
+    """Return one entry of the catalog's own facts.  Raises IndexDamaged when it is missing or cannot be one."""
     found = db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
     if found is None:
         raise IndexDamaged(f"the catalog has no {key}: rebuild the index with `rag ingest SOURCE --rebuild`")
-    return str(found[0])
+    value = str(found[0])
+    if key in _FACTS and not _FACTS[key].fullmatch(value):
+        raise IndexDamaged(
+            f"the catalog's {key} cannot be {value[:40]!r}: rebuild the index with `rag ingest SOURCE --rebuild`"
+        )
+    return value
 
 
 def fingerprint(db: sqlite3.Connection) -> Fingerprint:
@@ -146,18 +168,15 @@ def recorded(db: sqlite3.Connection) -> Fingerprint:
 
 
 def is_possible(made: Fingerprint) -> bool:
-    """Say whether an index can have this fingerprint: what its values are, and how large."""
-    counts = (made.dim, made.max_tokens, made.passage_tokens, made.overlap_tokens)
-    return (
-        all(isinstance(name, str) and name and name.isprintable() for name in (made.model, made.model_digest))
-        and all(type(count) is int for count in counts)
-        and 0 < made.dim <= MOST_DIM
-        and min(made.max_tokens, made.passage_tokens) > 0
-        and made.overlap_tokens >= 0
-        and type(made.context) in (int, float)
-        and 0 <= made.context <= 1
-        and type(made.title) is bool
-    )
+    """Say whether an index can have this fingerprint: its digest names a folder, its numbers size memory."""
+    counts = {"dim": (1, MOST_DIM), "max_tokens": (1, MOST_TOKENS), "passage_tokens": (1, MOST_TOKENS),
+              "overlap_tokens": (0, MOST_TOKENS)}  # fmt: skip
+    # A truth value is a whole number too.
+    sound = all(type(n := getattr(made, name)) is int and low <= n <= high for name, (low, high) in counts.items())
+    sound = sound and type(made.context) in (int, float) and math.isfinite(made.context) and 0 <= made.context <= 1
+    sound = sound and type(made.title) is bool
+    sound = sound and isinstance(made.model, str) and 0 < len(made.model) <= 4_096 and made.model.isprintable()
+    return sound and isinstance(made.model_digest, str) and _DIGEST.fullmatch(made.model_digest) is not None
 
 
 def head(row: Sequence[object]) -> ArticleHead:
@@ -193,9 +212,23 @@ def insert_article(db: sqlite3.Connection, article: Article, origin: str, rows: 
     )
     cursor = db.execute(
         f"INSERT INTO articles ({ARTICLE}, live, origin, first, passages) VALUES ({sqlite.marks(row)}, ?, ?, ?, ?, ?)",
-        (*row, sum_of(row), int(live), origin, rows.start, len(rows)),
+        (*row, sum_of(row), int(live), stored_origin(origin), rows.start, len(rows)),
     )
     return int(cursor.lastrowid or 0)
+
+
+def stored_origin(path: str) -> str:
+    """Return a path as SQLite can hold it: one that is not UTF-8 is escaped, behind a mark that no path begins with."""
+    if whole(path) == path:
+        return path
+    return _ESCAPE + "".join(f"%{ord(c):04x}" if c == "%" or "\ud800" <= c <= "\udfff" else c for c in path)
+
+
+def origin_of(stored: str) -> str:
+    """Return the path that is stored as this."""
+    if not stored.startswith(_ESCAPE):
+        return stored
+    return re.sub("%([0-9a-f]{4})", lambda m: chr(int(m[1], 16)), stored.removeprefix(_ESCAPE))
 
 
 def sum_of(row: Sequence[object]) -> int:
@@ -257,4 +290,4 @@ def gone(ids: Iterable[tuple[str]]) -> Iterator[tuple[bytes, str]]:
 
 def digest(id: str) -> bytes:
     """Return what is kept of the id of a removed article."""
-    return hashlib.sha256(id.encode()).digest()[:16]
+    return hashlib.sha256(whole(id).encode()).digest()[:16]

@@ -16,7 +16,7 @@ from rag.intake.chunk import stretches
 from rag.intake.text import fold
 from rag.store import catalog
 from rag.store.faults import Fault, Pace
-from rag.types import Article, Fingerprint
+from rag.types import Article
 
 HOPELESS = "restore a backup with `rag restore FILE --replace`, or rebuild the index with `rag ingest SOURCE --rebuild`"
 
@@ -59,23 +59,24 @@ class CatalogCheck:
         return int(self._db.execute(sql, values).fetchone()[0] or 0)
 
     def _facts(self) -> Iterator[Fault]:
-        facts = dict(self._db.execute("SELECT key, value FROM meta").fetchall())
-        told = facts.get("fingerprint", "")
         try:
-            made = Fingerprint(**json.loads(told))
-            sound = json.dumps(json.loads(told)) == told and catalog.is_possible(made)
-        except (TypeError, ValueError):
+            catalog.recorded(self._db)
+            told, next_row, *_ = [
+                catalog.get(self._db, fact)
+                for fact in ("fingerprint", "next_row", "generation", "erased_words", "lexical")
+            ]
+            sound = json.dumps(json.loads(told)) == told
+        except IndexDamaged:
             sound = False
-        counts = ("generation", "next_row", "erased_words")
-        sound = sound and all(str(facts.get(name, "")).isdecimal() for name in counts)
-        if not sound or not re.fullmatch(r"lexical-\d+", str(facts.get("lexical"))):
+        if not sound:
             yield self._hopeless("its facts about itself cannot be read")
             return
         highest = max(
-            self._one(f"SELECT MAX({column}) FROM {table}")
+            # Any column may hold text.
+            self._one(f"SELECT MAX({column}) FROM {table} WHERE typeof({column}) = 'integer'")
             for column, table in (("row", "passages"), ("row", "tombstones"), ("last", "segments"))
         )
-        if int(facts["next_row"]) <= highest:
+        if int(next_row) <= highest:
             yield self._derived("the number of the next passage is one that is taken")
 
     def _articles(self) -> Iterator[Fault]:

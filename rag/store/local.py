@@ -34,7 +34,7 @@ class LocalStore:
     """
 
     def __init__(self, folder: str | Path) -> None:
-        self.folder = Path(folder)
+        self.folder = sqlite.folder_of(folder)
         self._connections = sqlite.Connections(self.folder / CATALOG)
         self._state: State | None = None
         self._loading = threading.Lock()
@@ -50,7 +50,7 @@ class LocalStore:
     @classmethod
     def create(cls, folder: str | Path, fingerprint: Fingerprint) -> LocalStore:
         """Return the store in a folder, made there if there is none."""
-        path = Path(folder) / CATALOG
+        path = sqlite.folder_of(folder) / CATALOG
         with sqlite.guarded(path):
             missing = [folder for folder in (path.parent, *path.parent.parents) if not folder.exists()]
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -63,7 +63,9 @@ class LocalStore:
     @staticmethod
     def exists(folder: str | Path) -> bool:
         """Say whether a folder holds an index."""
-        return (Path(folder) / CATALOG).exists()
+        path = sqlite.folder_of(folder) / CATALOG
+        with sqlite.guarded(path):
+            return path.exists()
 
     @property
     def fingerprint(self) -> Fingerprint:

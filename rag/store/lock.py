@@ -29,8 +29,12 @@ def locked(folder: Path) -> Iterator[None]:
         raise IndexLocked(
             f"index {folder.absolute()} is being written by {_holder(folder)}: wait until it is done"
         ) from e
-    except (PermissionError, OSError) as e:
+    except PermissionError as e:
         raise IndexReadOnly(f"index {folder.absolute()} cannot be written: make the folder writable") from e
+    except OSError as e:
+        raise IndexReadOnly(
+            f"index {folder.absolute()} cannot be written, its {LOCK} least of all ({e.strerror or e}): take that away"
+        ) from e
     try:
         holder = {"pid": os.getpid(), "host": socket.gethostname(), "since": time.strftime("%Y-%m-%d %H:%M:%S")}
         # Who holds it is worth knowing, and not worth failing for on a full disk.
@@ -38,7 +42,9 @@ def locked(folder: Path) -> Iterator[None]:
             (folder / HOLDER).write_text(json.dumps(holder), "utf-8")
         yield
     finally:
-        (folder / HOLDER).unlink(missing_ok=True)
+        # A folder may stand in its place, which is no reason to keep the lock.
+        with contextlib.suppress(OSError):
+            (folder / HOLDER).unlink(missing_ok=True)
         lock.release()
 
 
