@@ -140,14 +140,15 @@ def remove(id: str, *, index: str | Path = "index") -> None:
     engine.remove(id, index)
 
 
-def backup(file: str | Path, *, index: str | Path = "index") -> int:
+def backup(file: str | Path, *, index: str | Path = "index", on_progress: Callable[[Steps], None] | None = None) -> int:
     """Write an index into one file, while it is used, and return the file's size in bytes.
 
-    Raises BadSource for a file that cannot be written, NoIndex, IndexDamaged and StoreError.
+    A backup that is there is replaced, and no other file.  Raises BadSource for a file that cannot be written, NoIndex,
+    IndexDamaged and StoreError.
     """
     from rag.store.backup import save
 
-    return save(index, file)
+    return save(index, file, on_progress=on_progress)
 
 
 def restore(
@@ -162,9 +163,9 @@ def restore(
     With `replace` the backup takes the place of the articles that the index holds.  Raises BadSource for a file that is
     no backup or damaged, StoreError for an index in the way, IndexLocked and IndexMismatch.
     """
-    from rag.store import backup
+    from rag.store import restore
 
-    return backup.restore(file, index, replace=replace, on_progress=on_progress)
+    return restore.restore(file, index, replace=replace, on_progress=on_progress)
 
 
 def doctor(

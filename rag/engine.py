@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import logging
+import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, SupportsIndex
 
 from rag.embed.model import Model
-from rag.errors import IndexDamaged, IndexMismatch, InvalidQuestion, InvalidSettings, NoIndex
+from rag.errors import (
+    IndexDamaged,
+    IndexMismatch,
+    InvalidFilter,
+    InvalidQuestion,
+    InvalidSettings,
+    ModelError,
+    NoIndex,
+)
 from rag.folding import prints
 from rag.protocols import Embedder, Retriever, Store, View, Writer
 from rag.retrieve import Dense, Fused, Lexical, Reranked, search, search_many
 from rag.settings import Settings
-from rag.store import local, view
+from rag.store import local, sqlite, view
 from rag.types import (
     Answer,
     Article,
@@ -31,6 +40,7 @@ from rag.types import (
     Stats,
     Steps,
     Text,
+    whole,
 )
 
 # What only an answer or an ingest needs is imported there: a search from a cold start is to be over in half a second.
@@ -86,8 +96,7 @@ class Engine:
     def search(self, question: str, *, k: int = 10, where: Filter | None = None, group: Group = "passage") -> list[Hit]:
         """Return min(k, matches) hits, best first.  See `rag.search`."""
         question = self._asked(question, k)
-        if group not in ("passage", "article"):
-            raise InvalidQuestion(f"group {group!r} is unknown: give 'passage' or 'article'")
+        _check_kind(where, group)
         with self.view() as view:
             return search(self.retriever, view, question, k, where, group, self.settings.search.phrase_words)
 
@@ -95,9 +104,10 @@ class Engine:
         self, questions: Sequence[str], *, k: int = 10, where: Filter | None = None, group: Group = "passage"
     ) -> list[list[Hit]]:
         """Return the hits of each question, those that `search` gives, all from one state of the index."""
+        if isinstance(questions, str):
+            raise InvalidQuestion(f"questions={questions[:40]!r} is one string: give a list of strings")
         asked = [self._asked(q, k) for q in questions]
-        if group not in ("passage", "article"):
-            raise InvalidQuestion(f"group {group!r} is unknown: give 'passage' or 'article'")
+        _check_kind(where, group)
         with self.view() as view:
             return search_many(self.retriever, view, asked, k, where, group, self.settings.search.phrase_words)
 
@@ -115,7 +125,8 @@ class Engine:
         from rag.converse import standalone
 
         question = self._asked(question)
-        alone = standalone(question, history)
+        _check_kind(where)
+        alone = standalone(question, _said(history))
         with self.view() as view:
             settings = self.settings
             hits = search(
@@ -146,6 +157,7 @@ class Engine:
 
     def articles(self, where: Filter | None = None) -> list[tuple[ArticleHead, int]]:
         """Return the current articles that satisfy a filter and their numbers of passages, ordered by id."""
+        _check_kind(where)
         with self.store.view() as view:
             return view.articles(where)
 
@@ -188,15 +200,36 @@ class Engine:
 
     def _asked(self, question: str, k: int = 1) -> str:
         limits = self.settings.limits
-        if not isinstance(question, str) or not question.strip():
+        if not isinstance(question, str):
+            raise InvalidQuestion(f"the question is {type(question).__name__}, no text: give a string")
+        if not question.strip():
             raise InvalidQuestion("the question is empty: ask something")
         if len(question) > limits.question_chars:
             raise InvalidQuestion(
                 f"the question has {len(question)} characters, over the {limits.question_chars} allowed: shorten it"
             )
-        if k < 1 or k > limits.k:
-            raise InvalidQuestion(f"k is {k}: give a number from 1 to {limits.k}")
-        return question.strip()
+        if not isinstance(k, SupportsIndex) or not 1 <= int(k) <= limits.k:
+            raise InvalidQuestion(f"k is {k!r:.40}: give a number from 1 to {limits.k}")
+        return whole(question).strip()
+
+
+def _check_kind(where: object, group: object = "passage") -> None:
+    """Raise InvalidFilter and InvalidQuestion for what is no filter and no group."""
+    if where is not None and not isinstance(where, Filter):
+        raise InvalidFilter(f"where is {type(where).__name__}, no filter: give rag.Filter(...)")
+    if group not in ("passage", "article"):
+        raise InvalidQuestion(f"group {group!r:.40} is unknown: give 'passage' or 'article'")
+
+
+def _said(history: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
+    """Return what was said before.  Raises InvalidQuestion for what is no list of messages."""
+    said = []
+    for message in history if isinstance(history, Iterable) and not isinstance(history, (str, Mapping)) else [history]:
+        role, content = (message.get(n) for n in ("role", "content")) if isinstance(message, Mapping) else (None, None)
+        if not isinstance(role, str) or not isinstance(content, str):
+            raise InvalidQuestion('the history is no list of messages: give [{"role": "user", "content": "..."}, ...]')
+        said.append({"role": role, "content": whole(content)})
+    return said
 
 
 def choose(table: Mapping[str, Callable[..., Any]], name: str, setting: str) -> Callable[..., Any]:
@@ -281,10 +314,19 @@ def ingest(
 
 
 def _model(settings: Settings, built: Fingerprint | None = None, precision: str | None = None) -> Model:
-    """Return the model of the settings, or the one that an index was built with."""
+    """Return the model of the settings, or the one that an index was built with.
+
+    Raises ModelError for one that nobody but the index names: loading it would fetch and run what a stranger chose.
+    """
     s = settings.model
     if built:
-        return Model(built.model, digest=built.model_digest, batch=s.batch, cache=s.cache)
+        model = Model(built.model, digest=built.model_digest, batch=s.batch, cache=s.cache)
+        if s.name != built.model and not model.is_known():
+            raise ModelError(
+                f"the index was made with model {built.model!r}, which has not been used here and is not loaded because"
+                f" an index names it: if you trust it, name it yourself with RAG_MODEL__NAME={shlex.quote(built.model)}"
+            )
+        return model
     return Model(s.name, precision=s.precision or precision, batch=s.batch, cache=s.cache)
 
 
@@ -316,7 +358,7 @@ def repair(
     from rag.store.faults import Pace
     from rag.store.lock import locked
 
-    folder = Path(index)
+    folder = sqlite.folder_of(index)
     with suppress(IndexDamaged, NoIndex):  # the check tells
         local.LocalStore(folder).close()
     with locked(folder):
@@ -366,6 +408,7 @@ def _anew(index: str | Path, wanted: Fingerprint) -> local.LocalStore:
     """Return the store of an index about to be rebuilt; files too damaged to be opened are kept under another name."""
     try:
         store = local.LocalStore.create(index, wanted)
+        local.check_catalog(index)
     except (IndexDamaged, IndexMismatch) as error:
         log.warning("%s; the old catalog is kept as %s", error, local.set_aside(index, view.CATALOG))
         store = local.LocalStore.create(index, wanted)

@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from rag.errors import BadSource
 
@@ -25,6 +26,22 @@ def sync(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def shown(path: str | Path) -> str:
+    """Return a path as text for one line: bytes of a name that are not UTF-8, and line breaks, percent-encoded.
+
+    >>> shown("a\\udcffb.md")
+    'a%FFb.md'
+    """
+    return "".join(_shown(c) if not c.isprintable() else c for c in str(path))
+
+
+def _shown(c: str) -> str:
+    # A byte that is not UTF-8 comes from the system as half a surrogate pair.
+    if "\udc80" <= c <= "\udcff":
+        return f"%{ord(c) - 0xDC00:02X}"
+    return "\ufffd" if "\ud800" <= c <= "\udfff" else quote(c) if c in "\n\r" else c
 
 
 def text_of(path: Path) -> str:

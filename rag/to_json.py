@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from rag.files import shown
 from rag.types import Answer, Article, ArticleHead, Citation, Hit, Passage, Report, Sentence, Stats
 
 JSON = dict[str, Any]
@@ -89,7 +90,7 @@ def to_dict(value: Answer | Article | ArticleHead | Citation | Hit | Passage | R
                 "embedded",
                 "reused",
             )
-            failed = [{"source": f.source, "reason": f.reason} for f in value.failed]
+            failed = [{"source": shown(f.source), "reason": f.reason} for f in value.failed]
             return {**{c: getattr(value, c) for c in counts}, "seconds": value.seconds, "failed": failed}
         case Stats():
             names = ("articles", "passages", "segments", "tombstones", "generation", "bytes")

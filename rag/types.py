@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Literal
@@ -26,6 +27,8 @@ Vectors = npt.NDArray[np.float32]
 Outcome = Literal["answered", "partly", "conflict", "abstained"]
 VerdictName = Literal["supported", "partial", "unsupported"]
 Group = Literal["passage", "article"]
+
+_SURROGATES = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +59,10 @@ class Article:
 
     `published` may be given as ISO text.  `title_made` says that the title was made from the
     opening words because the page had none.  `revision` is a digest of everything a reader sees,
-    so it changes exactly when the article does.
+    so it changes exactly when the article does.  Half a surrogate pair, which no file can hold, becomes U+FFFD.
 
-    Raises InvalidArticle for an empty id, white space in it, a bad date or a section outside the text.
+    Raises InvalidArticle for an empty id, white space in it, a bad date, a section outside the text, and for what is
+    no text where text belongs.
 
     >>> Article(id="a", title="T", text="Body.", published="2024-11-20").published.year
     2024
@@ -76,15 +80,18 @@ class Article:
     revision: str = field(init=False, default="")
 
     def __post_init__(self) -> None:
+        put = object.__setattr__
+        put(self, "id", _text(self.id, "article id"))
         if not self.id or any(c.isspace() for c in self.id):
             raise InvalidArticle(f"article id {self.id!r} is empty or holds white space: give it another id")
-        put = object.__setattr__
-        put(self, "published", as_date(self.published, f"article {self.id}: published"))
-        put(self, "authors", tuple(self.authors))
-        put(self, "sections", tuple(self.sections))
-        for s in self.sections:
-            if not 0 <= s.start <= s.end <= len(self.text):
-                raise InvalidArticle(f"article {self.id}: section {s.name!r} [{s.start}:{s.end}] is outside the text")
+        this = f"article {self.id}:"
+        for name in ("title", "text", "source"):
+            put(self, name, _text(getattr(self, name), f"{this} {name}"))
+        put(self, "url", None if self.url is None else _text(self.url, f"{this} url"))
+        put(self, "published", as_date(self.published, f"{this} published"))
+        put(self, "authors", _texts(self.authors, f"{this} authors"))
+        put(self, "title_made", bool(self.title_made))
+        put(self, "sections", tuple(_section(s, len(self.text), this) for s in _all(self.sections, f"{this} sections")))
         seen = [
             self.title,
             self.title_made,
@@ -128,7 +135,7 @@ class Filter:
     whole name, case and diacritics folded.  Section names are canonical, so any case will do.
     `phrases` must all occur in the passage.
 
-    Raises InvalidFilter for a bad date or a bare string where a list belongs.
+    Raises InvalidFilter for a bad date, a bare string where a list belongs and what is no text in one.
     """
 
     authors: tuple[str, ...] = ()
@@ -141,10 +148,7 @@ class Filter:
 
     def __post_init__(self) -> None:
         for name in ("authors", "sections", "sources", "articles", "phrases"):
-            value = getattr(self, name)
-            if isinstance(value, str):
-                raise InvalidFilter(f"filter {name}={value!r} is one string: give a list of strings")
-            object.__setattr__(self, name, tuple(value))
+            object.__setattr__(self, name, _texts(getattr(self, name), f"filter {name}", InvalidFilter))
         for name in ("since", "until"):
             object.__setattr__(self, name, as_date(getattr(self, name), f"filter {name}", InvalidFilter))
 
@@ -369,6 +373,54 @@ class NewPassage:
     end: int
     section: str
     key: bytes
+
+
+def whole(text: str) -> str:
+    """Return a text that can be encoded: half a surrogate pair is replaced.
+
+    They come from JSON, and from file names and arguments whose bytes are not UTF-8.
+
+    >>> whole("a\\udcffb")
+    'a\ufffdb'
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return _SURROGATES.sub("\ufffd", text)
+    return text
+
+
+def _text(value: object, what: str, error: type[ValueError] = InvalidArticle) -> str:
+    if not isinstance(value, str):
+        raise error(f"{what} is {_short(value)}, no text: give a string")
+    return whole(value)
+
+
+def _all(values: object, what: str, error: type[ValueError] = InvalidArticle) -> tuple[object, ...]:
+    # A string would be taken for a list of its letters.
+    if isinstance(values, str):
+        raise error(f"{what}={values[:40]!r} is one string: give a list of strings")
+    if not isinstance(values, Iterable) or isinstance(values, (bytes, Mapping)):
+        raise error(f"{what} is {_short(values)}, no list: give one")
+    return tuple(values)
+
+
+def _texts(values: object, what: str, error: type[ValueError] = InvalidArticle) -> tuple[str, ...]:
+    return tuple(_text(value, f"one of {what}", error) for value in _all(values, what, error))
+
+
+def _section(value: object, end: int, this: str) -> Section:
+    if not isinstance(value, Section):
+        raise InvalidArticle(f"{this} {_short(value)} is no section: give rag.Section values")
+    name = _text(value.name, f"{this} a section's name")
+    if not isinstance(value.start, int) or not isinstance(value.end, int) or not 0 <= value.start <= value.end <= end:
+        raise InvalidArticle(f"{this} section {name!r} [{_short(value.start)}:{_short(value.end)}] is outside the text")
+    return value if name == value.name else Section(name, value.start, value.end)
+
+
+def _short(value: object) -> str:
+    """Return a value of an unknown kind as it is told in a line."""
+    return " ".join(f"{type(value).__name__} {value!r}".split())[:60]
 
 
 def as_date(value: object, what: str, error: type[ValueError] | None = None) -> date | None:

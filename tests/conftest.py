@@ -5,6 +5,8 @@ from __future__ import annotations
 import ipaddress
 import os
 import socket
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -79,3 +81,11 @@ def corpus_index(tmp_path_factory: pytest.TempPathFactory) -> Path:
     report = rag.ingest(Path(__file__).parent.parent / "corpus", index=folder)
     assert not report.failed
     return folder
+
+
+@pytest.fixture
+def reachable() -> Iterator[Path]:
+    """A folder that any user can reach, unlike those of pytest."""
+    with tempfile.TemporaryDirectory(prefix="footnote-") as made:
+        Path(made).chmod(0o755)
+        yield Path(made)

@@ -1,4 +1,4 @@
-"""Folders with a small index, made for a test: one with a segment, and one that may not be written."""
+"""Folders with a small index, made for a test: one with a segment, one with a past, one that may not be written."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from fakes import FINGERPRINT
 
 from rag.store import sealing
 from rag.store.local import LocalStore
+from rag.types import Article, Section
 
 BECOME_NOBODY = "if os.geteuid() == 0: os.setgid(65534); os.setuid(65534)\n"
 """Code for a process that is to be bound by permission bits, as root is not.  It has to import everything before."""
@@ -28,6 +29,18 @@ def one_segment(folder: Path, patch: pytest.MonkeyPatch) -> LocalStore:
         for n in range(20):
             put(t, article(n))
     return store
+
+
+def with_history(folder: Path, patch: pytest.MonkeyPatch) -> Path:
+    """Make an index with a segment, a tail, an earlier revision, a removed article and twins, and return its folder."""
+    store = one_segment(folder, patch)
+    with store.writer() as t:
+        put(t, article(3, version=2))
+        t.remove("a00005")
+        for id in ("one", "two"):
+            put(t, Article(id=id, title="T", text="The same words in both.", sections=(Section("", 0, 23),)))
+    store.close()
+    return folder
 
 
 @contextmanager

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -82,3 +84,15 @@ def hurried_ingest(patch: pytest.MonkeyPatch, *, group: int = 3, keep: bool = Tr
     patch.setattr(pipeline, "COMMIT_SECONDS", 0.0)
     if keep:
         patch.setattr(pipeline, "KEEP_SECONDS", 0.0)
+
+
+def as_nobody(imports: str, code: str, *args: object) -> list[str]:
+    """Run code as a user who may do nothing here, and return the lines that it prints.
+
+    What it needs is imported before: that user may not be able to read it.
+    """
+    lowered = "import os\nif os.getuid() == 0:\n    os.setgid(65534)\n    os.setuid(65534)\n"
+    told = [sys.executable, "-c", f"{imports}\n{lowered}{code}", *map(str, args)]
+    done = subprocess.run(told, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()

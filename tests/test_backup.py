@@ -1,4 +1,4 @@
-"""An index in one file: taken while it is written, read back as it was, and of a stranger's no more than articles."""
+"""An index in one file: taken while it is written, put nowhere it would harm, gone without a trace when broken off."""
 
 from __future__ import annotations
 
@@ -6,37 +6,38 @@ import contextlib
 import json
 import os
 import random
+import shutil
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
 import time
 import zipfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from contracts import EMBEDDER, article, check_dense, put
 from fakes import FINGERPRINT
-from folders import one_segment
+from folders import BECOME_NOBODY, read_only, with_history
 
 import rag
-from rag.errors import BadSource, IndexLocked, NoIndex, StoreError, UnknownArticle
-from rag.store import backup, local
-from rag.types import Article, Filter
+from rag.errors import BadSource, IndexDamaged, NoIndex, UnknownArticle
+from rag.faces import show
+from rag.faces.cli import main
+from rag.store import backup, copied, local, restore
+from rag.store.scratch import scratch
+from rag.types import Filter, Steps
 
 HERE = Path(__file__).parent
 
 
 @pytest.fixture
 def built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An index with segments, a tail, an earlier revision, a removed article and twins."""
-    store = one_segment(tmp_path / "index", monkeypatch)
-    with store.writer() as t:
-        put(t, article(3, version=2))
-        t.remove("a00005")
-        for id in ("one", "two"):
-            put(t, Article(id=id, title="T", text="The same words in both.", sections=(rag.Section("", 0, 23),)))
-    return store.folder
+    return with_history(tmp_path / "index", monkeypatch)
 
 
 KEPT = {a.id: a for a in [*(article(n) for n in range(20) if n not in (3, 5)), article(3, version=2)]}
@@ -51,41 +52,28 @@ def check(index: Path) -> None:
         assert view.article("a00003", article(3).revision) == article(3)
         assert [h.id for h in view.twins(["one"])["one"]] == ["two"]
         assert len(view.lexical("alpha", 100).rows) == 19
-        with pytest.raises(UnknownArticle):
+        with pytest.raises(UnknownArticle, match="was removed from the index on"):
             view.article("a00005")
     store.close()
 
 
 def test_a_backup_read_back_is_the_index(built: Path, tmp_path: Path) -> None:
-    size = backup.save(built, tmp_path / "b.zip")
+    seen: list[Steps] = []
+    size = backup.save(built, tmp_path / "b.zip", on_progress=seen.append)
     assert size == (tmp_path / "b.zip").stat().st_size
-    seen = []
-    stats = backup.restore(tmp_path / "b.zip", tmp_path / "new" / "index", on_progress=seen.append)
+    assert {s.doing for s in seen} == {"copy", "copy vectors", "check", "pack"}
+    seen.clear()
+    stats = restore.restore(tmp_path / "b.zip", tmp_path / "new" / "index", on_progress=seen.append)
     assert (stats.articles, stats.passages) == (21, 40)
+    assert {s.doing for s in seen} == {"unpack", "check", "restore"}
     assert (seen[-1].done, seen[-1].total) == (22, 22), "one of them an earlier revision"
     check(tmp_path / "new" / "index")
     assert {p.name for p in tmp_path.iterdir()} == {"index", "new", "b.zip"}, "nothing is left beside it"
     assert {p.name for p in (tmp_path / "new").iterdir()} == {"index"}
+    assert not [p.name for p in (tmp_path / "new" / "index").iterdir() if p.name.startswith(".")]
     # What a removed article was embedded to is not in the file either.
     with zipfile.ZipFile(tmp_path / "b.zip") as packed:
         assert b"word5 " not in packed.read("catalog.sqlite")
-
-
-def test_reading_back_into_an_index_in_use(built: Path, tmp_path: Path) -> None:
-    backup.save(built, tmp_path / "b.zip")
-    store = local.LocalStore(built)
-    with store.writer() as t:
-        put(t, article(50))
-        t.remove("a00007")
-    with pytest.raises(StoreError, match="--replace"):
-        backup.restore(tmp_path / "b.zip", built)
-    with store.view() as held:
-        rows = held.dense(EMBEDDER.query("word50"), 5).rows.tolist()
-        backup.restore(tmp_path / "b.zip", built, replace=True)
-        assert "a00050" in {head.id for _, head in held.passages(rows)}, "who reads keeps what was there"
-    check(built)
-    with store.writer(), pytest.raises(IndexLocked):
-        backup.restore(tmp_path / "b.zip", built, replace=True)
 
 
 WRITER = """
@@ -124,7 +112,7 @@ def test_backups_taken_while_a_writer_works_are_each_one_commit(tmp_path: Path) 
         writer.wait()
         writer.stdout.close()
     for n in range(6):
-        backup.restore(tmp_path / f"{n}.zip", tmp_path / str(n))
+        restore.restore(tmp_path / f"{n}.zip", tmp_path / str(n))
         with local.LocalStore(tmp_path / str(n)).view() as view:
             found = view.passages(view.dense(EMBEDDER.query("alpha"), 100).rows.tolist())
             versions = {p.text.split("version")[1].split()[0] for p, _ in found if "version" in p.text}
@@ -132,48 +120,305 @@ def test_backups_taken_while_a_writer_works_are_each_one_commit(tmp_path: Path) 
             assert len({head.id for _, head in found}) in (7, 8)
 
 
-def test_what_is_no_backup_or_damaged_restores_nothing(built: Path, tmp_path: Path) -> None:
-    file, target = tmp_path / "b.zip", tmp_path / "target"
-    backup.save(built, file)
-    whole = file.read_bytes()
-    for case in (b"", b"no zip", whole[: len(whole) // 2]):
-        file.write_bytes(case)
-        with pytest.raises(BadSource, match=r"b\.zip cannot be read as a backup"):
-            backup.restore(file, target)
-    rng = random.Random(5)
-    for _ in range(25):
-        spoiled = bytearray(whole)
-        spoiled[rng.randrange(len(whole) - 400)] ^= 1 << rng.randrange(8)
-        file.write_bytes(spoiled)
-        with contextlib.suppress(BadSource):
-            backup.restore(file, target, replace=True)
-            check(target)
-    file.unlink()
-    with pytest.raises(BadSource, match="No such file"):
-        backup.restore(file, tmp_path / "other")
-    with pytest.raises(NoIndex):
-        backup.save(tmp_path / "nothing", file)
-    with pytest.raises(BadSource, match="folder that is there"):
-        backup.save(built, tmp_path / "none" / "b.zip")
-    assert not [p for p in tmp_path.iterdir() if p.name.startswith(".")]
+def test_what_is_erased_meanwhile_is_in_a_backup_that_began_before(built: Path, tmp_path: Path) -> None:
+    store, erased = local.LocalStore(built), []
+
+    def erase(steps: Steps) -> None:
+        if not erased:
+            erased.append(steps.doing)
+            with store.writer() as t:
+                t.remove("a00007")
+
+    backup.save(built, tmp_path / "b.zip", on_progress=erase)
+    assert erased == ["copy"]
+    restore.restore(tmp_path / "b.zip", tmp_path / "new")
+    check(tmp_path / "new")
 
 
-def test_a_strangers_catalog_with_a_passage_outside_its_text_is_refused(built: Path, tmp_path: Path) -> None:
+def test_a_backup_holds_no_vector_that_nothing_needs(built: Path, tmp_path: Path) -> None:
+    with local.LocalStore(built).writer() as t:
+        t.remember([b"k" * 16], EMBEDDER.vectors(["an article that was never finished"]))
     backup.save(built, tmp_path / "b.zip")
     with zipfile.ZipFile(tmp_path / "b.zip") as packed:
-        packed.extractall(tmp_path / "taken")
-    with sqlite3.connect(tmp_path / "taken" / "catalog.sqlite") as db:
-        db.execute("UPDATE passages SET end = 10000000")
-    with zipfile.ZipFile(tmp_path / "b.zip", "w") as packed:
-        for name in ("footnote.json", "catalog.sqlite", "vectors.sqlite"):
-            packed.write(tmp_path / "taken" / name, name)
-    with pytest.raises(BadSource, match="damaged"):
-        backup.restore(tmp_path / "b.zip", tmp_path / "new")
-    with zipfile.ZipFile(tmp_path / "b.zip", "a") as packed:
-        packed.writestr("../outside", "x")
-    with pytest.raises(BadSource, match="no backup of Footnote"):
-        backup.restore(tmp_path / "b.zip", tmp_path / "new")
-    assert not (tmp_path.parent / "outside").exists()
+        packed.extract("vectors.sqlite", tmp_path)
+    with contextlib.closing(sqlite3.connect(tmp_path / "vectors.sqlite")) as db:
+        keys = {key for (key,) in db.execute("SELECT key FROM vectors")}
+    assert b"k" * 16 not in keys
+    assert len(keys) == 40, "two of each article, one of both twins, one of an earlier revision alone"
+
+
+def test_only_a_backup_is_replaced(built: Path, tmp_path: Path) -> None:
+    other = tmp_path / "article.md"
+    other.write_text("# Mine")
+    with zipfile.ZipFile(tmp_path / "other.zip", "w") as packed:
+        packed.writestr("a.txt", "a")
+    (tmp_path / "empty").touch()
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "aside").symlink_to(other)
+    (tmp_path / "inside").symlink_to(built / "new.zip")
+    os.link(built / "catalog.sqlite", tmp_path / "linked")
+    with socket.socket(socket.AF_UNIX) as listening, contextlib.chdir(tmp_path):
+        listening.bind("socket")
+        before = {p.name: p.lstat() for p in tmp_path.iterdir()}
+        for name, reason in {
+            "index/catalog.sqlite": "lies in the index",
+            "index/new.zip": "lies in the index",
+            "index/../index/segments/new.zip": "lies in the index",
+            "inside": "lies in the index",
+            "linked": "no backup of Footnote",
+            "article.md": "no backup of Footnote",
+            "aside": "no backup of Footnote",
+            "other.zip": "no backup of Footnote",
+            "empty": "no backup of Footnote",
+            "pipe": "no regular file",
+            "socket": "no regular file",
+            "index": "folder that is there",
+            "none/b.zip": "folder that is there",
+            "n" * 256: "File name too long",
+        }.items():
+            with pytest.raises(BadSource, match=reason) as told:
+                backup.save(built, name)
+            assert "\n" not in str(told.value)
+        unchanged = {p.name: p.lstat() for p in tmp_path.iterdir()}
+        assert {n: (s.st_ino, s.st_size) for n, s in unchanged.items()} == {
+            n: (s.st_ino, s.st_size) for n, s in before.items()
+        }
+    check(built)
+
+
+def test_a_backup_is_replaced_by_a_newer_one(built: Path, tmp_path: Path) -> None:
+    (tmp_path / "b.zip").symlink_to("real.zip")
+    backup.save(built, tmp_path / "b.zip")
+    with local.LocalStore(built).writer() as t:
+        put(t, article(50))
+    backup.save(built, tmp_path / "b.zip")
+    assert (tmp_path / "b.zip").is_symlink()
+    restore.restore(tmp_path / "real.zip", tmp_path / "new")
+    with local.LocalStore(tmp_path / "new").view() as view:
+        assert view.article("a00050") == article(50)
+
+
+@pytest.mark.parametrize("length", [250, 255])
+def test_a_name_may_be_as_long_as_the_system_lets_it(built: Path, tmp_path: Path, length: int) -> None:
+    backup.save(built, tmp_path / ("n" * length))
+    restore.restore(tmp_path / ("n" * length), tmp_path / "new")
+    check(tmp_path / "new")
+
+
+def test_what_cannot_be_restored_is_not_backed_up(built: Path, tmp_path: Path) -> None:
+    with pytest.raises(NoIndex):
+        backup.save(tmp_path / "nothing", tmp_path / "b.zip")
+    for file, change in (
+        ("vectors.sqlite", "DELETE FROM vectors WHERE rowid = 1"),
+        ("vectors.sqlite", "UPDATE vectors SET vector = zeroblob(length(vector)) WHERE rowid = 2"),
+        ("catalog.sqlite", "UPDATE articles SET text = 'x' WHERE id = 'a00009'"),
+    ):
+        index = shutil.copytree(built, tmp_path / "spoiled", dirs_exist_ok=True)
+        with contextlib.closing(sqlite3.connect(index / file)) as db, db:
+            db.execute(change)
+        with pytest.raises(IndexDamaged, match="rag doctor --repair"):
+            backup.save(index, tmp_path / "b.zip")
+    assert {p.name for p in tmp_path.iterdir()} == {"index", "spoiled"}
+
+
+def test_an_index_that_cannot_be_written_is_backed_up_and_a_folder_that_cannot_is_told(
+    built: Path, tmp_path: Path
+) -> None:
+    code = f"""
+import encodings.cp437, os, sys
+from rag.errors import RagError
+from rag.store import backup, restore
+{BECOME_NOBODY}
+index, to, closed = sys.argv[1:]
+print(backup.save(index, to) > 0, restore.restore(to, to + '-index').articles)
+for act in (lambda: backup.save(index, closed + '/b.zip'), lambda: restore.restore(to, closed + '/new'),
+            lambda: restore.restore(to, closed, replace=True)):
+    try:
+        act()
+    except RagError as error:
+        print(str(error).count(chr(10)), closed in str(error))
+"""
+    with read_only(built) as copy:
+        open_folder = copy.parent / "open"
+        open_folder.mkdir(mode=0o777)
+        open_folder.chmod(0o777)
+        done = subprocess.run(
+            [sys.executable, "-c", code, str(copy), str(open_folder / "b.zip"), str(copy)],
+            capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+        assert done.stdout == "True 21\n" + "0 True\n" * 3, done.stderr
+
+
+BROKEN_OFF = """
+import sys, time
+from rag.store import backup, restore
+from rag.store.faults import Pace
+backup.COPIED = 1000
+def stop(steps):
+    if steps.doing == {at!r}:
+        print(steps.doing, flush=True)
+        time.sleep(100)
+{act}
+"""
+
+
+def killed(act: str, at: str) -> None:
+    """Kill a process that backs up or restores when it is at this."""
+    code = BROKEN_OFF.format(act=act, at=at)
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    try:
+        assert process.stdout.readline() == f"{at}\n"
+    finally:
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+        process.stdout.close()
+
+
+def left(folder: Path) -> list[Path]:
+    return [path for path in folder.iterdir() if path.name.startswith(".")]
+
+
+def test_what_a_killed_backup_leaves_goes_with_the_next(built: Path, tmp_path: Path) -> None:
+    own = tmp_path / ".footnote-abcdefgh"
+    own.mkdir()
+    (own / "diary.txt").touch()
+    killed(f"backup.save({str(built)!r}, {str(tmp_path / 'b.zip')!r}, on_progress=stop)", "pack")
+    (old,) = set(left(tmp_path)) - {own}
+    assert (old / "catalog.sqlite").exists()
+    with scratch(tmp_path) as other:
+        assert not old.exists()
+        (other / "catalog.sqlite").touch()
+        backup.save(built, tmp_path / "b.zip")
+        assert set(left(tmp_path)) == {own, other}, "neither what another works in nor what is a user's"
+    assert left(tmp_path) == [own]
+
+
+def vectors(index: Path) -> set[bytes]:
+    with contextlib.closing(sqlite3.connect(index / "vectors.sqlite")) as db:
+        return {key for (key,) in db.execute("SELECT key FROM vectors")}
+
+
+@pytest.mark.parametrize("at", ["check", "restore"])
+def test_what_a_killed_restore_leaves_goes_with_the_next_writer(built: Path, tmp_path: Path, at: str) -> None:
+    backup.save(built, tmp_path / "b.zip")
+    index = tmp_path / "other"
+    store = local.LocalStore.create(index, FINGERPRINT)
+    with store.writer() as t:
+        put(t, article(50))
+    before = vectors(index)
+    killed(f"restore.restore({str(tmp_path / 'b.zip')!r}, {str(index)!r}, replace=True, on_progress=stop)", at)
+    assert len(left(index)) == 1
+    assert (vectors(index) > before) == (at == "restore")
+    with store.writer():
+        pass
+    assert left(index) == []
+    assert vectors(index) == before, "what was put for a commit that never came is erased"
+    check_dense(store, {"a00050": article(50)}, "word50", 5, Filter())
+    # Where there was no index there is none.
+    killed(f"restore.restore({str(tmp_path / 'b.zip')!r}, {str(tmp_path / 'new')!r}, on_progress=stop)", at)
+    assert not local.LocalStore.exists(tmp_path / "new")
+    restore.restore(tmp_path / "b.zip", tmp_path / "new")
+    assert left(tmp_path / "new") == []
+    check(tmp_path / "new")
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    """Return what lies in a folder, but for what SQLite and the lock keep for whoever has it open."""
+    found = (path for path in folder.iterdir() if path.is_file() and not path.name.endswith(("-shm", ".lock")))
+    return {path.name: path.read_bytes() for path in found}
+
+
+@pytest.fixture
+def interrupted_at(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, int], None]:
+    """Return a function that has the next commands interrupted, as by Ctrl-C, when they are at this; once or twice."""
+
+    def at(doing: str, times: int = 1) -> None:
+        @contextlib.contextmanager
+        def progress() -> Iterator[Any]:
+            def step(steps: Steps) -> None:
+                if steps.doing == doing:
+                    for _ in range(times):
+                        signal.raise_signal(signal.SIGINT)
+
+            yield step
+
+        monkeypatch.setattr(show, "progress", progress)
+
+    return at
+
+
+@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize("doing", ["copy", "copy vectors", "check", "pack"])
+def test_an_interrupted_backup_leaves_nothing(
+    built: Path, tmp_path: Path, interrupted_at: Callable[[str, int], None], doing: str, times: int
+) -> None:
+    backup.save(built, tmp_path / "b.zip")
+    before = (tmp_path / "b.zip").read_bytes()
+    interrupted_at(doing, times)
+    result = CliRunner().invoke(main, ["backup", str(tmp_path / "b.zip"), "--index", str(built)])
+    assert result.exit_code == 130
+    assert result.stderr.endswith("stopped; no backup was written\n")
+    assert "keeping what is done" not in result.stderr
+    assert (tmp_path / "b.zip").read_bytes() == before
+    assert {p.name for p in tmp_path.iterdir()} == {"index", "b.zip"}
+
+
+@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize("doing", ["unpack", "check", "restore"])
+def test_an_interrupted_restore_changes_nothing(
+    built: Path, tmp_path: Path, interrupted_at: Callable[[str, int], None], doing: str, times: int
+) -> None:
+    backup.save(built, tmp_path / "b.zip")
+    index = tmp_path / "other"
+    store = local.LocalStore.create(index, FINGERPRINT)
+    with store.writer() as t:
+        put(t, article(50))
+    before = vectors(index)
+    broken = shutil.copytree(index, tmp_path / "broken")
+    (broken / "catalog.sqlite").write_bytes(b"junk" * 1000)
+    was = files(broken)
+    interrupted_at(doing, times)
+    for folder in (index, broken, tmp_path / "new" / "er"):
+        result = CliRunner().invoke(main, ["restore", str(tmp_path / "b.zip"), "--index", str(folder), "--replace"])
+        assert result.exit_code == 130
+        assert result.stderr.endswith("stopped; nothing was changed\n")
+        assert result.stdout == ""
+    check_dense(store, {"a00050": article(50)}, "word50", 5, Filter())
+    assert vectors(index) == before
+    assert left(index) == []
+    assert files(broken) == was
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_restore_interrupted_after_its_commit_says_so(
+    built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backup.save(built, tmp_path / "b.zip")
+
+    def settle(_: object) -> None:
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(restore.Restoring, "settle", settle)
+    with local.LocalStore(built).writer() as t:
+        t.remove("a00007")
+    result = CliRunner().invoke(main, ["restore", str(tmp_path / "b.zip"), "--index", str(built), "--replace"])
+    assert result.exit_code == 130
+    assert result.stderr.endswith("stopped; the backup is restored already\n")
+    check(built)
+
+
+def test_a_backup_shows_how_far_it_is(built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(copied, "TOGETHER", 1)
+    monkeypatch.setattr("rag.store.faults.OFTEN", 0)
+    seen: list[Steps] = []
+    rag.backup(tmp_path / "b.zip", index=built, on_progress=seen.append)
+    for doing, things in {"copy": "pages", "copy vectors": "vectors", "check": "articles"}.items():
+        steps = [s for s in seen if s.doing == doing]
+        assert {s.things for s in steps} == {things}
+        assert [s.done for s in steps] == sorted(s.done for s in steps)
+        assert steps[-1].done >= steps[-1].total > 0
 
 
 @pytest.mark.model

@@ -405,7 +405,7 @@ class TestBadIndexes:
         for name in ("catalog.sqlite", "vectors.sqlite"):
             (index / name).write_bytes(b"not a database, and long enough to be looked at" * 100)
             result = rag_command("search", "ferry", "--index", index)
-            assert_one_line(result, 1, name, "rag ingest")
+            assert_one_line(result, 1, name, "rag doctor --repair")
             assert_one_line(rag_command("ingest", tmp_path / "a.txt", "--index", index), 1, name)
             assert rag_command("doctor", "--index", index).exit_code == 1
             assert rag_command("ingest", tmp_path / "a.txt", "--index", index, "--rebuild").exit_code == 0

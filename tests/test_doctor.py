@@ -10,6 +10,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -24,7 +25,8 @@ from folders import BECOME_NOBODY, read_only
 
 import rag
 from rag import engine
-from rag.errors import NoIndex, RagError
+from rag.embed.model import Model
+from rag.errors import IndexDamaged, NoIndex, RagError
 from rag.faces.cli import main
 from rag.files import sha256
 from rag.intake import items, pipeline
@@ -830,3 +832,88 @@ def test_a_vector_whose_text_is_not_known_is_named(tmp_path: Path) -> None:
 def test_the_sum_of_a_vector_is_looked_at(tmp_path: Path) -> None:
     assert vectorfile.is_whole(vectorfile._packed(np.ones(4, np.float32)))
     assert not vectorfile.is_whole(bytes(12))
+
+
+# -- an index of an earlier format ------------------------------------------------------------
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> Path:
+    with zipfile.ZipFile(HERE / "indexes" / "format-1.zip") as packed:
+        packed.extractall(tmp_path / "old")
+    return tmp_path / "old"
+
+
+@pytest.fixture
+def looked_at(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[int, str]]:
+    monkeypatch.setattr(engine, "_model", lambda *_, **__: Wide())
+    monkeypatch.setattr(Model, "is_prepared", lambda _: True)
+    monkeypatch.setattr(Model, "damaged", lambda _: [])
+
+    def run(*args: object) -> tuple[int, str]:
+        result = CliRunner().invoke(main, ["doctor", *map(str, args)], catch_exceptions=False)
+        return result.exit_code, result.stdout
+
+    return run
+
+
+class Wide(HashEmbedder):
+    """A model of the dimension of the index of format 1."""
+
+    dim, max_tokens = 384, 256
+
+
+def page(path: Path, number: int) -> None:
+    """Put junk in the place of a page of an SQLite file."""
+    data = bytearray(path.read_bytes())
+    size = int.from_bytes(data[16:18], "big")
+    assert len(data) > number * size
+    data[number * size : (number + 1) * size] = b"\x55" * size
+    path.write_bytes(data)
+
+
+def test_an_index_of_format_1_is_said_not_to_be_looked_through(old: Path, looked_at: Any) -> None:
+    was = bytes_of(old)
+    code, told = looked_at("--index", old)
+    assert code == 0
+    assert "format 1" in told
+    assert "not what they say" in told
+    assert told.endswith("nothing is wrong with what was looked through\n")
+    assert bytes_of(old) == was
+    code, told = looked_at("--index", old, "--repair")
+    assert (code, told.splitlines()[-1]) == (0, "nothing is wrong")
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+@pytest.mark.parametrize("name", ["catalog.sqlite", "vectors.sqlite"])
+def test_junk_in_a_file_of_format_1_is_told(old: Path, looked_at: Any, name: str, number: int) -> None:
+    page(old / name, number)
+    code, told = looked_at("--index", old)
+    assert code == 1
+    assert f"problem: {old / name}" in told
+    code, told = looked_at("--index", old, "--repair")
+    # Vectors are made anew; the truth is lost.
+    assert code == (name == "catalog.sqlite"), told
+    assert ("rag restore FILE" in told) == (name == "catalog.sqlite")
+
+
+def test_missing_vectors_of_format_1_are_told(old: Path, looked_at: Any) -> None:
+    (old / "vectors.sqlite").unlink()
+    code, told = looked_at("--index", old)
+    assert (code, "damaged or missing" in told) == (1, True)
+
+
+@pytest.mark.parametrize(
+    "change", ["authors = '[x'", "published = 'soon'", "text = x'ff00'", "authors = '5'", "authors = 'null'"]
+)
+def test_an_index_of_format_1_that_cannot_be_brought_forward(old: Path, looked_at: Any, change: str) -> None:
+    with closing(sqlite3.connect(old / "catalog.sqlite")) as db, db:
+        db.execute(f"UPDATE articles SET {change} WHERE live")
+    was = bytes_of(old)
+    code, told = looked_at("--index", old, "--repair")
+    assert code == 1
+    assert "cannot be brought forward" in told
+    with pytest.raises(IndexDamaged, match=r"format 1.*rag restore FILE.*--rebuild") as caught:
+        local.LocalStore(old)
+    assert "\n" not in str(caught.value)
+    assert bytes_of(old)["catalog.sqlite"] == was["catalog.sqlite"]

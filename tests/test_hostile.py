@@ -16,7 +16,9 @@ import pytest
 from contracts import EMBEDDER, article, put
 from folders import one_segment
 
-from rag.errors import RagError, StoreError
+from rag import engine
+from rag.errors import IndexDamaged, RagError, StoreError
+from rag.settings import Settings
 from rag.store import local, segmentfile
 from rag.store.check import faults
 
@@ -58,6 +60,11 @@ def use(index: Path) -> None:
         view.articles()
     with local.LocalStore(index).writer() as t:
         put(t, article(50))
+
+
+def remove(index: Path) -> None:
+    with local.LocalStore(index).writer() as t:
+        t.remove("a00001")
 
 
 @pytest.mark.parametrize("kind", ["passages", "articles", "bylines"])
@@ -116,6 +123,83 @@ def test_a_trigger_of_a_strangers_catalog_can_call_nothing(index: Path, call: st
         db.execute(f"CREATE TRIGGER evil AFTER INSERT ON articles BEGIN SELECT {call}; END")
     with pytest.raises(StoreError):
         use(index)
+
+
+FACTS = {
+    "lexical": ["../victim", "lexical-../../victim", "/tmp/victim", "lexical-", "lexical-١", "lexical-1\n", ""],
+    "generation": ["-1", "1e3", "x", "٣", "9" * 30],
+    "next_row": ["-1", "x", "", "9" * 30],
+    "erased_words": ["-1", "x"],
+}
+
+
+@pytest.mark.parametrize(("fact", "value"), [(f, v) for f, values in FACTS.items() for v in values])
+def test_a_fact_that_would_be_a_path_or_no_number_is_damage(index: Path, fact: str, value: str) -> None:
+    everything = sorted(index.parent.rglob("*"))
+    with sqlite3.connect(index / "catalog.sqlite") as db:
+        db.execute("UPDATE meta SET value = ? WHERE key = ?", (value, fact))
+    for do in (use, remove):
+        with pytest.raises(IndexDamaged, match=fact) as caught:
+            do(index)
+        assert "\n" not in str(caught.value)
+    assert [f.mend for f in faults(index)] == ["not"]
+    # No word was written outside of the index.
+    assert [p for p in index.parent.rglob("*") if p not in everything and index not in p.parents] == []
+
+
+FINGERPRINTS: list[dict[str, Any]] = [
+    *({"dim": n} for n in (0, -1, 1.5, "16", True, None, 10**9)),
+    *({"context": x} for x in (-0.1, 1.5, float("nan"), float("inf"), "0.5", True, None)),
+    *({"max_tokens": n} for n in (0, "64", 64.0, 10**12)),
+    *({"overlap_tokens": n} for n in (-1, "8", None)),
+    *({"passage_tokens": n} for n in (0, [48])),
+    *({"model": m} for m in (5, "", None, "a\nb", "a\x1b[2J", "a\x00b", "x" * 5_000, ["hash"])),
+    *({"model_digest": d} for d in ("../../evil", "", "0/0", 0, None, "0-quarter", "0-half-half", "0\n", "0-../x")),
+    *({"title": t} for t in (1, "yes", None)),
+    {"another": 1},
+]
+
+
+@pytest.mark.parametrize("said", FINGERPRINTS, ids=str)
+def test_a_fingerprint_that_no_writer_makes_is_damage(index: Path, said: dict[str, Any]) -> None:
+    with sqlite3.connect(index / "catalog.sqlite") as db:
+        known = json.loads(db.execute("SELECT value FROM meta WHERE key = 'fingerprint'").fetchone()[0])
+        db.execute("UPDATE meta SET value = ? WHERE key = 'fingerprint'", (json.dumps(known | said),))
+    with pytest.raises(IndexDamaged, match="fingerprint") as caught:
+        use(index)
+    assert "\n" not in str(caught.value)
+    assert [f.mend for f in faults(index)] == ["not"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "name = '../../victim'",
+        "name = '1-1-1/../../victim'",
+        "name = x'00'",
+        "first = 'one'",
+        "last = -1",
+        "rows = 1.5",
+        "probes = 'all'",
+        "recall = 'good'",
+        "files = '[]'",
+        "files = '[1'",
+        "files = replace(files, 'rows', '../../victim')",
+        "files = replace(files, '[', '[-')",
+    ],
+)
+def test_a_segment_that_no_writer_names_is_damage(index: Path, change: str) -> None:
+    with sqlite3.connect(index / "catalog.sqlite") as db:
+        db.execute(f"UPDATE segments SET {change}")
+    with pytest.raises(IndexDamaged, match="segment") as caught:
+        use(index)
+    assert "\n" not in str(caught.value)
+    told = faults(index)
+    assert any("segments is damaged" in str(f) for f in told)
+    assert {f.mend for f in told} == {"derived"}
+    _, left = engine.repair(index, Settings.load(), embedder=EMBEDDER)
+    assert left.faults == ()
+    use(index)
 
 
 def test_nothing_of_ours_unpickles_or_runs_what_a_file_says() -> None:

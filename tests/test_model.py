@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 
 import rag
+from rag.embed import prepare
 from rag.embed import weights as w
 from rag.embed.half import has_amx, has_gpu
 from rag.embed.model import Model, cores
@@ -18,6 +20,8 @@ from rag.embed.prepare import CLOSE
 from rag.embed.tokens import readable
 from rag.errors import IndexMismatch, ModelError, TextTooLong
 from rag.protocols import Embedder
+from rag.store.local import LocalStore
+from rag.types import Fingerprint
 
 pytestmark = pytest.mark.model
 
@@ -140,10 +144,58 @@ def test_other_weights_under_the_same_name_are_noticed(tiny: Path, tmp_path: Pat
     there = rag.Settings.load(model={"cache": str(tmp_path / "cache")})
     with rag.open(tmp_path / "index", settings=there) as engine:
         assert engine.search("ferry")
+    # Where it was never prepared, it is loaded only for who names it, and then it is another.
+    elsewhere = {"cache": str(tmp_path / "none")}
+    with pytest.raises(ModelError, match=r"not been used here.*RAG_MODEL__NAME") as caught:
+        rag.open(tmp_path / "index", settings=rag.Settings.load(model=elsewhere))
+    assert str(copy) in str(caught.value)
     with pytest.raises(ModelError, match="build the index anew"):
-        rag.open(tmp_path / "index", settings=rag.Settings.load(model={"cache": str(tmp_path / "none")})).search(
-            "ferry"
-        )
+        rag.open(tmp_path / "index", settings=rag.Settings.load(model={**elsewhere, "name": str(copy)})).search("ferry")
+
+
+@pytest.mark.parametrize("digest", ["", "0", "-half", "-int8"])
+def test_a_model_that_only_an_index_names_is_not_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, digest: str, model: Model
+) -> None:
+    """Not even under the digest of one that is prepared here: half precision is loaded by its name."""
+    model.dim
+    weights = w.BUNDLED_SHA256[:16]
+    recorded = Fingerprint("a-stranger/model", digest if digest == "0" else weights + digest, 384, 256, 100, 0, 0.5)
+    LocalStore.create(tmp_path / "index", recorded).close()
+    monkeypatch.setattr(w, "load", lambda *_: pytest.fail("loaded"))
+    for ask in (lambda: rag.open(tmp_path / "index"), lambda: rag.search("ferry", index=tmp_path / "index")):
+        with pytest.raises(ModelError, match=r"a-stranger/model.*RAG_MODEL__NAME=a-stranger/model") as caught:
+            ask()
+        assert "\n" not in str(caught.value)
+    named = rag.Settings.load(model={"name": "a-stranger/model"})
+    rag.open(tmp_path / "index", settings=named).close()
+
+
+@pytest.mark.parametrize("digest", ["../../evil", "/tmp/evil", "..", "A", "0/1", "0\n", "g" * 16])
+def test_a_digest_is_no_path(tmp_path: Path, digest: str) -> None:
+    (tmp_path / "evil").mkdir()
+    with pytest.raises(ModelError, match="no digest"):
+        Model("a-stranger/model", digest=digest, cache=tmp_path / "a" / "b")
+    assert prepare.find(tmp_path / "a" / "b", digest) is None
+
+
+def test_python_beside_the_weights_is_not_run(tiny: Path, tiny_pairs: Path, tmp_path: Path) -> None:
+    from rag.embed.cross import PairScorer
+
+    mark = tmp_path / "mark"
+    code = f"from pathlib import Path\nPath({str(mark)!r}).touch()\nclass Evil:\n    pass\n"
+    one, pairs = (shutil.copytree(folder, tmp_path / folder.parent.name) for folder in (tiny, tiny_pairs))
+    for folder in (one, pairs):
+        (folder / "evil.py").write_text(code, "utf-8")
+    modules = [{"idx": 0, "name": "0", "path": "", "type": "evil.Evil"}]
+    (one / "modules.json").write_text(json.dumps(modules), "utf-8")
+    with pytest.raises(ModelError, match="cannot be loaded"):
+        Model(str(one), cache=tmp_path / "cache").query("x")
+    config = json.loads((pairs / "config.json").read_text("utf-8"))
+    config["auto_map"] = {"AutoModelForSequenceClassification": "evil.Evil"}
+    (pairs / "config.json").write_text(json.dumps(config), "utf-8")
+    PairScorer(str(pairs)).scores("a", ["b"])
+    assert not mark.exists()
 
 
 def few(eval_data: Path, most: int = 200) -> list[str]:

@@ -43,8 +43,10 @@ class PairScorer:
 
         log.info("loading cross-encoder %s", self.name)
         try:
-            # Weights in any other format would be unpickled.
-            model: CrossEncoder = CrossEncoder(str(self._folder or self.name), model_kwargs={"use_safetensors": True})
+            # Weights in any other format would be unpickled; Python that lies beside them is not run.
+            model: CrossEncoder = CrossEncoder(
+                str(self._folder or self.name), model_kwargs={"use_safetensors": True}, trust_remote_code=False
+            )
         except Exception as e:  # the library raises whatever its many back ends do
             reason = " ".join(str(e).split())[:200]
             raise ModelError(f"cross-encoder {self.name!r} cannot be loaded: {reason}; check the name or folder") from e

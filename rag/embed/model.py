@@ -56,6 +56,9 @@ class Model:
         self._batch = batch
         self._cache = Path(cache).expanduser() if cache else platformdirs.user_cache_path("footnote") / "models"
         recorded, _, of_it = (digest or "").partition("-")
+        if digest and not prepare.DIGEST.fullmatch(recorded):
+            # It names a folder.
+            raise ModelError(f"{digest[:80]!r} is no digest of a model: build the index anew with --rebuild")
         self._recorded = recorded
         self._precision = precision or (of_it or "float32" if digest else None)
         self._lock = threading.RLock()
@@ -102,6 +105,10 @@ class Model:
     def folder(self) -> Path:
         """Where the prepared model lies, or will."""
         return self._cache / self._weights
+
+    def is_known(self) -> bool:
+        """Say whether it may be loaded though only an index names it: it is the bundled one or was prepared here."""
+        return self.name == BUNDLED or prepare.known_as(self._cache, self._weights) == self.name
 
     def is_prepared(self) -> bool:
         """Say whether the model can be used without torch already."""

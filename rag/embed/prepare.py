@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import shutil
 import tempfile
 import warnings
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from rag.embed.network import Reader
 
 log = logging.getLogger(__name__)
+
+DIGEST = re.compile(r"[0-9a-f]{1,64}")
+"""What the digest of some weights looks like, which names the folder that they are prepared in."""
 
 FORMAT = 1
 ABOUT = "model.json"
@@ -77,13 +81,30 @@ def find(cache: Path, digest: str) -> Prepared | None:
     import onnxruntime
 
     folder = cache / digest
+    found = _about(cache, digest)
+    if found is None:
+        return None
     try:
-        found = Prepared(**json.loads((folder / ABOUT).read_text("utf-8")))
         whole = all((folder / name).stat().st_size == size for name, size in found.bytes.items())
     except (OSError, ValueError, TypeError, AttributeError):
         return None
     fits = found.format == FORMAT and found.onnxruntime == onnxruntime.__version__
     return found if fits and whole else None
+
+
+def known_as(cache: Path, digest: str) -> str | None:
+    """Return the name of the model that was prepared here with these weights, for whatever onnxruntime, or None."""
+    found = _about(cache, digest)
+    return found.name if found else None
+
+
+def _about(cache: Path, digest: str) -> Prepared | None:
+    if not DIGEST.fullmatch(digest):
+        return None
+    try:
+        return Prepared(**json.loads((cache / digest / ABOUT).read_text("utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
 
 
 def prepare(cache: Path, digest: str, name: str, transformer: SentenceTransformer) -> Prepared:

@@ -89,7 +89,8 @@ def load(name: str, folder: Path | None) -> SentenceTransformer:
     # Weights in any other format would be unpickled.  Plain attention is what the export can fuse.
     options = {"use_safetensors": True, "attn_implementation": "eager", "dtype": "float32"}
     try:
-        return SentenceTransformer(str(folder or name), model_kwargs=options).eval()
+        # Nor is any Python run that lies beside the weights.
+        return SentenceTransformer(str(folder or name), model_kwargs=options, trust_remote_code=False).eval()
     except Exception as e:  # the library raises whatever its many back ends do
         reason = " ".join(str(e).split())[:200]
         raise ModelError(f"model {name!r} cannot be loaded: {reason}; check the name or folder") from e

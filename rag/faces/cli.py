@@ -22,7 +22,7 @@ from rag.faces.options import (
     print_json,
     stop_between_steps,
 )
-from rag.files import records
+from rag.files import records, shown
 from rag.to_json import found, to_dict
 from rag.types import Answer, Filter
 
@@ -38,7 +38,8 @@ class Commands(click.Group):
             return super().invoke(ctx)
         except RagError as error:
             logging.getLogger(__name__).debug("failed", exc_info=True)
-            raise click.ClickException(str(error)) from error
+            # It may name what stands in a file or an index.
+            raise click.ClickException(show.line(str(error))) from error
         except BrokenPipeError:
             # The reader of our output has seen enough; the interpreter must not try to flush it again.
             sys.stderr.close()
@@ -63,7 +64,7 @@ def main(verbose: bool) -> None:
     told = logging.StreamHandler()
     told.setFormatter(logging.Formatter("footnote: %(message)s"))
     # What takes long and is seldom done is told to everyone.
-    for name in ("rag.embed.prepare", "rag.store.local", "rag.store.sealing"):
+    for name in ("rag.embed.prepare", "rag.store.local", "rag.store.restore", "rag.store.sealing"):
         notices = logging.getLogger(name)
         notices.setLevel(logging.INFO)
         if not verbose:
@@ -100,7 +101,7 @@ def ingest(source: tuple[str, ...], index: str, rebuild: bool, prune: bool, dry_
     else:
         click.echo(show.report(report, dry_run=dry_run))
     for failure in report.failed:
-        click.echo(f"not read: {failure.source}: {failure.reason}", err=True)
+        click.echo(show.line(f"not read: {shown(failure.source)}: {failure.reason}"), err=True)
     if report.failed:
         sys.exit(SOME_FAILED)
 
@@ -145,7 +146,7 @@ def ask(question: str | None, questions: str | None, where: Filter | None, index
                 print_json(to_dict(engine.ask(q, where=where)))
                 continue
             if len(asked) > 1:
-                click.echo(f"{chr(10) if n else ''}{q}")
+                click.echo(f"{chr(10) if n else ''}{show.line(q)}")
             for piece in engine.stream(q, where=where):
                 click.echo(show.piece(piece), nl=False)
                 if isinstance(piece, Answer):
@@ -229,7 +230,7 @@ def remove_article(id: str, index: str, as_json: bool) -> None:
     if as_json:
         print_json({"removed": id})
     else:
-        click.echo(f"removed {id}")
+        click.echo(show.line(f"removed {id}"))
 
 
 @main.command()
@@ -240,11 +241,17 @@ def backup(file: str, index: str, as_json: bool) -> None:
     """Write the index into one FILE, while it is used."""
     from rag.store.backup import save
 
-    size = save(index, file)
+    with stop_between_steps("no backup was written") as stop_if_asked, show.progress() as on_progress:
+
+        def step(steps: rag.Steps) -> None:
+            on_progress(steps)
+            stop_if_asked()
+
+        size = save(index, file, on_progress=step)
     if as_json:
         print_json({"file": file, "bytes": size})
     else:
-        click.echo(f"{file}: {size:,} bytes")
+        click.echo(show.line(f"{shown(file)}: {size:,} bytes"))
 
 
 @main.command()
@@ -254,9 +261,9 @@ def backup(file: str, index: str, as_json: bool) -> None:
 @json_option
 def restore(file: str, replace: bool, index: str, as_json: bool) -> None:
     """Read a backup FILE into the index; nothing is embedded again."""
-    from rag.store.backup import restore as read_back
+    from rag.store.restore import restore as read_back
 
-    with stop_between_steps() as stop_if_asked, show.progress() as on_progress:
+    with stop_between_steps("nothing was changed") as stop_if_asked, show.progress() as on_progress:
 
         def step(steps: rag.Steps) -> None:
             on_progress(steps)

@@ -10,6 +10,7 @@ from typing import Any
 
 import rag
 from rag.errors import NoIndex, RagError
+from rag.files import shown
 from rag.types import Steps
 
 PACKAGES = (
@@ -41,7 +42,7 @@ def examine(
         "python": platform.python_version(),
         "packages": {},
         "model": None,
-        "index": {"folder": str(Path(index).absolute())},
+        "index": {"folder": shown(Path(index).absolute())},
         "problems": problems,
     }
     for name in PACKAGES:
@@ -78,7 +79,16 @@ def _index(index: str | Path, found: dict[str, Any], repair: bool, on_progress: 
     else:
         checked = check(index, on_progress)
     if checked.old:
-        found["index"]["state"] = f"of format {checked.old}: brought forward when it is next opened"
+        found["index"]["format"] = checked.old
+        found["index"]["state"] = (
+            "only its files as such were looked through, not what they say: `rag doctor --repair`, or any command,"
+            " brings it forward first"
+        )
+        if repair:
+            found["problems"].append(
+                f"index {shown(Path(index).absolute())} is still of format {checked.old} and cannot be brought forward:"
+                " restore a backup with `rag restore FILE`, or rebuild it with `rag ingest SOURCE --rebuild`"
+            )
     if checked.stats:
         found["index"] |= rag.to_dict(checked.stats)
         found["index"] |= {"approximate": checked.stats.approximate, "recall": checked.stats.recall}

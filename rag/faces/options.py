@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -16,6 +17,9 @@ from rag.types import Filter
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C."""
+
+_UNSAFE = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+"""What JSON may hold and an output may not: what a terminal obeys, what ends a line, what cannot be encoded."""
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -47,12 +51,16 @@ def filter_options(command: F) -> F:
 
 def print_json(value: object) -> None:
     """Print one JSON value on a line."""
-    click.echo(json.dumps(value, ensure_ascii=False))
+    told = json.dumps(value, ensure_ascii=False)
+    click.echo(_UNSAFE.sub(lambda m: f"\\u{ord(m[0]):04x}", told))
 
 
 @contextmanager
-def stop_between_steps() -> Iterator[Callable[[], None]]:
-    """Make Ctrl-C take effect between two steps, when nothing that was computed is lost; a second one at once."""
+def stop_between_steps(undone: str = "") -> Iterator[Callable[[], None]]:
+    """Make Ctrl-C take effect between two steps, when nothing that was computed is lost; a second one at once.
+
+    What is whole or not at all keeps nothing: `undone` says how it is then, unless the interrupt says it.
+    """
     wanted = False
 
     def ask_to_stop(_: int, __: object) -> None:
@@ -60,7 +68,8 @@ def stop_between_steps() -> Iterator[Callable[[], None]]:
         if wanted:
             raise KeyboardInterrupt
         wanted = True
-        click.echo("\nstopping: keeping what is done (Ctrl-C again to stop at once)", err=True)
+        keeping = "" if undone else ": keeping what is done"
+        click.echo(f"\nstopping{keeping} (Ctrl-C again to stop at once)", err=True)
 
     def stop_if_asked() -> None:
         if wanted:
@@ -69,8 +78,9 @@ def stop_between_steps() -> Iterator[Callable[[], None]]:
     before = signal.signal(signal.SIGINT, ask_to_stop)
     try:
         yield stop_if_asked
-    except KeyboardInterrupt:
-        click.echo("stopped; run the same command again to go on from here", err=True)
+    except KeyboardInterrupt as interrupt:
+        so = str(interrupt) or undone or "run the same command again to go on from here"
+        click.echo(f"stopped; {so}", err=True)
         sys.exit(INTERRUPTED)
     finally:
         signal.signal(signal.SIGINT, before)

@@ -109,12 +109,12 @@ def also(head: ArticleHead) -> str:
 def hits(found: Sequence[Hit], phrases: Sequence[str] = ()) -> str:
     """Return hits as numbered paragraphs, or which `phrases` of the question they would have had to hold."""
     if not found:
-        said = " and ".join(f'"{_safe(p)}"' for p in phrases)
+        said = " and ".join(f'"{line(p)}"' for p in phrases)
         return f"nothing found: no passage holds {said}, as quotation marks demand" if said else "nothing found"
     return "\n\n".join(
-        f"{h.rank}. {h.score:.3f}  {byline(h.article)}\n   {h.passage.id}"
-        f"{'  ' + h.passage.section if h.passage.section else ''}\n   {_safe(' '.join(h.passage.text.split()))}"
-        f"{''.join(f'{chr(10)}   {_safe(also(a))}' for a in h.also)}"
+        f"{h.rank}. {h.score:.3f}  {line(byline(h.article))}\n   {line(h.passage.id)}"
+        f"{'  ' + line(h.passage.section) if h.passage.section else ''}\n   {line(' '.join(h.passage.text.split()))}"
+        f"{''.join(f'{chr(10)}   {line(also(a))}' for a in h.also)}"
         for h in found
     )
 
@@ -133,14 +133,14 @@ def sources(a: Answer) -> str:
         if a.hits:
             lines += ["", "Nearest passages:"]
         for h in a.hits[:3]:
-            lines.append(f"  - {_safe(byline(h.article))}\n    {_safe(_short(h.passage.text))}")
-            lines += [f"    {_safe(also(twin))}" for twin in h.also]
+            lines.append(f"  - {line(byline(h.article))}\n    {line(_short(h.passage.text))}")
+            lines += [f"    {line(also(twin))}" for twin in h.also]
         return "\n".join(lines)
     lines += ["", "Sources:"]
     for c in a.citations:
         mark = "" if c.support.verdict == "supported" else f"  ({c.support.verdict})"
-        lines.append(f"  [{c.number}] {_safe(byline(c.article))}{mark}\n      {c.article_id} [{c.start}:{c.end}]")
-        lines += [f"      {_safe(also(twin))}" for twin in c.also]
+        lines.append(f"  [{c.number}] {line(byline(c.article))}{mark}\n      {line(c.article_id)} [{c.start}:{c.end}]")
+        lines += [f"      {line(also(twin))}" for twin in c.also]
     return "\n".join(lines)
 
 
@@ -148,7 +148,7 @@ def articles(listed: Sequence[tuple[ArticleHead, int]]) -> str:
     """Return articles, one a line."""
     if not listed:
         return "no articles"
-    return "\n".join(f"{head.id}\n    {_safe(byline(head))} · {n} passages" for head, n in listed)
+    return "\n".join(f"{line(head.id)}\n    {line(byline(head))} · {n} passages" for head, n in listed)
 
 
 def article(a: Article, passages: int, current: str | None) -> str:
@@ -167,7 +167,7 @@ def article(a: Article, passages: int, current: str | None) -> str:
         ("sections", ", ".join(s.name for s in a.sections)),
         ("passages", str(passages)),
     ]
-    return "\n".join(f"{name:10} {_safe(value)}" for name, value in facts if value) + "\n\n" + _safe(a.text)
+    return "\n".join(f"{name:10} {line(value)}" for name, value in facts if value) + "\n\n" + _safe(a.text)
 
 
 def findings(f: Mapping[str, Any]) -> str:
@@ -179,10 +179,10 @@ def findings(f: Mapping[str, Any]) -> str:
     lines += [f"{'index':10} " + ", ".join(f"{n} {v}" for n, v in f["index"].items() if n not in told)]
     if "recall" in f["index"]:
         lines += [f"{'recall':10} {_recall(f['index']['approximate'], f['index']['recall'])}"]
-    lines += [f"repaired: {_safe(line)}" for line in f.get("repaired", ())]
-    return "\n".join(
-        [*lines, *(f"problem: {_safe(p)}" for p in f["problems"]), *([] if f["problems"] else ["nothing is wrong"])]
-    )
+    lines += [f"repaired: {one}" for one in f.get("repaired", ())]
+    partly = " with what was looked through" if "format" in f["index"] else ""
+    lines += [f"problem: {one}" for one in f["problems"]] or [f"nothing is wrong{partly}"]
+    return "\n".join(map(line, lines))
 
 
 def _recall(approximate: int, recall: float) -> str:
@@ -196,6 +196,11 @@ def _short(text: str, most: int = 200) -> str:
     return said if len(said) <= most else said[: most - 1].rsplit(" ", 1)[0] + "…"
 
 
+def line(text: str) -> str:
+    """Return text for one line of a terminal, safe there; see `_safe`."""
+    return _safe(" ".join(text.splitlines()))
+
+
 def _safe(text: str) -> str:
     """Return text that cannot move a terminal's cursor or change its state."""
-    return "".join(c if c in "\n\t" or c.isprintable() or (c.isspace() and ord(c) > 127) else " " for c in text)
+    return "".join(c if c in "\n\t" or c.isprintable() or (c.isspace() and ord(c) >= 0xA0) else " " for c in text)

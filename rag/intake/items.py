@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rag.errors import BadSource
-from rag.intake.sources import Page, pages
+from rag.intake.sources import Page, absolute, pages
 from rag.intake.text import clean
 from rag.types import Article, Failure
 
@@ -24,14 +24,17 @@ class Item:
 
 def find(sources: Iterable[str | Path | Article]) -> list[Item]:
     """Return everything there is to read.  Raises BadSource for a source that cannot be read at all."""
+    if isinstance(sources, (Article, str, bytes, Mapping)) or not isinstance(sources, Iterable):
+        raise BadSource(f"{type(sources).__name__} is no list of sources: give a path, or a list of rag.Article values")
     items: list[Item] = []
     for source in sources:
         if isinstance(source, Article):
             items.append(Item(_cleaned(source), ""))
         elif isinstance(source, (str, Path)):
+            found = pages(source)
             # Resolved, so that another way to write a path is not another source.
-            root = str(Path(source).expanduser().resolve())
-            items += [Item(page, root, _origin(page)) for page in pages(source)]
+            root = str(absolute(source).resolve())
+            items += [Item(page, root, _origin(page)) for page in found]
         else:
             raise BadSource(f"{type(source).__name__} is not a source: give a path or rag.Article values")
     if not items:

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from rag.errors import DuplicateId, RagError
+from rag.files import shown
 from rag.intake.chunk import chunk, short_title
 from rag.intake.items import Item, records
 from rag.intake.readers import read
@@ -294,7 +295,7 @@ class _Run:
             # A source that has moved takes its articles along.
             before = kept if kept and kept != origin and Path(kept).exists() else None
         if before is not None:
-            raise DuplicateId(f"article id {id!r} is claimed by {before} too: give one of them another id")
+            raise DuplicateId(f"article id {id!r} is claimed by {shown(before)} too: give one of them another id")
         self.seen[id] = origin or "another article"
 
     def _cut(self, article: Article, origin: str) -> _Cut:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from rag.errors import BadSource
+from rag.files import shown
 from rag.types import Failure
 
 Kind = Literal["md", "txt", "html", "jsonl"]
@@ -54,7 +55,9 @@ def pages(source: str | Path) -> Iterator[Page | Failure]:
     """
     if isinstance(source, str) and _URL.match(source):
         raise BadSource(f"{source} is a URL, which cannot be read yet: save the page as .html and give that file")
-    root = _absolute(source)
+    if not str(source):
+        raise BadSource("the path is empty: give a file or a folder of articles")
+    root = absolute(source)
     try:
         if root.is_dir():
             return _folder(root)
@@ -62,22 +65,28 @@ def pages(source: str | Path) -> Iterator[Page | Failure]:
             return iter([_file(root)])
         exists = root.exists()
     except (OSError, ValueError) as error:
-        raise BadSource(f"{_shown(root)} cannot be read ({_reason(error)}): check the path") from error
+        raise BadSource(f"{shown(root)} cannot be read ({_reason(error)}): check the path") from error
     if exists:
-        raise BadSource(f"{_shown(root)} is neither a file nor a folder: give a file or a folder of articles")
-    raise BadSource(f"{_shown(root)} does not exist: check the path")
+        raise BadSource(f"{shown(root)} is neither a file nor a folder: give a file or a folder of articles")
+    raise BadSource(f"{shown(root)} does not exist: check the path")
 
 
-def _absolute(source: str | Path) -> Path:
-    # Not resolved: messages show the path as the caller knows it, links and all.
-    return Path(source).expanduser().absolute()
+def absolute(source: str | Path) -> Path:
+    """Return a source's path, not resolved: messages show it as the caller knows it, links and all.
+
+    Raises BadSource for the home of somebody who has none.
+    """
+    try:
+        return Path(source).expanduser().absolute()
+    except RuntimeError as error:
+        raise BadSource(f"{shown(source)} cannot be read ({error}): check the path") from error
 
 
 def _file(path: Path) -> Page:
     kind = KINDS.get(path.suffix.lower())
     if kind is None:
-        raise BadSource(f"{_shown(path)} is of an unknown kind: give one of {_known()}, or a folder of them")
-    return Page(_shown(path.name), str(path), kind)
+        raise BadSource(f"{shown(path)} is of an unknown kind: give one of {_known()}, or a folder of them")
+    return Page(shown(path.name), str(path), kind)
 
 
 def _folder(root: Path) -> Iterator[Page | Failure]:
@@ -85,11 +94,16 @@ def _folder(root: Path) -> Iterator[Page | Failure]:
     others = 0
 
     def unreachable(error: OSError) -> None:
-        where = _shown(error.filename or root)
+        where = str(error.filename or root)
         found.append((where, Failure(where, f"the folder cannot be listed ({_reason(error)}): check its permissions")))
 
     real_root = root.resolve()
     for folder, folders, files in os.walk(root, onerror=unreachable):
+        if not os.access(folder, os.X_OK):
+            # What is in it can be listed and not reached: one line is enough for all.
+            found.append((folder, Failure(folder, "the folder cannot be entered: check its permissions")))
+            folders.clear()
+            continue
         folders[:] = [name for name in folders if not name.startswith(".")]
         questions = _BEIR_QUESTIONS if _BEIR_CORPUS in files else frozenset()
         for name in files:
@@ -98,26 +112,30 @@ def _folder(root: Path) -> Iterator[Page | Failure]:
             if name.startswith(".") or name in questions or kind is None:
                 others += 1
                 continue
-            shown = _shown(path.relative_to(root).as_posix())
-            if path.is_symlink() and not path.resolve().is_relative_to(real_root):
-                found.append((shown, Failure(_shown(path), "it is a link out of the folder: copy the file here")))
-            elif path.is_symlink() and not path.exists():
-                found.append((shown, Failure(_shown(path), "it is a link to nothing: remove or repair it")))
-            elif path.is_file():
-                found.append((shown, Page(shown, str(path), kind)))
+            named = shown(path.relative_to(root).as_posix())
+            try:
+                value = _reached(path, named, kind, real_root)
+            except (OSError, RuntimeError) as error:  # the second for a link to itself
+                value = Failure(str(path), f"it cannot be reached ({_reason(error)}): check its permissions")
+            if value:
+                found.append((named, value))
     if not found:
         seen = f" ({others} files of other kinds)" if others else ""
-        raise BadSource(f"{_shown(root)} holds no articles{seen}: put {_known()} files there, or give another folder")
+        raise BadSource(f"{shown(root)} holds no articles{seen}: put {_known()} files there, or give another folder")
     return iter([value for _, value in sorted(found, key=lambda pair: pair[0])])
+
+
+def _reached(path: Path, named: str, kind: Kind, root: Path) -> Page | Failure | None:
+    """Return the page of a path below a root, or what is wrong with it; None for what is no file."""
+    if path.is_symlink() and not path.resolve().is_relative_to(root):
+        return Failure(str(path), "it is a link out of the folder: copy the file here")
+    if path.is_symlink() and not path.exists():
+        return Failure(str(path), "it is a link to nothing: remove or repair it")
+    return Page(named, str(path), kind) if path.is_file() else None
 
 
 def _known() -> str:
     return ", ".join(KINDS)
-
-
-def _shown(path: str | Path) -> str:
-    # A file name may hold bytes that are not UTF-8; what is shown and stored must be text.
-    return os.fsencode(path).decode("utf-8", "replace").replace("\n", "\ufffd")
 
 
 def _reason(error: Exception) -> str:

@@ -1,205 +1,270 @@
-"""An index as one file: taken while it is used, and read back into this folder or another.
+"""An index as one file: taken while it is used; restore.py reads it back.
 
-A backup holds what cannot be made again without work: the catalog and the vectors, each as SQLite copies it from one
-snapshot, in a ZIP whose checksums cover both.  It is read back article by article through the store's one transaction,
-so that a damaged or hostile file can do no more than an article could, and readers see the index before or after.
+A backup holds what cannot be made again without work: the catalog as it is after one commit and the vectors that this
+needs, in a ZIP whose checksums cover both.  Before it gets its name it is looked through as whoever restores it will.
 """
 
 from __future__ import annotations
 
 import contextlib
-import itertools
 import json
+import os
 import shutil
 import sqlite3
-import tempfile
 import time
 import zipfile
-import zlib
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
+from stat import S_ISDIR, S_ISREG
 
-from rag.errors import BadSource, IndexDamaged, InvalidArticle, NoIndex, StoreError
+from rag.errors import BadSource, IndexDamaged, StoreError
 from rag.files import sync
-from rag.protocols import Transaction
-from rag.store import catalog, sqlite, vectorfile
+from rag.store import catalog, sqlite
+from rag.store.copied import Copied, instead
+from rag.store.faults import OnSteps, Pace
 from rag.store.local import LocalStore
+from rag.store.scratch import PACKED, scratch
 from rag.store.view import CATALOG, VECTORS
-from rag.types import Article, NewPassage, Stats, Steps
 
 CONTENTS = "footnote.json"
 """The member that says what a backup is."""
 
-TRIES = 5
-"""A writer may erase vectors between the two copies; then both are taken again."""
-
 COPIED = 2**20
 """Bytes copied at a time."""
 
-TOGETHER = 64
-"""Articles read back at a time."""
+PAGES = 64
+"""Pages of the catalog copied at a time."""
 
-OnProgress = Callable[[Steps], None]
+VECTORS_AT_ONCE = 1_000
+
+MEGABYTE = 10**6
 
 
-def save(folder: str | Path, to: str | Path) -> int:
+def save(folder: str | Path, to: str | Path, *, on_progress: OnSteps | None = None) -> int:
     """Write an index's backup, while others read and write it, and return its size in bytes.
 
-    A file that is there is replaced once the new one is complete.  Raises NoIndex, IndexDamaged, StoreError and
-    BadSource.
+    A backup that is there is replaced once the new one is complete; no other file is.  Raises NoIndex, IndexDamaged,
+    StoreError and BadSource.
     """
-    store, to = LocalStore(folder), Path(to)
-    store.close()
-    if to.is_dir() or not to.absolute().parent.is_dir():
-        raise BadSource(f"{to.absolute()} cannot be written: name a file in a folder that is there")
-    part = to.with_name(f".{to.name}.part")
+    folder, pace = Path(folder), Pace(on_progress)
+    LocalStore(folder).close()
+    place = _place(folder, to)
+    with _writing(to), scratch(place.parent) as work:
+        _copy(folder, work, pace)
+        damaged = IndexDamaged(
+            f"index {folder.absolute()} is damaged: mend it with `rag doctor --repair`, then back it up"
+        )
+        with instead(damaged, folder):
+            copied = Copied(work)
+        with contextlib.closing(copied):
+            copied.check(pace, damaged, folder)
+        _pack(work, pace)
+        size = (work / PACKED).stat().st_size
+        # Copying takes a while, in which something else may have come there.
+        (work / PACKED).replace(_place(folder, to))
+        sync(place.parent)
+    return size
+
+
+def _place(folder: Path, to: str | Path) -> Path:
+    """Return the path at which a backup may be written.  Raises BadSource."""
+    with _writing(to):
+        place = Path(os.path.realpath(to))
+        if not place.parent.is_dir():
+            raise BadSource(f"{place} cannot be written: name a file in a folder that is there")
+        if any(above.samefile(folder) for above in place.parents):
+            raise BadSource(f"{place} lies in the index itself: name a file outside of {folder.absolute()}")
+        try:
+            mode = place.stat().st_mode
+        except FileNotFoundError:
+            return place
+    if S_ISDIR(mode):
+        raise BadSource(f"{place} cannot be written: name a file in a folder that is there")
+    if not S_ISREG(mode):
+        raise BadSource(f"{place} is no regular file: name another")
     try:
-        with sqlite.guarded(to), tempfile.TemporaryDirectory(prefix=".footnote-", dir=to.absolute().parent) as copies:
-            _copy(Path(folder), Path(copies))
-            contents = {"footnote index": catalog.FORMAT, "made": date.today().isoformat()}
-            with zipfile.ZipFile(part, "w") as packed:
-                packed.writestr(CONTENTS, json.dumps(contents))
-                # Text shrinks to half; nothing is gained on vectors.
-                packed.write(Path(copies) / CATALOG, CATALOG, zipfile.ZIP_DEFLATED, compresslevel=1)
-                packed.write(Path(copies) / VECTORS, VECTORS, zipfile.ZIP_STORED)
-            sync(part)
-            part.replace(to)
-            sync(to.absolute().parent)
-    finally:
-        part.unlink(missing_ok=True)
-    return to.stat().st_size
+        opened(place).close()
+    except BadSource as error:
+        raise BadSource(f"{place} is there and is no backup of Footnote: name another file") from error
+    return place
 
 
-def _copy(folder: Path, to: Path) -> None:
-    """Copy the catalog and all vectors that it needs."""
-    for _ in range(TRIES):
-        for name in (CATALOG, VECTORS):
-            (to / name).unlink(missing_ok=True)
-            if not (folder / name).exists():
-                sqlite3.connect(to / name).execute("CREATE TABLE vectors (key BLOB PRIMARY KEY, vector BLOB NOT NULL)")
-                continue
-            with sqlite.guarded(folder / name), contextlib.closing(_reading(folder / name)) as db:
-                db.execute("VACUUM INTO ?", (str(to / name),))
-        with contextlib.closing(_reading(to / CATALOG)) as db:
-            db.execute("ATTACH ? AS cached", ((to / VECTORS).as_uri() + "?mode=ro",))
-            lost = "SELECT 1 FROM passages WHERE key NOT IN (SELECT key FROM cached.vectors) LIMIT 1"
-            if db.execute(lost).fetchone() is None:
+@contextlib.contextmanager
+def _writing(to: str | Path) -> Iterator[None]:
+    """Tell what the system says of the place of a backup."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise BadSource(f"{Path(to).absolute()} cannot be written ({reason}): name another file") from error
+    except sqlite3.DatabaseError as error:
+        # What is read has its own errors.
+        raise BadSource(f"{Path(to).absolute()} cannot be written ({error}): see that there is space") from error
+
+
+def _copy(folder: Path, to: Path, pace: Pace) -> None:
+    """Copy the catalog as it is after one commit, and the vectors that it needs."""
+    with _snapshot(folder) as (texts, cached):
+        with contextlib.closing(_new(to / CATALOG)) as new:
+            with _told_of(folder / CATALOG):
+                pages = texts.execute("PRAGMA page_count").fetchone()[0]
+                pace.begin("copy", pages, "pages")
+                texts.backup(new, pages=PAGES, progress=lambda *_: pace.on(PAGES))
+                new.execute("PRAGMA journal_mode=DELETE")
+                needed = {row[0] for row in new.execute("SELECT key FROM passages UNION SELECT key FROM former")}
+        with contextlib.closing(_new(to / VECTORS)) as new:
+            new.execute("CREATE TABLE vectors (key BLOB PRIMARY KEY, vector BLOB NOT NULL)")
+            if cached is None:
                 return
-    raise IndexDamaged(
-        f"index {folder.absolute()} lacks vectors of its passages: mend it with `rag doctor --repair`, then back it up"
-    )
+            pace.begin("copy vectors", len(needed), "vectors")
+            new.execute("BEGIN")
+            with _told_of(folder / VECTORS):
+                rows = cached.execute("SELECT key, vector FROM vectors")
+            while some := _fetched(rows, folder / VECTORS):
+                wanted = [row for row in some if row[0] in needed]
+                new.executemany("INSERT INTO vectors VALUES (?, ?)", wanted)
+                pace.on(len(wanted))
+            new.execute("COMMIT")
+
+
+def _fetched(rows: sqlite3.Cursor, path: Path) -> list[tuple[bytes, bytes]]:
+    with _told_of(path):
+        return rows.fetchmany(VECTORS_AT_ONCE)
+
+
+@contextlib.contextmanager
+def _snapshot(folder: Path) -> Iterator[tuple[sqlite3.Connection, sqlite3.Connection | None]]:
+    """Give connections to the catalog and to vectors of which none is missing there; neither changes meanwhile."""
+    for _ in range(100):
+        with contextlib.ExitStack() as stack:
+            with _told_of(folder / CATALOG):
+                texts = stack.enter_context(contextlib.closing(_reading(folder / CATALOG)))
+                texts.execute("BEGIN")
+                generation = catalog.get(texts, "generation")
+            cached = None
+            if (folder / VECTORS).exists():
+                with _told_of(folder / VECTORS):
+                    cached = stack.enter_context(contextlib.closing(_reading(folder / VECTORS)))
+                    cached.execute("BEGIN")
+                    cached.execute("SELECT 1 FROM vectors LIMIT 1").fetchone()
+            # Vectors are erased after the commit that needs them no more; without one in between there are all.
+            with _told_of(folder / CATALOG), contextlib.closing(_reading(folder / CATALOG)) as now:
+                unchanged = catalog.get(now, "generation") == generation
+            if unchanged:
+                yield texts, cached
+                return
+        time.sleep(0.01)
+    raise StoreError(f"index {folder.absolute()} changes all the time: try again")
+
+
+@contextlib.contextmanager
+def _told_of(path: Path) -> Iterator[None]:
+    """Tell of an index what is wrong with it; what is wrong with the copy is raised as it is."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
+            raise
+        with sqlite.guarded(path):
+            raise
 
 
 def _reading(path: Path) -> sqlite3.Connection:
     how = "ro" if sqlite.is_writable(path) else "ro&immutable=1"
-    return sqlite3.connect(f"{path.absolute().as_uri()}?mode={how}", uri=True)
+    return sqlite3.connect(f"{path.absolute().as_uri()}?mode={how}", uri=True, isolation_level=None, timeout=30)
 
 
-def restore(
-    file: str | Path, folder: str | Path, *, replace: bool = False, on_progress: OnProgress | None = None
-) -> Stats:
-    """Read a backup into an index, made if there is none, and return what that holds then; embeds nothing.
+def _new(path: Path) -> sqlite3.Connection:
+    db = sqlite3.connect(path, isolation_level=None)
+    # What matters is the file that comes of it.
+    db.execute("PRAGMA journal_mode=OFF")
+    db.execute("PRAGMA synchronous=OFF")
+    return db
 
-    With `replace` an index that holds articles gives way to the backup, in one commit.  Raises BadSource for a file
-    that is no backup or damaged, StoreError for an index in the way, IndexLocked, IndexMismatch for a later format.
-    """
-    file, folder = Path(file), Path(folder)
-    if not replace and LocalStore.exists(folder):
-        with contextlib.closing(LocalStore(folder)) as there, there.view() as view:
-            if view.stats().articles:
-                raise StoreError(f"index {folder.absolute()} holds articles: name another folder, or --replace them")
-    with _unpacked(file, folder.absolute().parent) as unpacked:
-        with _sound(file):
-            source = LocalStore(unpacked)
-            made = source.fingerprint
-            source.close()
-        with contextlib.closing(LocalStore.create(folder, made)) as store:
-            with store.writer(made) as transaction, _sound(file):
-                _read_back(unpacked, made.dim, transaction, on_progress)
-            with store.view() as view:
-                return view.stats()
+
+def _pack(work: Path, pace: Pace) -> None:
+    """Make one file of the two."""
+    contents = {"footnote index": catalog.FORMAT, "made": date.today().isoformat()}
+    pace.begin("pack", sum((work / name).stat().st_size for name in (CATALOG, VECTORS)) // MEGABYTE, "MB")
+    rest = 0
+    with zipfile.ZipFile(work / PACKED, "w", compresslevel=1) as packed:
+        packed.writestr(CONTENTS, json.dumps(contents))
+        # Text shrinks to half; nothing is gained on vectors.
+        for name, compression in ((CATALOG, zipfile.ZIP_DEFLATED), (VECTORS, zipfile.ZIP_STORED)):
+            packed.compression = compression
+            with (work / name).open("rb") as file, packed.open(name, "w", force_zip64=True) as member:
+                while some := file.read(COPIED):
+                    member.write(some)
+                    whole, rest = divmod(rest + len(some), MEGABYTE)
+                    pace.on(whole)
+    sync(work / PACKED)
+
+
+def opened(file: Path) -> zipfile.ZipFile:
+    """Return a backup whose members are those that it must have.  Raises BadSource."""
+    foreign = BadSource(f"{file.absolute()} is no backup of Footnote: `rag backup FILE` makes one")
+    with _unzipping(file, _unreadable(file, "not a ZIP file")):
+        if not S_ISREG(file.stat().st_mode):
+            raise _unreadable(file, "no regular file")
+        packed = zipfile.ZipFile(file)
+    try:
+        found = packed.infolist()
+        if sorted(info.filename for info in found) != sorted((CONTENTS, CATALOG, VECTORS)):
+            raise foreign
+        for info in found:
+            # Of what else there is some takes memory without end.
+            if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) or info.flag_bits & 1:
+                raise damaged(file)
+        if packed.getinfo(CONTENTS).file_size > COPIED:
+            raise foreign
+        with _unzipping(file, damaged(file)):
+            said = packed.read(CONTENTS)
+        with instead(foreign, file):
+            int(json.loads(said)["footnote index"])
+    except BaseException:
+        packed.close()
+        raise
+    return packed
 
 
 @contextlib.contextmanager
-def _sound(file: Path) -> Iterator[None]:
-    """Tell of a backup what its files say of themselves."""
+def _unzipping(file: Path, error: BadSource) -> Iterator[None]:
+    """Raise an error in place of what reading a damaged ZIP file raises."""
     try:
-        yield
-    except (IndexDamaged, NoIndex, InvalidArticle, KeyError, ValueError, sqlite3.Error) as error:
-        raise _damaged(file) from error
+        with instead(error, file):
+            yield
+    except OSError as e:
+        raise _unreadable(file, e.strerror or str(e)) from e
 
 
-def _damaged(file: Path) -> BadSource:
+def _unreadable(file: Path, reason: str) -> BadSource:
+    return BadSource(f"{file.absolute()} cannot be read as a backup ({reason}): check the path")
+
+
+def damaged(file: Path) -> BadSource:
+    """Return the error of a backup that is not what was written."""
     return BadSource(f"{file.absolute()} is damaged: nothing was restored, take an older backup")
 
 
-@contextlib.contextmanager
-def _unpacked(file: Path, beside: Path) -> Iterator[Path]:
-    """Give a folder with the catalog and the vectors of a backup."""
-    try:
-        packed = zipfile.ZipFile(file)
-    except (OSError, zipfile.BadZipFile) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else "not a ZIP file"
-        raise BadSource(f"{file.absolute()} cannot be read as a backup ({reason}): check the path") from error
-    with packed:
-        sizes = {info.filename: info.file_size for info in packed.infolist()}
-        if set(sizes) != {CONTENTS, CATALOG, VECTORS} or sizes[CONTENTS] > COPIED:
-            raise BadSource(f"{file.absolute()} is no backup of Footnote: `rag backup FILE` makes one")
-        beside.mkdir(parents=True, exist_ok=True)
-        if sum(sizes.values()) > shutil.disk_usage(beside).free:
-            raise StoreError(
-                f"no space left in {beside} to unpack {file.absolute()}: free {sum(sizes.values()):,} bytes"
-            )
-        with sqlite.guarded(beside / file.name), tempfile.TemporaryDirectory(prefix=".footnote-", dir=beside) as to:
-            for name in (CATALOG, VECTORS):
-                try:
-                    with packed.open(name) as member, (Path(to) / name).open("wb") as out:
-                        shutil.copyfileobj(member, out, COPIED)
-                except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-                    raise _damaged(file) from error
-            yield Path(to)
-
-
-@dataclass(slots=True)
-class _Read:
-    """An article of a backup and its passages; an earlier revision has none."""
-
-    article: Article
-    passages: list[NewPassage]
-    origin: str
-
-
-def _articles(db: sqlite3.Connection) -> Iterator[_Read]:
-    """Yield what a backup holds, earlier revisions before the later ones that retire them.  Raises InvalidArticle."""
-    sections = dict(db.execute("SELECT code, name FROM sections"))
-    rows = db.execute(f"SELECT live, origin, first, passages, {catalog.ARTICLE} FROM articles ORDER BY ord")
-    for live, origin, first, count, *row in rows:
-        article = catalog.read_article(row)
-        spans = db.execute(
-            "SELECT start, end, section, key FROM passages WHERE row BETWEEN ? AND ? ORDER BY row",
-            (first, first + count - 1),
-        )
-        new = [NewPassage(start, end, sections[code], bytes(key)) for start, end, code, key in spans if live]
-        if any(not 0 <= p.start < p.end <= len(article.text) for p in new):
-            raise InvalidArticle(f"article {article.id} has a passage outside its text")
-        yield _Read(article, new, str(origin))
-
-
-def _read_back(unpacked: Path, dim: int, transaction: Transaction, on_progress: OnProgress | None) -> None:
-    began = time.monotonic()
-    vectors = vectorfile.VectorFile(unpacked / VECTORS, dim, write=False)
-    with contextlib.closing(_reading(unpacked / CATALOG)) as db, contextlib.closing(vectors):
-        total = db.execute("SELECT COUNT(*) FROM articles").fetchone()[0]
-        found = _articles(db)
-        done = 0
-        while some := list(itertools.islice(found, TOGETHER)):
-            keys = list(dict.fromkeys(p.key for read in some for p in read.passages))
-            if keys:
-                transaction.remember(keys, vectors.get(keys))
-            for read in some:
-                transaction.add(read.article, read.passages, read.origin)
-            done += len(some)
-            if on_progress:
-                on_progress(Steps("restore", done, total, time.monotonic() - began, "articles"))
+def unpack(packed: zipfile.ZipFile, file: Path, to: Path, pace: Pace) -> None:
+    """Write the two files of an index into a folder.  Raises BadSource, and StoreError when there is no room."""
+    sizes = {info.filename: info.file_size for info in packed.infolist()}
+    need = sum(sizes.values())
+    if need > shutil.disk_usage(to).free:
+        raise StoreError(f"no space left in {to.parent} to unpack {file.absolute()}: free {need:,} bytes")
+    pace.begin("unpack", need // MEGABYTE, "MB")
+    rest = 0
+    for name in (CATALOG, VECTORS):
+        with contextlib.ExitStack() as stack, (to / name).open("wb") as out:
+            with _unzipping(file, damaged(file)):
+                member = stack.enter_context(packed.open(name))
+            while True:
+                with _unzipping(file, damaged(file)):
+                    some = member.read(COPIED)
+                if not some:
+                    break
+                out.write(some)
+                whole, rest = divmod(rest + len(some), MEGABYTE)
+                pace.on(whole)

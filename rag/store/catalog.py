@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 import secrets
 import sqlite3
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from datetime import date
 from functools import lru_cache
@@ -17,9 +18,12 @@ from pathlib import Path
 from rag.errors import IndexDamaged, IndexMismatch
 from rag.intake.text import fold
 from rag.store import sqlite, twins
-from rag.types import Article, ArticleHead, Fingerprint, Section
+from rag.types import Article, ArticleHead, Fingerprint, Section, whole
 
 FORMAT = 2
+
+MOST_DIM = 65_536
+"""Numbers in a vector, of whatever model."""
 
 PAGE_BYTES = 16_384
 """Of the catalog's file: articles fill such pages better than smaller ones."""
@@ -76,6 +80,21 @@ text      stays in `articles`, not `live`                 goes; `removed` keeps 
 logs      hold it until SQLite needs the room             emptied, `log_to_empty` until no reader was in the way
 """
 
+_FACTS = {
+    "lexical": re.compile(r"lexical-[0-9]{1,15}"),
+    **dict.fromkeys(("generation", "next_row", "erased_words"), re.compile(r"[0-9]{1,18}")),
+}
+"""What facts look like whose values become numbers and names of files: an index may come from a stranger."""
+
+_ESCAPE = "%:"
+
+ESCAPED = (_ESCAPE, "%;")
+"""Between these lie the origins that are stored escaped; see `stored_origin`."""
+
+_DIGEST = re.compile(r"[0-9a-f]{1,64}(-(int8|half))?")
+
+MOST_DIM, MOST_TOKENS = 2**16, 2**24
+
 HEAD = "id, title, authors, published, url, source, title_made"
 """The columns that `head` reads."""
 
@@ -113,11 +132,15 @@ def is_set(db: sqlite3.Connection, key: str) -> bool:
 
 
 def get(db: sqlite3.Connection, key: str) -> str:
-    """Return one entry of the catalog's own facts.  Raises IndexDamaged when it is missing."""
-    found = _fact(db, key)
-    if found is None:
+    """Return one entry of the catalog's own facts.  Raises IndexDamaged when it is missing or cannot be one."""
+    value = _fact(db, key)
+    if value is None:
         raise IndexDamaged(f"the catalog has no {key}: rebuild the index with `rag ingest SOURCE --rebuild`")
-    return found
+    if key in _FACTS and not _FACTS[key].fullmatch(value):
+        raise IndexDamaged(
+            f"the catalog's {key} cannot be {value[:40]!r}: rebuild the index with `rag ingest SOURCE --rebuild`"
+        )
+    return value
 
 
 def _fact(db: sqlite3.Connection, key: str) -> str | None:
@@ -126,11 +149,8 @@ def _fact(db: sqlite3.Connection, key: str) -> str | None:
 
 
 def number(db: sqlite3.Connection, key: str) -> int:
-    """Return one of the catalog's own facts that is a number, or ends in one.  Raises IndexDamaged."""
-    told = get(db, key).removeprefix("lexical-")
-    if not re.fullmatch("[0-9]{1,18}", told):
-        raise IndexDamaged(f"the catalog's {key} is no number: rebuild the index with `rag ingest SOURCE --rebuild`")
-    return int(told)
+    """Return one of the facts that are a number, or end in one.  Raises IndexDamaged."""
+    return int(get(db, key).removeprefix("lexical-"))
 
 
 def describe(db: sqlite3.Connection, fingerprint: Fingerprint) -> None:
@@ -161,17 +181,30 @@ def fingerprint(db: sqlite3.Connection) -> Fingerprint:
 
 
 def recorded(db: sqlite3.Connection) -> Fingerprint:
-    """Return the recorded fingerprint whatever the format."""
-    told = get(db, "fingerprint")
+    """Return the recorded fingerprint whatever the format.  Raises IndexDamaged for one that no index can have."""
+    cause: Exception | None = None
     try:
+        told = get(db, "fingerprint")
         made = Fingerprint(**json.loads(told))
-        if _fact(db, "fingerprint_sum") not in (None, _sum_of_text(told)):
-            raise ValueError(told)
-        return made
-    except (TypeError, ValueError) as e:
-        raise IndexDamaged(
-            "the catalog's fingerprint cannot be read: rebuild with `rag ingest SOURCE --rebuild`"
-        ) from e
+        if is_possible(made) and _fact(db, "fingerprint_sum") in (None, _sum_of_text(told)):
+            return made
+    except (TypeError, ValueError, RecursionError) as e:
+        cause = e
+    raise IndexDamaged(
+        "the catalog's fingerprint cannot be read: rebuild with `rag ingest SOURCE --rebuild`"
+    ) from cause
+
+
+def is_possible(made: Fingerprint) -> bool:
+    """Say whether an index can have this fingerprint: its digest names a folder, its numbers size memory."""
+    counts = {"dim": (1, MOST_DIM), "max_tokens": (1, MOST_TOKENS), "passage_tokens": (1, MOST_TOKENS),
+              "overlap_tokens": (0, MOST_TOKENS)}  # fmt: skip
+    # A truth value is a whole number too.
+    sound = all(type(n := getattr(made, name)) is int and low <= n <= high for name, (low, high) in counts.items())
+    sound = sound and type(made.context) in (int, float) and math.isfinite(made.context) and 0 <= made.context <= 1
+    sound = sound and type(made.title) is bool
+    sound = sound and isinstance(made.model, str) and 0 < len(made.model) <= 4_096 and made.model.isprintable()
+    return sound and isinstance(made.model_digest, str) and _DIGEST.fullmatch(made.model_digest) is not None
 
 
 def _sum_of_text(text: str) -> str:
@@ -194,8 +227,8 @@ def names(column: str) -> tuple[str, ...]:
     return tuple(str(n) for n in json.loads(column))
 
 
-def insert_article(db: sqlite3.Connection, article: Article, origin: str, rows: range) -> int:
-    """Insert an article as the current revision, whose passages get these rows, and return its ordinal."""
+def insert_article(db: sqlite3.Connection, article: Article, origin: str, rows: range, *, live: bool = True) -> int:
+    """Insert an article, whose passages get these rows, as the current revision or not, and return its ordinal."""
     db.execute("DELETE FROM articles WHERE id = ? AND revision = ?", (article.id, article.revision))
     row = (
         article.id,
@@ -210,10 +243,24 @@ def insert_article(db: sqlite3.Connection, article: Article, origin: str, rows: 
         article.revision,
     )
     cursor = db.execute(
-        f"INSERT INTO articles ({ARTICLE}, live, origin, first, passages) VALUES ({sqlite.marks(row)}, ?, 1, ?, ?, ?)",
-        (*row, sum_of(row), origin, rows.start, len(rows)),
+        f"INSERT INTO articles ({ARTICLE}, live, origin, first, passages) VALUES ({sqlite.marks(row)}, ?, ?, ?, ?, ?)",
+        (*row, sum_of(row), int(live), stored_origin(origin), rows.start, len(rows)),
     )
     return int(cursor.lastrowid or 0)
+
+
+def stored_origin(path: str) -> str:
+    """Return a path as SQLite can hold it: one that is not UTF-8 is escaped, behind a mark that no path begins with."""
+    if whole(path) == path:
+        return path
+    return _ESCAPE + "".join(f"%{ord(c):04x}" if c == "%" or "\ud800" <= c <= "\udfff" else c for c in path)
+
+
+def origin_of(stored: str) -> str:
+    """Return the path that is stored as this."""
+    if not stored.startswith(_ESCAPE):
+        return stored
+    return re.sub("%([0-9a-f]{4})", lambda m: chr(int(m[1], 16)), stored.removeprefix(_ESCAPE))
 
 
 def sum_of(row: Sequence[object]) -> int:
@@ -266,6 +313,13 @@ def delete_bylines(db: sqlite3.Connection, ord: int) -> None:
     )
 
 
+def gone(ids: Iterable[tuple[str]]) -> Iterator[tuple[bytes, str]]:
+    """Yield the rows of `removed` that articles have which are removed today."""
+    today = date.today().isoformat()
+    for (id,) in ids:
+        yield digest(id), today
+
+
 def digest(id: str) -> bytes:
     """Return what is kept of the id of a removed article."""
-    return hashlib.sha256(id.encode()).digest()[:16]
+    return hashlib.sha256(whole(id).encode()).digest()[:16]

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rag.errors import IndexDamaged, IndexMismatch, NoIndex, StoreError
-from rag.store import catalog, lexical, migrate, sqlite, view
+from rag.store import catalog, lexical, migrate, sqlite, vectorfile, view
 from rag.store.check_catalog import HOPELESS, CatalogCheck
 from rag.store.check_segments import SegmentsCheck
 from rag.store.check_vectors import VectorsCheck
@@ -44,8 +44,14 @@ def faults(folder: str | Path, on_progress: OnSteps | None = None) -> list[Fault
 
 def check(folder: str | Path, on_progress: OnSteps | None = None) -> Checked:
     """Look through an index.  Raises NoIndex, IndexMismatch for an unknown format, and StoreError when it is busy."""
-    root = Path(folder)
-    path = root / CATALOG
+    path = sqlite.folder_of(folder) / CATALOG
+    # What cannot be read cannot be looked through, and is told as such.
+    with sqlite.guarded(path):
+        return _looked_through(path, on_progress)
+
+
+def _looked_through(path: Path, on_progress: OnSteps | None) -> Checked:
+    root = path.parent
     if not path.exists():
         if any(root.glob("lexical-*")) or (root / VECTORS).exists() or (root / SEGMENTS).exists():
             return Checked(None, (Fault(f"the catalog is missing: {HOPELESS}", path, "not"),))
@@ -66,8 +72,30 @@ def check(folder: str | Path, on_progress: OnSteps | None = None) -> Checked:
                 return Checked(None, (Fault(f"the catalog is damaged (its format): {HOPELESS}", path, "not"),))
             raise
         if old:
-            return Checked(None, (), old)
+            return Checked(None, tuple(_of_old(db, path)), old)
         return _Check(Snapshot(root, db), Pace(on_progress)).run()
+
+
+def _of_old(db: sqlite3.Connection, path: Path) -> Iterator[Fault]:
+    """Yield what is wrong with the files of an earlier format, as far as SQLite can tell: there were no sums."""
+    try:
+        told = [str(r[0]) for r in db.execute("PRAGMA integrity_check(1)")]
+    except sqlite3.DatabaseError as error:
+        told = [str(error)]
+    if told != ["ok"]:
+        yield Fault(f"the catalog is damaged ({' '.join(told[0].split())[:160]}): {HOPELESS}", path, "not")
+    vectors = path.with_name(VECTORS)
+    try:
+        if vectors.exists():
+            with contextlib.closing(vectorfile.VectorFile(vectors, 1, write=False, keep_log=True)) as file:
+                sound = file.is_sound()
+                file.count()
+        else:
+            sound = told == ["ok"] and db.execute("SELECT 1 FROM passages LIMIT 1").fetchone() is None
+    except (IndexDamaged, sqlite3.DatabaseError):
+        sound = False
+    if not sound:
+        yield Fault("is damaged or missing", vectors, "vectors")
 
 
 class _Check:
@@ -87,7 +115,12 @@ class _Check:
             # Nothing else can be held against a catalog that says one thing now and another then.
             return Checked(None, tuple(found))
         made = catalog.recorded(self._snapshot.db)
-        found += self._segments.faults(view.named_segments(self._snapshot.db), made.dim)
+        try:
+            named = view.named_segments(self._snapshot.db)
+        except IndexDamaged:
+            named = []
+            found.append(Fault("what it says of its segments is damaged", self._snapshot.catalog, "derived"))
+        found += self._segments.faults(named, made.dim)
         found += self._vectors.faults(made.dim)
         found += self._words.faults(words)
         return Checked(self._stats(), tuple(self._still_there(found)))
@@ -110,7 +143,7 @@ class _Check:
     def _still_there(self, found: list[Fault]) -> Iterator[Fault]:
         """Yield the faults, but not those of files that a writer at work has replaced meanwhile."""
         with self._snapshot.now() as db:
-            names = {named.name for named in view.named_segments(db)}
+            names = {name for (name,) in db.execute("SELECT name FROM segments")}
             words = self._snapshot.folder / catalog.get(db, "lexical")
         for fault in found:
             if fault.file.parent == self._snapshot.folder / SEGMENTS and fault.file.name.partition(".")[0] not in names:

@@ -12,12 +12,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from rag.errors import IndexDamaged, InvalidArticle
+from rag.intake.chunk import stretches
 from rag.intake.text import fold
 from rag.store import catalog
 from rag.store.faults import Fault, Pace
-from rag.types import Article, Fingerprint
+from rag.types import Article
 
-HOPELESS = "restore a backup with `rag restore FILE`, or rebuild the index with `rag ingest SOURCE --rebuild`"
+HOPELESS = "restore a backup with `rag restore FILE --replace`, or rebuild the index with `rag ingest SOURCE --rebuild`"
 
 SHOWN = 80
 """Characters of an article's id that are told."""
@@ -58,23 +59,24 @@ class CatalogCheck:
         return int(self._db.execute(sql, values).fetchone()[0] or 0)
 
     def _facts(self) -> Iterator[Fault]:
-        facts = dict(self._db.execute("SELECT key, value FROM meta").fetchall())
-        told = facts.get("fingerprint", "")
         try:
-            made = Fingerprint(**json.loads(told))
-            sound = json.dumps(json.loads(told)) == told and min(made.dim, made.passage_tokens, made.max_tokens) > 0
-        except (TypeError, ValueError):
+            catalog.recorded(self._db)
+            told, next_row, *_ = [
+                catalog.get(self._db, fact)
+                for fact in ("fingerprint", "next_row", "generation", "erased_words", "lexical")
+            ]
+            sound = json.dumps(json.loads(told)) == told
+        except IndexDamaged:
             sound = False
-        counts = ("generation", "next_row", "erased_words")
-        sound = sound and all(str(facts.get(name, "")).isdecimal() for name in counts)
-        if not sound or not re.fullmatch(r"lexical-\d+", str(facts.get("lexical"))):
+        if not sound:
             yield self._hopeless("its facts about itself cannot be read")
             return
         highest = max(
-            self._one(f"SELECT MAX({column}) FROM {table}")
+            # Any column may hold text.
+            self._one(f"SELECT MAX({column}) FROM {table} WHERE typeof({column}) = 'integer'")
             for column, table in (("row", "passages"), ("row", "tombstones"), ("last", "segments"))
         )
-        if int(facts["next_row"]) <= highest:
+        if int(next_row) <= highest:
             yield self._derived("the number of the next passage is one that is taken")
 
     def _articles(self) -> Iterator[Fault]:
@@ -104,8 +106,10 @@ class CatalogCheck:
             bylines += len(written)
             if article is None:
                 continue
-            if [s[0] for s in spans] != list(range(first, first + count)) or not all(
-                _is_sound(span, ord, article, sections) for span in spans
+            if (
+                [s[0] for s in spans] != list(range(first, first + count))
+                or not all(_is_sound(span, ord, article, sections) for span in spans)
+                or (not count and any(stretches(article)))
             ):
                 told.add(ord)
                 yield self._to_be_cut(article.id, ord)

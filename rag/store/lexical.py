@@ -344,5 +344,7 @@ def _as_damaged(e: BaseException, folder: Path) -> BaseException:
             return StoreError(f"{folder.absolute()} could not be written: see that there is space and run it again")
         if any(told in reason for told in ("os error 28", "No space left", "StorageFull")):
             return StoreError(f"no space left to write {folder.absolute()}: free some and run it again")
+        if any(told in reason for told in ("os error 13", "Permission denied")):
+            return StoreError(f"{folder.absolute()} cannot be read or written: see to the permissions in it")
         return Damaged(f"lexical index {folder.absolute()} cannot be used ({reason}): mend it, `rag doctor --repair`")
     return e

@@ -33,7 +33,7 @@ class LocalStore:
     """
 
     def __init__(self, folder: str | Path) -> None:
-        self.folder = Path(folder)
+        self.folder = sqlite.folder_of(folder)
         self._connections = sqlite.Connections(self.folder / CATALOG)
         self._state: State | None = None
         self._loading = threading.Lock()
@@ -49,7 +49,7 @@ class LocalStore:
     @classmethod
     def create(cls, folder: str | Path, fingerprint: Fingerprint) -> LocalStore:
         """Return the store in a folder, made there if there is none."""
-        path = Path(folder) / CATALOG
+        path = sqlite.folder_of(folder) / CATALOG
         with sqlite.guarded(path):
             missing = [folder for folder in (path.parent, *path.parent.parents) if not folder.exists()]
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -62,7 +62,9 @@ class LocalStore:
     @staticmethod
     def exists(folder: str | Path) -> bool:
         """Say whether a folder holds an index."""
-        return (Path(folder) / CATALOG).exists()
+        path = sqlite.folder_of(folder) / CATALOG
+        with sqlite.guarded(path):
+            return path.exists()
 
     @property
     def fingerprint(self) -> Fingerprint:
@@ -140,23 +142,40 @@ class LocalStore:
         self._state = None
 
 
+def check_catalog(folder: str | Path) -> None:
+    """Raise IndexDamaged when the catalog cannot be emptied and written anew."""
+    path = Path(folder) / CATALOG
+    with sqlite.guarded(path), contextlib.closing(sqlite.connect(path, write=False)) as db:
+        if db.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
+            raise IndexDamaged.of(path)
+        if not all(catalog.get(db, number).isdecimal() for number in ("generation", "next_row", "erased_words")):
+            raise IndexDamaged.of(path)
+
+
 def check_vectors(folder: str | Path, dim: int) -> None:
-    """Raise IndexDamaged when the file of vectors cannot be read."""
+    """Raise IndexDamaged when the file of vectors is not as SQLite wrote it."""
     path = Path(folder) / VECTORS
     if path.exists():
-        vectors = vectorfile.VectorFile(path, dim, write=True)
-        try:
-            vectors.known([b""])
-        finally:
-            vectors.close()
+        with contextlib.closing(vectorfile.VectorFile(path, dim, write=True)) as vectors:
+            if not vectors.is_sound():
+                raise IndexDamaged.of(path)
 
 
 def set_aside(folder: str | Path, name: str) -> Path:
     """Rename a damaged SQLite file of an index, so that a new one can be made; return what it is now."""
-    root = Path(folder)
-    kept = root / f"damaged-{time.strftime('%Y%m%d-%H%M%S')}-{name}"
-    with locked(root):
-        for end in ("", "-wal", "-shm"):
-            if (root / f"{name}{end}").exists():
-                (root / f"{name}{end}").rename(f"{kept}{end}")
+    with locked(Path(folder)):
+        return rename_aside(Path(folder), name)
+
+
+def rename_aside(folder: Path, name: str) -> Path:
+    """Do what `set_aside` does, where the caller holds the lock."""
+    kept = folder / f"damaged-{time.strftime('%Y%m%d-%H%M%S')}-{name}"
+    rename(folder / name, kept)
     return kept
+
+
+def rename(path: Path, to: Path) -> None:
+    """Rename a SQLite file with its log."""
+    for end in ("", "-wal", "-shm"):
+        if path.with_name(f"{path.name}{end}").exists():
+            path.with_name(f"{path.name}{end}").rename(to.with_name(f"{to.name}{end}"))

@@ -30,10 +30,14 @@ def locked(folder: Path) -> Iterator[None]:
         raise IndexLocked(
             f"index {folder.absolute()} is being written by {_holder(folder)}: wait until it is done"
         ) from e
-    except (PermissionError, OSError) as e:
+    except PermissionError as e:
+        raise IndexReadOnly(f"index {folder.absolute()} cannot be written: make the folder writable") from e
+    except OSError as e:
         if e.errno in (errno.ENOSPC, errno.EDQUOT):
             raise StoreError(f"no space left to write {folder.absolute()}: free some and run it again") from e
-        raise IndexReadOnly(f"index {folder.absolute()} cannot be written: make the folder writable") from e
+        raise IndexReadOnly(
+            f"index {folder.absolute()} cannot be written, its {LOCK} least of all ({e.strerror or e}): take that away"
+        ) from e
     try:
         holder = {"pid": os.getpid(), "host": socket.gethostname(), "since": time.strftime("%Y-%m-%d %H:%M:%S")}
         # Who holds it is worth knowing, and not worth failing for on a full disk.

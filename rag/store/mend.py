@@ -126,7 +126,7 @@ class Mending(LocalTransaction):
             catalog.codes(self._db, "sources", [source])
             twins.link(self._db, ord, text)
         highest = [
-            self._db.execute(f"SELECT MAX({column}) FROM {table}").fetchone()[0] or 0
+            self._db.execute(f"SELECT MAX({column}) FROM {table} WHERE typeof({column}) = 'integer'").fetchone()[0] or 0
             for column, table in (("row", "passages"), ("row", "tombstones"), ("last", "segments"))
         ]
         following = max(catalog.number(self._db, "next_row"), *(int(row) + 1 for row in highest))

@@ -17,7 +17,7 @@ from rag.store import catalog, columns, merging, segmentfile, segments
 from rag.store.context import in_context
 from rag.store.segmentfile import Named
 from rag.store.vectorfile import VectorFile
-from rag.store.view import SEGMENTS, named_segments
+from rag.store.view import SEGMENTS, VECTORS, named_segments
 from rag.types import Fingerprint
 
 log = logging.getLogger(__name__)
@@ -69,9 +69,7 @@ class Sealing:
         try:
             own = self._vectors.get([bytes(key) for _, key in passages])
         except KeyError as e:
-            raise IndexDamaged(
-                f"index {self._index.absolute()} lacks vectors of its passages: mend it with `rag doctor --repair`"
-            ) from e
+            raise IndexDamaged.of(self._index / VECTORS) from e
         articles = np.array([article for article, _ in passages], np.int64)
         return in_context(own, articles, self._made.context).astype(np.float16)
 

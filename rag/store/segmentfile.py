@@ -9,7 +9,9 @@ import errno
 import hashlib
 import itertools
 import json
+import math
 import os
+import re
 import struct
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -31,6 +33,11 @@ CHECKED_BYTES = 32 * 2**20
 
 CELLS_FROM = 32_768
 """Rows from which a segment has cells."""
+
+KINDS = ("rows", *columns.DTYPES, "cells")
+"""Of a segment's files."""
+
+_NAME = re.compile(r"[0-9]+m?-[0-9]+-[0-9]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +66,20 @@ class Named:
 
     @classmethod
     def of(cls, row: tuple[Any, ...]) -> Named:
-        """Return what a row of the catalog's table says."""
+        """Return what a row of the catalog's table says.  Raises IndexDamaged for what no writer puts there."""
         name, first, last, rows, probes, recall, files = row
-        sizes = {str(kind): (int(size), str(digest)) for kind, (size, digest) in json.loads(files).items()}
+        try:
+            sizes = {str(kind): (int(size), str(digest)) for kind, (size, digest) in json.loads(files).items()}
+            sound = bool(_NAME.fullmatch(name)) and all(type(n) is int and n >= 0 for n in (first, last, rows, probes))
+            sound = sound and isinstance(recall, (int, float)) and math.isfinite(recall)
+            # The name and the kinds are parts of paths.
+            sound = sound and all(kind in KINDS and size >= 0 for kind, (size, _) in sizes.items())
+        except (TypeError, ValueError, AttributeError, OverflowError, RecursionError):
+            sound = False
+        if not sound:
+            raise IndexDamaged(
+                f"the catalog's segment {str(name)[:40]!r} is damaged: mend the index with `rag doctor --repair`"
+            )
         return cls(name, first, last, rows, probes, recall, sizes)
 
 

@@ -14,6 +14,22 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from rag.errors import IndexDamaged, IndexReadOnly, NoIndex, StoreError
+from rag.files import shown
+from rag.types import whole
+
+
+def folder_of(index: str | Path) -> Path:
+    """Return an index's folder.  Raises StoreError for what cannot be one."""
+    if not isinstance(index, (str, Path)) or not str(index):
+        raise StoreError(f"index {index!r:.60} names no folder: give its path")
+    folder = Path(index)
+    if whole(str(folder)) != str(folder) or "\0" in str(folder):
+        # The lexical index opens no other.
+        raise StoreError(f"index {shown(folder)} has a name that is not UTF-8: give the folder another")
+    if os.access(folder, os.F_OK) and not folder.is_dir():
+        raise StoreError(f"index {folder.absolute()} is no folder: give the folder of an index")
+    return folder
+
 
 Stamp = tuple[int, ...]
 """What tells a file from another that takes its place: device and inode first."""
@@ -108,6 +124,8 @@ def guarded(path: Path) -> Iterator[None]:
         reason = " ".join(str(e).split())[:160]
         if "readonly" in reason or "read-only" in reason:
             raise _read_only(path) from e
+        if "unable to open" in reason and not _can_be_read(path):
+            raise _unreadable(path) from e
         if "unable to open" in reason and path.exists():
             raise StoreError(
                 f"index file {path.absolute()} cannot be opened: see to its permissions and free space"
@@ -120,7 +138,8 @@ def guarded(path: Path) -> Iterator[None]:
             raise StoreError(f"index file {path.absolute()} could not be used ({reason}): try again") from e
         raise _damaged(path, reason) from e
     except PermissionError as e:
-        raise _read_only(path) from e
+        denied = Path(os.fsdecode(e.filename)) if isinstance(e.filename, (str, bytes)) else path
+        raise (_read_only(path) if _can_be_read(denied) else _unreadable(denied)) from e
     except OSError as e:
         if e.errno == errno.EROFS:
             raise _read_only(path) from e
@@ -144,8 +163,19 @@ def _tells_of_damage(error: sqlite3.DatabaseError, reason: str, path: Path) -> b
 
 def _damaged(path: Path, reason: str) -> IndexDamaged:
     return IndexDamaged(
-        f"index file {path.absolute()} is damaged ({reason}): rebuild it with `rag ingest SOURCE --rebuild`"
+        f"index file {path.absolute()} is damaged ({reason}): `rag doctor --repair` mends it or says what helps"
     )
+
+
+def _can_be_read(path: Path) -> bool:
+    """Say whether a file or folder can be read, or is not there."""
+    if not os.access(path.parent, os.X_OK):
+        return False
+    return not os.access(path, os.F_OK) or os.access(path, os.R_OK | (os.X_OK if path.is_dir() else 0))
+
+
+def _unreadable(path: Path) -> StoreError:
+    return StoreError(f"{path.absolute()} cannot be read: see to its permissions and those of its folder")
 
 
 def _read_only(path: Path) -> IndexReadOnly:

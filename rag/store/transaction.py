@@ -13,13 +13,13 @@ from collections.abc import Iterator, Sequence
 from datetime import date
 from pathlib import Path
 
-from rag.errors import StoreError, UnknownArticle
-from rag.store import catalog, columns, migrate, sqlite, twins, vectorfile
+from rag.errors import IndexDamaged, StoreError, UnknownArticle
+from rag.store import catalog, columns, migrate, scratch, sqlite, twins, vectorfile
 from rag.store.lexical import About
 from rag.store.sealing import Sealing
 from rag.store.view import CATALOG, VECTORS
 from rag.store.wording import Wording
-from rag.types import Article, Fingerprint, NewPassage, Vectors
+from rag.types import Article, Fingerprint, NewPassage, Vectors, whole
 
 BROKEN_OFF = "a change was broken off half way: nothing since the last commit is kept, run it again"
 
@@ -49,13 +49,21 @@ class LocalTransaction:
             raise
 
     def _start(self, restart: Fingerprint | None) -> None:
+        scratch.clear(self._folder)
         old = migrate.needed(self._db)
         if old:
             self._begin()
-            with sqlite.guarded(self._path):
-                migrate.bring_forward(self._db, old)
-            self.derive()
-            self.commit()
+            try:
+                with sqlite.guarded(self._path):
+                    migrate.bring_forward(self._db, old)
+                self.derive()
+                self.commit()
+            except (ValueError, TypeError, KeyError) as e:
+                # There were no sums that would have told before.
+                raise IndexDamaged(
+                    f"index {self._folder.absolute()} of format {old} is damaged and cannot be brought forward: restore"
+                    " a backup with `rag restore FILE`, or rebuild it with `rag ingest SOURCE --rebuild`"
+                ) from e
         if restart:
             self._restart(restart)
         else:
@@ -69,12 +77,13 @@ class LocalTransaction:
     # -- what is asked and changed ------------------------------------------------------------
 
     def known(self, id: str) -> str | None:
+        id = whole(str(id))
         with sqlite.guarded(self._path):
             row = self._db.execute("SELECT revision FROM articles WHERE id = ? AND live", (id,)).fetchone()
         return None if row is None else str(row[0])
 
     def origin(self, id: str) -> str:
-        return self._of_article("origin", id)
+        return catalog.origin_of(self._of_article("origin", id))
 
     def source(self, id: str) -> str:
         return self._of_article("source", id)
@@ -87,13 +96,18 @@ class LocalTransaction:
         return str(row[0])
 
     def ids(self, origin: str | None = None) -> set[str]:
-        sql, values = "SELECT id FROM articles WHERE live", tuple[str, ...]()
-        if origin is not None:
-            # What begins with the folder and its separator sorts before the same with the next character.
-            sql += " AND (origin = ? OR origin >= ? AND origin < ?)"
-            values = (origin, origin + os.sep, origin + chr(ord(os.sep) + 1))
         with sqlite.guarded(self._path):
-            return {str(r[0]) for r in self._db.execute(sql, values)}
+            if origin is None:
+                return {str(r[0]) for r in self._db.execute("SELECT id FROM articles WHERE live")}
+            # What lies in the folder sorts between its separator and the next character.
+            within, after = origin + os.sep, origin + chr(ord(os.sep) + 1)
+            paths = self._db.execute(
+                "SELECT id, origin FROM articles WHERE live AND (origin = ? OR origin >= ? AND origin < ?)"
+                " UNION SELECT id, origin FROM articles WHERE live AND origin >= ? AND origin < ?",
+                (*map(catalog.stored_origin, (origin, within, after)), *catalog.ESCAPED),
+            )
+            found = [(str(id), catalog.origin_of(str(stored))) for id, stored in paths]
+        return {id for id, path in found if path == origin or path.startswith(within)}
 
     def twinned(self, ids: Sequence[str]) -> int:
         having = "live AND EXISTS (SELECT 1 FROM twins WHERE article = ord)"
@@ -155,9 +169,11 @@ class LocalTransaction:
 
     def move(self, id: str, origin: str) -> None:
         with self._change():
-            self._db.execute("UPDATE articles SET origin = ? WHERE id = ? AND live", (origin, id))
+            stored = catalog.stored_origin(origin)
+            self._db.execute("UPDATE articles SET origin = ? WHERE id = ? AND live", (stored, id))
 
     def remove(self, id: str) -> None:
+        id = whole(str(id))
         with self._change():
             found = self._db.execute("SELECT ord, passages FROM articles WHERE id = ?", (id,)).fetchall()
             if not found:
@@ -303,6 +319,11 @@ class LocalTransaction:
         """Begin anew without reading what may be damaged: only the catalog is touched, and vectors stay cached."""
         self._begin()
         with sqlite.guarded(self._path):
+            # An article that comes back is none that was removed: adding it takes the day away again.
+            self._db.executemany(
+                "INSERT OR REPLACE INTO removed VALUES (?, ?)",
+                catalog.gone(self._db.execute("SELECT DISTINCT id FROM articles")),
+            )
             for table in (
                 *("passages", "articles", "bylines", "sections", "sources", "authors"),
                 *("former", "segments", "tombstones", "bands", "twins"),

@@ -20,7 +20,7 @@ from rag.store.columns import Headings, Mask, Wanted
 from rag.store.context import in_context
 from rag.store.segmentfile import Named
 from rag.store.segments import Segment
-from rag.types import Article, ArticleHead, Filter, Fingerprint, Passage, Scored, Stats, Vector, Vectors
+from rag.types import Article, ArticleHead, Filter, Fingerprint, Passage, Scored, Stats, Vector, Vectors, whole
 from rag.words import words
 
 CATALOG, VECTORS, SEGMENTS = "catalog.sqlite", "vectors.sqlite", "segments"
@@ -292,6 +292,7 @@ class LocalView:
         return out
 
     def article(self, id: str, revision: str | None = None) -> Article:
+        id, revision = whole(str(id)), None if revision is None else whole(str(revision))
         which = "live" if revision is None else "revision = ?"
         found = self._all(
             f"SELECT {catalog.ARTICLE} FROM articles WHERE id = ? AND {which}",
@@ -308,7 +309,7 @@ class LocalView:
         return catalog.read_article(found[0])
 
     def current(self, id: str) -> str | None:
-        found = self._all("SELECT revision FROM articles WHERE id = ? AND live", [id])
+        found = self._all("SELECT revision FROM articles WHERE id = ? AND live", [whole(str(id))])
         return str(found[0][0]) if found else None
 
     def twins(self, ids: Sequence[str]) -> dict[str, tuple[ArticleHead, ...]]:
