@@ -407,16 +407,15 @@ def repair(
 def _anew(index: str | Path, wanted: Fingerprint) -> local.LocalStore:
     """Return the store of an index about to be rebuilt; files too damaged to be opened are kept under another name."""
     try:
-        store = local.LocalStore.create(index, wanted)
+        local.LocalStore.create(index, wanted).close()
         local.check_catalog(index)
     except (IndexDamaged, IndexMismatch) as error:
         log.warning("%s; the old catalog is kept as %s", error, local.set_aside(index, view.CATALOG))
-        store = local.LocalStore.create(index, wanted)
     try:
         local.check_vectors(index, wanted.dim)
     except IndexDamaged as error:
         log.warning("%s; the old file is kept as %s", error, local.set_aside(index, view.VECTORS))
-    return store
+    return local.LocalStore.create(index, wanted)
 
 
 def _same(recorded: Fingerprint, wanted: Fingerprint, index: Path) -> None:

@@ -373,6 +373,49 @@ def test_an_index_in_a_folder_called_segments(index: Path) -> None:
     assert [f.mend for f in check.faults(folder)] == ["article"]
 
 
+def root_page(folder: Path) -> None:
+    with closing(sqlite3.connect(folder / "catalog.sqlite")) as db:
+        (page,) = db.execute("SELECT rootpage FROM sqlite_master WHERE name = 'articles'").fetchone()
+    path = folder / "catalog.sqlite"
+    data = bytearray(path.read_bytes())
+    data[(page - 1) * catalog.PAGE_BYTES] ^= 0x10
+    path.write_bytes(data)
+
+
+HOPELESS: dict[str, Callable[[Path], None]] = {
+    "root page": root_page,
+    **{
+        fact: lambda folder, fact=fact: change(folder, "UPDATE meta SET value = 'q' WHERE key = ?", fact)  # type: ignore[misc]
+        for fact in ("generation", "next_row", "erased_words", "lexical", "fingerprint")
+    },
+    "no generation": lambda folder: change(folder, "DELETE FROM meta WHERE key = 'generation'"),
+    "other fingerprint": lambda folder: change(
+        folder, "UPDATE meta SET value = replace(value, '0.5', '0.7') WHERE key = 'fingerprint'"
+    ),
+}
+
+
+@pytest.mark.parametrize("what", HOPELESS)
+def test_what_is_hopeless_is_rebuilt_by_the_command_that_is_named(index: Path, what: str) -> None:
+    HOPELESS[what](index)
+    (*_, fault) = check.faults(index)
+    assert (fault.mend, "--rebuild" in str(fault)) == ("not", True)
+    with closing(engine._anew(index, FINGERPRINT)) as store:
+        with store.writer(FINGERPRINT) as t:
+            pipeline.ingest(items.find([article(7)]), t, HashEmbedder(), SETTINGS)
+        with store.view() as view:
+            assert [h.id for h, _ in view.articles()] == ["a00007"]
+    assert len(list(index.glob("damaged-*-catalog.sqlite"))) == 1
+    assert check.faults(index) == []
+
+
+def test_what_can_be_mended_is_not_set_aside_to_be_rebuilt(index: Path) -> None:
+    change(index, "DELETE FROM bylines WHERE article = 6")
+    change(index, "UPDATE meta SET value = '3' WHERE key = 'next_row'")
+    engine._anew(index, FINGERPRINT).close()
+    assert list(index.glob("damaged-*")) == []
+
+
 CHANGES = {
     "UPDATE passages SET start = start + 1 WHERE row = 5": "passages of article",
     "UPDATE passages SET article = 2 WHERE row = 11": "passages of article",

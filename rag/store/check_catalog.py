@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from rag.errors import IndexDamaged, InvalidArticle
@@ -34,19 +34,30 @@ class CatalogCheck:
 
     def faults(self) -> Iterator[Fault]:
         """Yield the faults.  One that is hopeless is the last."""
+        yield from self._guarded(self._tables, self._facts, self._articles, self._links)
+
+    def first_faults(self) -> Iterator[Fault]:
+        """Yield those that show without a look at any article."""
+        yield from self._guarded(self._tables, self._facts)
+
+    def _guarded(self, *steps: Callable[[], Iterator[Fault]]) -> Iterator[Fault]:
         try:
-            told = [str(r[0]) for r in self._db.execute("PRAGMA integrity_check(100)")]
-            if told != ["ok"]:
-                if all(_OF_AN_INDEX.search(line) for line in told):
-                    yield self._derived("its tables are sound, an index of them is not")
-                else:
-                    yield self._hopeless(told[0])
-                    return
-            yield from self._facts()
-            yield from self._articles()
-            yield from self._links()
-        except (sqlite3.DatabaseError, IndexDamaged) as error:
+            for step in steps:
+                for fault in step():
+                    yield fault
+                    if fault.mend == "not":
+                        return
+        except (sqlite3.DatabaseError, UnicodeDecodeError, TypeError, ValueError, OverflowError, IndexDamaged) as error:
+            # Any column may hold anything, and SQLite quotes it.
             yield self._hopeless(str(error))
+
+    def _tables(self) -> Iterator[Fault]:
+        told = [str(r[0]) for r in self._db.execute("PRAGMA integrity_check(100)")]
+        if told != ["ok"]:
+            if all(_OF_AN_INDEX.search(line) for line in told):
+                yield self._derived("its tables are sound, an index of them is not")
+            else:
+                yield self._hopeless(told[0])
 
     def _derived(self, what: str) -> Fault:
         return Fault(what, self._path, "derived")

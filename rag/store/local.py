@@ -17,6 +17,8 @@ from rag.errors import IndexDamaged
 from rag.files import sync
 from rag.protocols import View
 from rag.store import catalog, migrate, sqlite, vectorfile
+from rag.store.check_catalog import CatalogCheck
+from rag.store.faults import Pace
 from rag.store.lock import locked
 from rag.store.transaction import LocalTransaction
 from rag.store.view import CATALOG, VECTORS, LocalView, State, Which, load_state
@@ -143,13 +145,12 @@ class LocalStore:
 
 
 def check_catalog(folder: str | Path) -> None:
-    """Raise IndexDamaged when the catalog cannot be emptied and written anew."""
+    """Raise IndexDamaged when the catalog has a fault that shows without its articles and cannot be mended."""
     path = Path(folder) / CATALOG
     with sqlite.guarded(path), contextlib.closing(sqlite.connect(path, write=False)) as db:
-        if db.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
-            raise IndexDamaged.of(path)
-        if not all(catalog.get(db, number).isdecimal() for number in ("generation", "next_row", "erased_words")):
-            raise IndexDamaged.of(path)
+        for fault in CatalogCheck(db, path, Pace(None)).first_faults():
+            if fault.mend == "not":
+                raise IndexDamaged(str(fault))
 
 
 def check_vectors(folder: str | Path, dim: int) -> None:
