@@ -258,7 +258,8 @@ class LocalTransaction:
             if self._segments.holds_erased():
                 raise StoreError(
                     f"vectors of removed articles are still in {self._folder.absolute()}, their files could not be"
-                    " written anew: free some space, then ingest anything to have it done"
+                    f" written anew{self._segments.reason}: see to space and permissions there, then ingest anything to"
+                    " have it done"
                 )
 
     def _begin(self) -> None:
