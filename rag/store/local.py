@@ -140,8 +140,8 @@ def check_catalog(folder: str | Path) -> None:
     with sqlite.guarded(path), contextlib.closing(sqlite.connect(path, write=False)) as db:
         if db.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
             raise IndexDamaged.of(path)
-        if not all(catalog.get(db, number).isdecimal() for number in ("generation", "next_row", "erased_words")):
-            raise IndexDamaged.of(path)
+        for fact in ("generation", "next_row", "erased_words", "lexical"):
+            catalog.get(db, fact)
 
 
 def check_vectors(folder: str | Path, dim: int) -> None:
