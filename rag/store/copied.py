@@ -130,7 +130,7 @@ class Copied:
                     self._require(0 <= start < end <= len(article.text) and sections.get(code) in named)
                     self._require(isinstance(key, bytes))
                     passages.append(NewPassage(start, end, sections[code], key))
-            yield Read(article, origin, bool(live), tuple(passages))
+            yield Read(article, catalog.origin_of(origin), bool(live), tuple(passages))
 
     def former(self) -> Iterator[tuple[str, bytes]]:
         """Yield the ids of articles and the keys of their earlier revisions, of those whose vectors are there."""
