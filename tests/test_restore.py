@@ -518,6 +518,7 @@ def test_a_backup_of_a_later_version(small: Path, used: Used, tmp_path: Path) ->
         ["DELETE FROM sections"],
         ["DELETE FROM passages WHERE row = (SELECT MAX(row) FROM passages)"],
         ["UPDATE passages SET end = 10000000"],
+        ["UPDATE passages SET start = start + 1"],
         ["UPDATE passages SET key = 3000000000"],
     ],
 )
@@ -609,6 +610,17 @@ def test_a_column_that_holds_something_else(small: Path, tmp_path: Path, name: s
         with local.LocalStore(tmp_path / "new").view() as view:
             for head, _ in view.articles():
                 view.article(head.id)
+
+
+@pytest.mark.parametrize("start", ["0.0", "false", "1e400"])
+def test_a_section_that_starts_at_no_character(small: Path, used: Used, tmp_path: Path, start: str) -> None:
+    case = changed(small, tmp_path / "case.zip")
+    with contextlib.closing(sqlite3.connect(tmp_path / "case.d" / "catalog.sqlite")) as db, db:
+        db.execute("UPDATE articles SET sections = replace(sections, '\"LEAD\", 0', ?)", (f'"LEAD", {start}',))
+        assert db.total_changes == 4
+        with_sums(db, "articles", "")
+    pack(tmp_path / "case.d", case)
+    assert "is damaged" in refused(case, used)
 
 
 def with_sums(db: sqlite3.Connection, table: str, but: str) -> None:

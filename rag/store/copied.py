@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -216,8 +215,6 @@ def _is_typed(row: Sequence[object]) -> bool:
         all(isinstance(value, str) for value in (id, title, authors, source, sections, text, revision))
         and all(value is None or isinstance(value, str) for value in (published, url))
         and type(made) is int
-        and isinstance(json.loads(str(authors)), list)
-        and all(isinstance(name, str) for name in json.loads(str(authors)))
     )
 
 

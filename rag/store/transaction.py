@@ -62,7 +62,7 @@ class LocalTransaction:
                 # There were no sums that would have told before.
                 raise IndexDamaged(
                     f"index {self._folder.absolute()} of format {old} is damaged and cannot be brought forward: restore"
-                    " a backup with `rag restore FILE`, or rebuild it with `rag ingest SOURCE --rebuild`"
+                    " a backup with `rag restore FILE --replace`, or rebuild it with `rag ingest SOURCE --rebuild`"
                 ) from e
         if restart:
             self._restart(restart)
