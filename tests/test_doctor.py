@@ -603,6 +603,7 @@ def large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(sealing, "TAIL_ROWS", 500)
     monkeypatch.setattr(cells, "SOUND", 0.5)
     monkeypatch.setattr(cells, "CANDIDATES", 20)
+    monkeypatch.setattr(pipeline, "COMMIT_SECONDS", 1e9)  # one commit, one segment
     folder = tmp_path / "large"
     store = local.LocalStore.create(folder, FINGERPRINT)
     with store.writer() as t:
