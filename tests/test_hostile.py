@@ -196,7 +196,7 @@ def test_a_segment_that_no_writer_names_is_damage(index: Path, change: str) -> N
     assert "\n" not in str(caught.value)
     told = faults(index)
     assert any("segments is damaged" in str(f) for f in told)
-    assert {f.mend for f in told} == {"derived"}
+    assert {f.mend for f in told} == {"segments"}
     _, left = engine.repair(index, Settings.load(), embedder=EMBEDDER)
     assert left.faults == ()
     use(index)

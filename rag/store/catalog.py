@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import math
@@ -12,7 +13,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from datetime import date
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 from rag.errors import IndexDamaged, IndexMismatch
@@ -119,6 +120,15 @@ def create(path: Path, fingerprint: Fingerprint) -> None:
         db.execute("COMMIT")
     finally:
         db.close()
+
+
+@cache
+def columns() -> dict[str, list[str]]:
+    """Return the names of the columns of each table."""
+    with contextlib.closing(sqlite3.connect(":memory:")) as db:
+        db.executescript(TABLES)
+        tables = [name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        return {name: [r[1] for r in db.execute(f"PRAGMA table_info({name})")] for name in tables}
 
 
 def put(db: sqlite3.Connection, key: str, value: str) -> None:

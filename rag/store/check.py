@@ -63,8 +63,7 @@ def _looked_through(path: Path, on_progress: OnSteps | None) -> Checked:
                 db.execute("BEGIN")
                 old = migrate.needed(db)
         except IndexDamaged as error:
-            reason = " ".join(str(error.__cause__ or error).split())[:160]
-            return Checked(None, (Fault(f"the catalog is damaged ({reason}): {HOPELESS}", path, "not"),))
+            return _hopeless(error, path)
         except IndexMismatch:
             # No other version than this has an index with a format that is no number.
             written = db.execute("SELECT value FROM meta WHERE key = 'format'").fetchone()
@@ -73,7 +72,15 @@ def _looked_through(path: Path, on_progress: OnSteps | None) -> Checked:
             raise
         if old:
             return Checked(None, tuple(_of_old(db, path)), old)
-        return _Check(Snapshot(root, db), Pace(on_progress)).run()
+        try:
+            return _Check(Snapshot(root, db), Pace(on_progress)).run()
+        except IndexDamaged as error:
+            return _hopeless(error, path)
+
+
+def _hopeless(error: IndexDamaged, path: Path) -> Checked:
+    reason = " ".join(str(error.__cause__ or error).split())[:160]
+    return Checked(None, (Fault(f"the catalog is damaged ({reason}): {HOPELESS}", path, "not"),))
 
 
 def _of_old(db: sqlite3.Connection, path: Path) -> Iterator[Fault]:
@@ -119,7 +126,7 @@ class _Check:
             named = view.named_segments(self._snapshot.db)
         except IndexDamaged:
             named = []
-            found.append(Fault("what it says of its segments is damaged", self._snapshot.catalog, "derived"))
+            found.append(Fault("what it says of its segments is damaged", self._snapshot.catalog, "segments"))
         found += self._segments.faults(named, made.dim)
         found += self._vectors.faults(made.dim)
         found += self._words.faults(words)
@@ -157,10 +164,11 @@ class _Check:
         approximate = sum(rows for rows, _ in recalls)
         share = sum(rows * recall for rows, recall in recalls) / approximate if approximate else 1.0
         return Stats(
-            articles=one("SELECT COUNT(*) FROM articles WHERE live"),
+            # An index of a table may be damaged where that is not.
+            articles=one("SELECT COUNT(*) FROM articles NOT INDEXED WHERE live"),
             passages=one("SELECT COUNT(*) FROM passages"),
-            segments=one("SELECT COUNT(*) FROM segments"),
-            tombstones=one("SELECT COUNT(*) FROM tombstones WHERE NOT dropped"),
+            segments=one("SELECT COUNT(*) FROM segments NOT INDEXED"),
+            tombstones=one("SELECT COUNT(*) FROM tombstones NOT INDEXED WHERE NOT dropped"),
             generation=catalog.number(self._snapshot.db, "generation"),
             bytes=view.size(self._snapshot.folder),
             fingerprint=catalog.recorded(self._snapshot.db),

@@ -52,6 +52,9 @@ class CatalogCheck:
             yield self._hopeless(str(error))
 
     def _tables(self) -> Iterator[Fault]:
+        for table, columns in catalog.columns().items():
+            if self._columns(table) != columns:
+                yield self._hopeless(f"its table {table} is another")
         told = [str(r[0]) for r in self._db.execute("PRAGMA integrity_check(100)")]
         if told != ["ok"]:
             if all(_OF_AN_INDEX.search(line) for line in told):
@@ -68,6 +71,9 @@ class CatalogCheck:
 
     def _one(self, sql: str, values: Sequence[object] = ()) -> int:
         return int(self._db.execute(sql, values).fetchone()[0] or 0)
+
+    def _columns(self, table: str) -> list[str]:
+        return [str(name) for (name,) in self._db.execute("SELECT name FROM pragma_table_info(?)", (table,))]
 
     def _facts(self) -> Iterator[Fault]:
         try:

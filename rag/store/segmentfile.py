@@ -71,9 +71,10 @@ class Named:
         try:
             sizes = {str(kind): (int(size), str(digest)) for kind, (size, digest) in json.loads(files).items()}
             sound = bool(_NAME.fullmatch(name)) and all(type(n) is int and n >= 0 for n in (first, last, rows, probes))
-            sound = sound and isinstance(recall, (int, float)) and math.isfinite(recall)
-            # The name and the kinds are parts of paths.
-            sound = sound and all(kind in KINDS and size >= 0 for kind, (size, _) in sizes.items())
+            sound = sound and first <= last and isinstance(recall, (int, float)) and math.isfinite(recall)
+            # The name and the kinds are parts of paths; there are cells where a search looks into some.
+            sound = sound and set(sizes) == set(KINDS if probes else KINDS[:-1])
+            sound = sound and all(size >= 0 for size, _ in sizes.values())
         except (TypeError, ValueError, AttributeError, OverflowError, RecursionError):
             sound = False
         if not sound:

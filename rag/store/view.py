@@ -321,12 +321,13 @@ class LocalView:
         with sqlite.guarded(self._folder / CATALOG):
             linked = twins.of(self._db, list(ords))
         heads: dict[int, ArticleHead] = {}
-        for part in sqlite.parts(sorted({twin for of_one in linked.values() for twin in of_one})):
+        others = {twin for of_one in linked.values() for twin in of_one}
+        for part in sqlite.parts(list(others)):
             for ord, *head in self._all(
                 f"SELECT ord, {catalog.HEAD} FROM articles WHERE ord IN ({sqlite.marks(part)})", part
             ):
                 heads[ord] = catalog.head(head)
-        if not all(twin in heads for of_one in linked.values() for twin in of_one):
+        if others != heads.keys():
             raise IndexDamaged.of(self._folder / CATALOG)
         return {
             ords[ord]: tuple(sorted((heads[twin] for twin in of_one), key=lambda h: h.id))
