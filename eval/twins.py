@@ -112,6 +112,11 @@ def pairs(folder: Path, changes: dict[str, Change], part: str) -> Iterator[tuple
 _SENTENCES = re.compile(r"(?<=[.!?]) |\n+")
 
 
+def sentences(text: str) -> list[str]:
+    """Return the sentences of a text, bylines and rights left out."""
+    return [s for s in _SENTENCES.split(text) if twins.body(s)]
+
+
 def cut_up(text: str) -> list[tuple[int, int]]:
     """Return the places of passages of some seventy words, which end where a sentence does."""
     out, start = [], 0
@@ -190,7 +195,7 @@ def look_alikes(folder: Path, part: str) -> dict[str, dict[str, Any]]:
         differing = [
             p
             for p in cut_up(changed)
-            if any(" ".join(tokens(s).folded) not in said for s in _SENTENCES.split(changed[slice(*p)]))
+            if any(" ".join(tokens(s).folded) not in said for s in sentences(changed[slice(*p)]))
         ]
         row["passages"] += len(differing)
         row["folded"] += folded(text, changed, differing)

@@ -15,7 +15,7 @@ from functools import cached_property
 from rag.intake.difference import difference
 from rag.intake.edits import Text, alike, sentence_ends, whole
 from rag.intake.tokens import tokens
-from rag.intake.twins import ALONE, body
+from rag.intake.twins import ALONE, body, places_differ
 from rag.protocols import View
 from rag.types import ArticleHead, Group, Hit
 
@@ -87,6 +87,16 @@ class Printed:
         """Its words, without byline, place and credits."""
         return Text(body(self.text), marked=True)
 
+    @cached_property
+    def shortened(self) -> bool:
+        """Whether it has a byline, a place or credits."""
+        return self.body.text != body(self.text, top=False, foot=False)
+
+    @cached_property
+    def all(self) -> Text:
+        """All its words."""
+        return Text(self.text, marked=True)
+
     def says(self, other: Printed, start: int, end: int) -> bool:
         """Say whether this has what another article prints from one place to another, as sentences of its own.
 
@@ -100,34 +110,40 @@ class Printed:
         ends = other.ends
         start, end = ends[bisect_right(ends, start) - 1], ends[min(bisect_left(ends, end), len(ends) - 1)]
         top, foot = not other.text[:start].strip(), not other.text[end:].strip()
-        said = Text(body(other.text[start:end], top=top, foot=foot))
-        open_end = foot and said.open
-        return self._word_for_word(said, open_end) or self._in_order(said, open_end)
-
-    def _word_for_word(self, said: Text, open_end: bool) -> bool:
-        here = self.body
-        at = here.joined.find(said.joined)
-        while at >= 0:
-            begins = here.joined.count(" ", 0, at)
-            if begins in here.ends and (open_end or begins + len(said.folded) in here.ends):
+        printed = other.text[start:end]
+        said = Text(body(printed, top=top, foot=foot))
+        if said.folded and not (top and places_differ(self.text, printed)):
+            if _held(said, self.body, open_end=foot and said.open):
                 return True
-            at = here.joined.find(said.joined, at + 1)
-        return not said.folded
-
-    def _in_order(self, said: Text, open_end: bool) -> bool:
-        here = self.body
-        found = difference(here.folded, said.folded)
-        begins, stops = 0, len(here.folded)
-        for gap in found.gaps:
-            if gap.c == gap.d == 0:
-                begins = gap.b
-            elif gap.c == gap.d == len(said.folded):
-                stops = gap.a
-            elif not alike(here, (gap.a, gap.b), said, (gap.c, gap.d)) and (
-                gap.c < gap.d or gap.b - gap.a <= ALONE or whole(here, gap.a, gap.b, said, gap.c) is None
-            ):
+            if not self.shortened:
                 return False
-        return found.shared > 0 and begins in here.ends and (open_end or stops in here.ends)
+        # A byline may stand in a passage that opens below the title, and credits in one of their own.
+        return _held(Text(printed), self.all, open_end=foot and said.open)
+
+
+def _held(said: Text, here: Text, *, open_end: bool) -> bool:
+    at = here.joined.find(said.joined)
+    while at >= 0:
+        begins = here.joined.count(" ", 0, at)
+        if begins in here.ends and (open_end or begins + len(said.folded) in here.ends):
+            return True
+        at = here.joined.find(said.joined, at + 1)
+    return not said.folded or _in_order(said, here, open_end=open_end)
+
+
+def _in_order(said: Text, here: Text, *, open_end: bool) -> bool:
+    found = difference(here.folded, said.folded)
+    begins, stops = 0, len(here.folded)
+    for gap in found.gaps:
+        if gap.c == gap.d == 0:
+            begins = gap.b
+        elif gap.c == gap.d == len(said.folded):
+            stops = gap.a
+        elif not alike(here, (gap.a, gap.b), said, (gap.c, gap.d)) and (
+            gap.c < gap.d or gap.b - gap.a <= ALONE or whole(here, gap.a, gap.b, said, gap.c) is None
+        ):
+            return False
+    return found.shared > 0 and begins in here.ends and (open_end or stops in here.ends)
 
 
 class _Told:

@@ -135,6 +135,26 @@ def test_what_is_erased_meanwhile_is_in_a_backup_that_began_before(built: Path, 
     check(tmp_path / "new")
 
 
+def test_what_is_erased_between_the_two_files_is_in_neither(
+    built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, erased = backup._reading, []
+
+    def reading(path: Path) -> sqlite3.Connection:
+        if path.name == "vectors.sqlite" and not erased:
+            erased.append("a00007")
+            with local.LocalStore(built).writer() as t:
+                t.remove("a00007")
+        return whole(path)
+
+    monkeypatch.setattr(backup, "_reading", reading)
+    backup.save(built, tmp_path / "b.zip")
+    restore.restore(tmp_path / "b.zip", tmp_path / "new")
+    with local.LocalStore(built).view() as old, local.LocalStore(tmp_path / "new").view() as new:
+        assert new.articles() == old.articles()
+        assert new.current("a00007") is None
+
+
 def test_a_backup_holds_no_vector_that_nothing_needs(built: Path, tmp_path: Path) -> None:
     with local.LocalStore(built).writer() as t:
         t.remember([b"k" * 16], EMBEDDER.vectors(["an article that was never finished"]))
@@ -292,6 +312,25 @@ def test_what_a_killed_backup_leaves_goes_with_the_next(built: Path, tmp_path: P
         backup.save(built, tmp_path / "b.zip")
         assert set(left(tmp_path)) == {own, other}, "neither what another works in nor what is a user's"
     assert left(tmp_path) == [own]
+
+
+WORKER = """
+import sys
+from pathlib import Path
+from rag.store.scratch import clear, scratch
+where = Path(sys.argv[1])
+for _ in range(100):
+    with scratch(where) as own:
+        (own / "catalog.sqlite").touch()
+        clear(where)
+        assert (own / "catalog.sqlite").exists()
+"""
+
+
+def test_many_at_work_in_one_folder_leave_each_other_alone(tmp_path: Path) -> None:
+    workers = [subprocess.Popen([sys.executable, "-c", WORKER, str(tmp_path)]) for _ in range(3)]
+    assert [worker.wait(60) for worker in workers] == [0, 0, 0]
+    assert list(tmp_path.iterdir()) == []
 
 
 def vectors(index: Path) -> set[bytes]:

@@ -227,8 +227,8 @@ def test_a_rebuild_of_an_index_damaged_inside(used: Used, how: Callable[[Path], 
 
 def test_where_no_folder_can_be(small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").touch()
-    for folder in (tmp_path / "file" / "y" / "z", tmp_path / "file"):
-        with pytest.raises(StoreError, match="cannot be made") as told:
+    for folder, reason in ((tmp_path / "file" / "y" / "z", "cannot be made"), (tmp_path / "file", "is no folder")):
+        with pytest.raises(StoreError, match=reason) as told:
             restore.restore(small, folder)
         assert "\n" not in str(told.value)
     whole = Path.mkdir
@@ -298,6 +298,18 @@ LONGER = (
 
 
 # -- what is read -----------------------------------------------------------------------------
+
+
+def test_where_an_article_came_from_comes_back(tmp_path: Path) -> None:
+    store = local.LocalStore.create(tmp_path / "index", FINGERPRINT)
+    origins = {"plain": "/pages/plain.md", "other": "/pages/50%/\udcff.md"}
+    with store.writer() as t:
+        for id, origin in origins.items():
+            t.add(Article(id, "T", ""), [], origin)
+    backup.save(store.folder, tmp_path / "b.zip")
+    restore.restore(tmp_path / "b.zip", tmp_path / "new")
+    with local.LocalStore(tmp_path / "new").writer() as t:
+        assert {id: t.origin(id) for id in origins} == origins
 
 
 def test_a_superseded_text_stays_superseded(built: Path, tmp_path: Path) -> None:
@@ -506,6 +518,7 @@ def test_a_backup_of_a_later_version(small: Path, used: Used, tmp_path: Path) ->
         ["DELETE FROM sections"],
         ["DELETE FROM passages WHERE row = (SELECT MAX(row) FROM passages)"],
         ["UPDATE passages SET end = 10000000"],
+        ["UPDATE passages SET start = start + 1"],
         ["UPDATE passages SET key = 3000000000"],
     ],
 )
@@ -597,6 +610,17 @@ def test_a_column_that_holds_something_else(small: Path, tmp_path: Path, name: s
         with local.LocalStore(tmp_path / "new").view() as view:
             for head, _ in view.articles():
                 view.article(head.id)
+
+
+@pytest.mark.parametrize("start", ["0.0", "false", "1e400"])
+def test_a_section_that_starts_at_no_character(small: Path, used: Used, tmp_path: Path, start: str) -> None:
+    case = changed(small, tmp_path / "case.zip")
+    with contextlib.closing(sqlite3.connect(tmp_path / "case.d" / "catalog.sqlite")) as db, db:
+        db.execute("UPDATE articles SET sections = replace(sections, '\"LEAD\", 0', ?)", (f'"LEAD", {start}',))
+        assert db.total_changes == 4
+        with_sums(db, "articles", "")
+    pack(tmp_path / "case.d", case)
+    assert "is damaged" in refused(case, used)
 
 
 def with_sums(db: sqlite3.Connection, table: str, but: str) -> None:

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from rag.evaluation.quotes import Place
 from rag.evaluation.retrieval import passages_of, ranking
 from rag.faces import show
+from rag.folding import Printed
 from rag.intake.difference import difference
 from rag.intake.signature import BANDS, signature
 from rag.intake.tokens import tokens
@@ -221,6 +222,13 @@ class TestTwins:
         ):
             assert linked(long, again)
             assert linked(again, long)
+
+    def test_capitals_before_a_dash_are_a_place_or_a_verdict(self) -> None:
+        assert linked(f"EASTMERE — {NEWS}", NEWS)
+        assert linked(f"EASTMERE — {NEWS}", f"EASTMERE, June 3 (Reuters) - {NEWS}")
+        assert not same(f"GUILTY — {NEWS}", f"NOT GUILTY — {NEWS}")
+        assert not Printed(f"GUILTY — {NEWS}").says(Printed(f"NOT GUILTY — {NEWS}"), 0, 100)
+        assert Printed(NEWS).says(Printed(f"EASTMERE — {NEWS}"), 0, 100)
 
     def test_a_sentence_turned_and_moved_makes_another_article(self) -> None:
         long = f"{NEWS}\n\n{story(1)}"
@@ -446,6 +454,23 @@ def turned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[View]:
 def paragraph(text: str, said: str) -> str:
     """Return the paragraph of a text that has some words."""
     return next(p for p in text.split("\n\n") if said in p)
+
+
+LINES = st.sampled_from(
+    [
+        "By Ann Roe", "LONDON (AP) — The quay is shut.", "Reuters", "Opening hours", "It rained. Nobody came!",
+        "– 9 a.m. –", "© 2024 The Gull.", "He said: “We know…” and left", "今天天气很好。我们去公园。",
+        "", "Up by 5%, to $12.", "(Reporting by Ann Roe; editing by Cy Poe)", "No, said Mr. Li", "x",
+    ]
+)  # fmt: skip
+
+
+@given(st.lists(LINES, max_size=12), st.integers(0, 400), st.integers(0, 400), st.sampled_from(["\n", "\n\n", " "]))
+def test_an_article_says_what_it_prints(lines: list[str], start: int, length: int, joint: str) -> None:
+    text = joint.join(lines)
+    start = min(start, len(text))
+    printed = Printed(text)
+    assert printed.says(Printed(text), start, min(start + length, len(text)))
 
 
 @pytest.mark.parametrize("links", ["as stored", "all linked"])

@@ -87,7 +87,7 @@ def _index(index: str | Path, found: dict[str, Any], repair: bool, on_progress: 
         if repair:
             found["problems"].append(
                 f"index {shown(Path(index).absolute())} is still of format {checked.old} and cannot be brought forward:"
-                " restore a backup with `rag restore FILE`, or rebuild it with `rag ingest SOURCE --rebuild`"
+                " restore a backup with `rag restore FILE --replace`, or rebuild it with `rag ingest SOURCE --rebuild`"
             )
     if checked.stats:
         found["index"] |= rag.to_dict(checked.stats)

@@ -74,7 +74,8 @@ def retrieval(
         )
     for row in rows:
         if row["quotes_not_found"]:
-            click.echo(f"{row['set']}: {row['quotes_not_found']} quotes do not stand in the articles", err=True)
+            told = f"{row['set']}: {row['quotes_not_found']} quotes do not stand in the articles"
+            click.echo(show.line(told), err=True)
     _tell(rows, as_json, tables.retrieval)
 
 
@@ -185,4 +186,5 @@ def _tell(found: Any, as_json: bool, as_text: Callable[[Any], str]) -> None:
     if as_json:
         print_json(found)
     else:
-        click.echo(as_text(found))
+        # Sets and runs have the names of files.
+        click.echo("\n".join(map(show.line, as_text(found).split("\n"))))

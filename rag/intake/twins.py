@@ -14,6 +14,7 @@ from rag.intake.bylines import read_byline
 from rag.intake.credits import is_addition, is_desk_credit
 from rag.intake.difference import difference
 from rag.intake.edits import Sentences, Text, alike, whole
+from rag.intake.tokens import tokens
 
 SHORT = 50
 """A text of fewer words is a twin of an equal one only."""
@@ -36,9 +37,8 @@ EDGE = 4
 _AGENCY = r"\([A-Z][A-Za-z. /&]{1,30}\)"
 _PLACE = r"[A-Z][A-Z .,'’-]{2,40}"
 _DAY = r"(?:,?\s+[A-Z][a-z]{2,8}\.?\s+\d{1,2})?"
-_DATELINE = re.compile(
-    rf"(?:\s*(?:{_AGENCY}\s*[-–—]?|{_PLACE}{_DAY}\s*{_AGENCY}\s*[-–—:]+|{_PLACE}\s*[-–—]+)\s){{1,2}}"
-)
+_DATELINE = re.compile(rf"(?:\s*(?:{_AGENCY}\s*[-–—]?|{_PLACE}{_DAY}\s*{_AGENCY}\s*[-–—:]+)(?:\s|$)){{1,2}}")
+_PLACE_ALONE = re.compile(rf"\s*{_PLACE}\s*[-–—]+(?:\s|$)")
 _WIRE = re.compile(
     r"(?:the\s+)?(?:associated press|reuters|agence france-presse|afp|ap|bloomberg|upi|dpa)", re.IGNORECASE
 )
@@ -58,7 +58,8 @@ def same(one: str, two: str) -> bool:
     """
     if one == two:
         return bool(Text(one).folded)
-    a, b = Text(body(one)), Text(body(two))
+    moved = places_differ(one, two)
+    a, b = Text(body(one, place=not moved)), Text(body(two, place=not moved))
     if min(len(a.folded), len(b.folded)) >= SHORT and _same(a, b):
         return True
     # Of short texts, and where a byline stands in a line with other words, all is compared.
@@ -115,16 +116,31 @@ def _is_news(text: Text, place: Sentences) -> bool:
     return not (place.lines and capital) or any(w[0].isdigit() for w in words) or not _TURNS.isdisjoint(words)
 
 
-def body(text: str, *, top: bool = True, foot: bool = True) -> str:
-    """Return a text without byline, place and agency at its top, and credits and rights at its foot."""
+def body(text: str, *, top: bool = True, place: bool = True, foot: bool = True) -> str:
+    """Return a text without byline, agency and place at its top, and credits and rights at its foot."""
     lines = [line for line in text.split("\n") if line.strip()]
     kept: list[str] = []
     for n, line in enumerate(lines):
         byline = top and n < EDGE and _is_byline(line)
         if not byline and not (foot and n >= len(lines) - EDGE and _is_foot(line)):
-            place = _DATELINE.match(line) if top and n < 2 * EDGE else None
-            kept.append(line[place.end() :] if place else line)
+            found = _place(line, alone=place) if top and n < 2 * EDGE else None
+            kept.append(line[found.end() :] if found else line)
     return "\n".join(kept)
+
+
+def places_differ(one: str, two: str) -> bool:
+    """Say whether two texts open with other words in capitals before a dash, which need not be places.
+
+    >>> places_differ("OSLO — It rains.", "It rains."), places_differ("GUILTY — He went.", "NOT GUILTY — He went.")
+    (False, True)
+    """
+    found = [next(filter(None, map(_PLACE_ALONE.match, text.split("\n")[: 4 * EDGE])), None) for text in (one, two)]
+    places = [tokens(place[0]).folded for place in found if place]
+    return len(places) == 2 and places[0] != places[1]
+
+
+def _place(line: str, *, alone: bool) -> re.Match[str] | None:
+    return _DATELINE.match(line) or (_PLACE_ALONE.match(line) if alone else None)
 
 
 def _is_byline(line: str) -> bool:

@@ -47,7 +47,7 @@ def save(folder: str | Path, to: str | Path, *, on_progress: OnSteps | None = No
     A backup that is there is replaced once the new one is complete; no other file is.  Raises NoIndex, IndexDamaged,
     StoreError and BadSource.
     """
-    folder, pace = Path(folder), Pace(on_progress)
+    folder, pace = sqlite.folder_of(folder), Pace(on_progress)
     LocalStore(folder).close()
     place = _place(folder, to)
     with _writing(to), scratch(place.parent) as work:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -130,7 +129,7 @@ class Copied:
                     self._require(0 <= start < end <= len(article.text) and sections.get(code) in named)
                     self._require(isinstance(key, bytes))
                     passages.append(NewPassage(start, end, sections[code], key))
-            yield Read(article, origin, bool(live), tuple(passages))
+            yield Read(article, catalog.origin_of(origin), bool(live), tuple(passages))
 
     def former(self) -> Iterator[tuple[str, bytes]]:
         """Yield the ids of articles and the keys of their earlier revisions, of those whose vectors are there."""
@@ -216,8 +215,6 @@ def _is_typed(row: Sequence[object]) -> bool:
         all(isinstance(value, str) for value in (id, title, authors, source, sections, text, revision))
         and all(value is None or isinstance(value, str) for value in (published, url))
         and type(made) is int
-        and isinstance(json.loads(str(authors)), list)
-        and all(isinstance(name, str) for name in json.loads(str(authors)))
     )
 
 

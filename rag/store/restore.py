@@ -42,7 +42,7 @@ def restore(
     Raises BadSource for a file that is no backup or damaged, StoreError for an index in the way, IndexLocked, and
     IndexMismatch for a backup of a later version.
     """
-    file, folder = Path(file), Path(folder)
+    file, folder = Path(file), sqlite.folder_of(folder)
     with contextlib.closing(opened(file)) as packed, sqlite.guarded(folder / CATALOG), _standing(folder):
         with contextlib.suppress(IndexDamaged, IndexMismatch):  # which is found under the lock too
             if LocalStore.exists(folder):

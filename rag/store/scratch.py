@@ -34,11 +34,16 @@ def scratch(where: Path) -> Iterator[Path]:
     try:
         yield folder
     finally:
-        # A name that is gone cannot be locked by whoever takes it for one that was left.
         try:
-            shutil.rmtree(folder)
+            for path in folder.iterdir():
+                if path.is_dir():
+                    shutil.rmtree(path)
+                elif path.name != HELD:
+                    path.unlink()
         finally:
             lock.release()
+            # Another process may take the rest for what was left, and take it away at the same time.
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def clear(where: Path) -> None:
@@ -58,7 +63,7 @@ def _make(where: Path) -> tuple[Path, FileLock]:
         folder = Path(tempfile.mkdtemp(prefix=".footnote-", dir=where))
         lock = FileLock(folder / HELD, timeout=0, thread_local=False)
         # Until it is locked another process may take it for one that was left.
-        with contextlib.suppress(Timeout, FileNotFoundError):
+        with contextlib.suppress(Timeout, FileNotFoundError, FileExistsError):
             lock.acquire()
             if (folder / HELD).exists():
                 return folder, lock

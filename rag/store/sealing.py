@@ -34,6 +34,8 @@ class Sealing:
         self._db, self._vectors, self._made = db, vectors, made
         self._merge: merging.Merge | None = None
         self._merges = True
+        self.reason = ""
+        """Why segments cannot be written anew, where that was tried."""
 
     @property
     def is_merging(self) -> bool:
@@ -113,6 +115,7 @@ class Sealing:
             # What is to be committed does not depend on it.
             log.warning("segments of index %s could not be merged: %s", self._index.absolute(), merge.error)
             self._merges = False
+            self.reason = f" ({merge.error.strerror or merge.error})" if isinstance(merge.error, OSError) else ""
             return
         self._db.executemany("DELETE FROM segments WHERE name = ?", [(n.name,) for n in merge.old])
         if merge.new:

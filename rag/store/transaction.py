@@ -62,7 +62,7 @@ class LocalTransaction:
                 # There were no sums that would have told before.
                 raise IndexDamaged(
                     f"index {self._folder.absolute()} of format {old} is damaged and cannot be brought forward: restore"
-                    " a backup with `rag restore FILE`, or rebuild it with `rag ingest SOURCE --rebuild`"
+                    " a backup with `rag restore FILE --replace`, or rebuild it with `rag ingest SOURCE --rebuild`"
                 ) from e
         if restart:
             self._restart(restart)
@@ -258,7 +258,8 @@ class LocalTransaction:
             if self._segments.holds_erased():
                 raise StoreError(
                     f"vectors of removed articles are still in {self._folder.absolute()}, their files could not be"
-                    " written anew: free some space, then ingest anything to have it done"
+                    f" written anew{self._segments.reason}: see to space and permissions there, then ingest anything to"
+                    " have it done"
                 )
 
     def _begin(self) -> None:
