@@ -227,6 +227,18 @@ def test_an_article_that_no_writer_writes_is_damage(index: Path, column: str, va
     assert "article" in {f.mend for f in faults(index)}
 
 
+def test_rows_that_only_an_index_calls_removed_are_not_written_anew_for_ever(index: Path) -> None:
+    with sqlite3.connect(index / "catalog.sqlite") as db:
+        db.execute("PRAGMA writable_schema = 1")
+        db.execute(
+            "UPDATE sqlite_master SET rootpage = (SELECT rootpage FROM sqlite_master WHERE name = 'author_bylines')"
+            " WHERE name = 'erasing'"
+        )
+    db.close()
+    with pytest.raises(StoreError):
+        use(index)
+
+
 def test_nothing_of_ours_unpickles_or_runs_what_a_file_says() -> None:
     banned = {"pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
     calls = {"eval", "exec", "compile", "__import__"}
