@@ -23,7 +23,7 @@ from rag.store.local import LocalStore
 from rag.types import Article, Filter
 
 SETTINGS = Settings.load(passages={"tokens": 48, "overlap": 8})
-FLIPS = 5_000 if TORTURE else 250
+FLIPS = 5_000 if TORTURE else 200
 
 Answers = dict[str, list[Any]]
 

@@ -19,7 +19,7 @@ from folders import one_segment
 from rag import engine
 from rag.errors import IndexDamaged, RagError, StoreError
 from rag.settings import Settings
-from rag.store import local, segmentfile
+from rag.store import catalog, local, segmentfile
 from rag.store.check import faults
 
 ROOT = Path(__file__).parent.parent
@@ -196,10 +196,47 @@ def test_a_segment_that_no_writer_names_is_damage(index: Path, change: str) -> N
     assert "\n" not in str(caught.value)
     told = faults(index)
     assert any("segments is damaged" in str(f) for f in told)
-    assert {f.mend for f in told} == {"derived"}
+    assert {f.mend for f in told} == {"segments"}
     _, left = engine.repair(index, Settings.load(), embedder=EMBEDDER)
     assert left.faults == ()
     use(index)
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("authors", "5"),
+        ("authors", "[" * 100_000),
+        ("sections", "5"),
+        ("sections", '[["a"]]'),
+        ("sections", '[["a", "b", "c"]]'),
+        ("sections", "[" * 100_000),
+        ("published", "2024-99-99"),
+    ],
+)
+def test_an_article_that_no_writer_writes_is_damage(index: Path, column: str, value: str) -> None:
+    """With the sum that belongs to it, as its maker can have it."""
+    with sqlite3.connect(index / "catalog.sqlite") as db:
+        db.execute(f"UPDATE articles SET {column} = ? WHERE id = 'a00001'", (value,))
+        row = db.execute(f"SELECT {catalog.ARTICLE} FROM articles WHERE id = 'a00001'").fetchone()
+        db.execute("UPDATE articles SET sum = ? WHERE id = 'a00001'", (catalog.sum_of(row[:-1]),))
+    db.close()
+    with local.LocalStore(index).view() as view:
+        with pytest.raises(IndexDamaged, match="a00001"):
+            view.article("a00001")
+    assert "article" in {f.mend for f in faults(index)}
+
+
+def test_rows_that_only_an_index_calls_removed_are_not_written_anew_for_ever(index: Path) -> None:
+    with sqlite3.connect(index / "catalog.sqlite") as db:
+        db.execute("PRAGMA writable_schema = 1")
+        db.execute(
+            "UPDATE sqlite_master SET rootpage = (SELECT rootpage FROM sqlite_master WHERE name = 'author_bylines')"
+            " WHERE name = 'erasing'"
+        )
+    db.close()
+    with pytest.raises(StoreError):
+        use(index)
 
 
 def test_nothing_of_ours_unpickles_or_runs_what_a_file_says() -> None:

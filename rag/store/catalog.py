@@ -67,7 +67,8 @@ CREATE TABLE removed (id BLOB PRIMARY KEY, day TEXT NOT NULL) WITHOUT ROWID;
     + twins.TABLES
 )
 """An article's passages have the rows from `first` on.  `authors.name` is folded.  `bylines` and `passages` are of
-current articles.  `sum` is of what a row says: SQLite does not notice when a file is changed behind its back.
+current articles.  `sum` is of what a row says: SQLite does not notice when a file is changed behind its back.  `meta` has
+one of the fingerprint, and the catalog's identity.
 
 What happens to a passage that is current no longer:
 
@@ -226,7 +227,7 @@ def head(row: Sequence[object]) -> ArticleHead:
     id, title, authors, published, url, source, made = row
     try:
         written, day = names(str(authors)), date.fromisoformat(str(published)) if published else None
-    except ValueError as e:
+    except (TypeError, ValueError, RecursionError) as e:
         raise _damaged(id) from e
     return ArticleHead(str(id), str(title), written, day, None if url is None else str(url), str(source), bool(made))
 
@@ -293,8 +294,11 @@ def read_article(row: Sequence[object]) -> Article:
     """Return the article in the columns ARTICLE.  Raises IndexDamaged."""
     *known, sections, text, _ = checked(row)
     h = head(known)
-    made = tuple(Section(*s) for s in json.loads(str(sections)))
-    return Article(h.id, h.title, str(text), h.authors, h.published, h.url, h.source, h.title_made, made)
+    try:
+        made = tuple(Section(*s) for s in json.loads(str(sections)))
+        return Article(h.id, h.title, str(text), h.authors, h.published, h.url, h.source, h.title_made, made)
+    except (TypeError, ValueError, RecursionError) as e:
+        raise _damaged(h.id) from e
 
 
 def codes(db: sqlite3.Connection, table: str, names: Iterable[str]) -> dict[str, int]:

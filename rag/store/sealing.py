@@ -17,7 +17,7 @@ from rag.store import catalog, columns, merging, segmentfile, segments
 from rag.store.context import in_context
 from rag.store.segmentfile import Named
 from rag.store.vectorfile import VectorFile
-from rag.store.view import SEGMENTS, VECTORS, named_segments
+from rag.store.view import CATALOG, SEGMENTS, VECTORS, named_segments
 from rag.types import Fingerprint
 
 log = logging.getLogger(__name__)
@@ -88,6 +88,9 @@ class Sealing:
             "SELECT row FROM tombstones WHERE NOT dropped AND row BETWEEN ? AND ?", (old[0].first, old[-1].last)
         )
         rows = np.array([r[0] for r in gone], np.int64)
+        if len(old) == 1 and not len(rows):
+            # One index of the table says this and another that: it would be written again without an end.
+            raise IndexDamaged.of(self._index / CATALOG)
         name = f"{catalog.number(self._db, 'generation')}m-{old[0].first}-{old[-1].last}"
         self._merge = merging.Merge(self._folder, self._made.dim, name, old, rows)
         self._merge.start()
