@@ -226,6 +226,7 @@ class TestTwins:
     def test_capitals_before_a_dash_are_a_place_or_a_verdict(self) -> None:
         assert linked(f"EASTMERE — {NEWS}", NEWS)
         assert linked(f"EASTMERE — {NEWS}", f"EASTMERE, June 3 (Reuters) - {NEWS}")
+        assert linked(f"EASTMERE — {NEWS}", f"OSLO (AP) — EASTMERE — {NEWS}")
         assert not same(f"GUILTY — {NEWS}", f"NOT GUILTY — {NEWS}")
         assert not Printed(f"GUILTY — {NEWS}").says(Printed(f"NOT GUILTY — {NEWS}"), 0, 100)
         assert Printed(NEWS).says(Printed(f"EASTMERE — {NEWS}"), 0, 100)

@@ -123,8 +123,7 @@ def body(text: str, *, top: bool = True, place: bool = True, foot: bool = True) 
     for n, line in enumerate(lines):
         byline = top and n < EDGE and _is_byline(line)
         if not byline and not (foot and n >= len(lines) - EDGE and _is_foot(line)):
-            found = _place(line, alone=place) if top and n < 2 * EDGE else None
-            kept.append(line[found.end() :] if found else line)
+            kept.append(line[_opening(line, place=place) :] if top and n < 2 * EDGE else line)
     return "\n".join(kept)
 
 
@@ -139,8 +138,12 @@ def places_differ(one: str, two: str) -> bool:
     return len(places) == 2 and places[0] != places[1]
 
 
-def _place(line: str, *, alone: bool) -> re.Match[str] | None:
-    return _DATELINE.match(line) or (_PLACE_ALONE.match(line) if alone else None)
+def _opening(line: str, *, place: bool) -> int:
+    """Return how many characters of a line are agency and place."""
+    agency = _DATELINE.match(line)
+    at = agency.end() if agency else 0
+    alone = _PLACE_ALONE.match(line, at) if place else None
+    return alone.end() if alone else at
 
 
 def _is_byline(line: str) -> bool:
