@@ -55,6 +55,14 @@ are the same claim: 6 are equal, 180 have the same letters and figures with othe
 capitals.  Of candidates that were not linked, some of the news were read: a disaster's next report with another toll, a
 daily column with its standing parts.  In nq-gold a page's passage in two versions, with a word more or another, is not
 linked, nor where it is cut within a sentence at both ends."""
+ALTERNATIVES = """\
+Tried on the tuning half, 100 articles of a set, 9,412 look-alikes.  Without known spellings and words of no weight,
+5 % of the texts in another desk's spelling are linked in place of 99.7 %; with spellings and without such words 91
+%.  Without headings, captions and the like of up to six words 85 % of the texts that lack a paragraph, in place of
+97 %.  With adverbs that may be put in or left out (also, however, then, still) 8 look-alikes are linked; with one
+small word in 200 replaced 2,646, and 8 % of the texts of which 1 % of the words are edited.  What was linked before,
+with a share of words in place of others that were neither figures nor names: 80 % of those texts, and nearly all
+look-alikes by a word."""
 PARAMETERS = ("SHORT", "ADDED", "ALONE", "CUT", "RUN", "EDGE")
 TRIED = ((100, 8, 3), (400, 8, 3), (200, 8, 2), (200, 8, 4), (200, 4, 3), (200, 6, 3), (200, 12, 3))
 """Other signatures: words of the opening, bands, values in a band."""
@@ -370,6 +378,8 @@ def report(found: dict[str, Any]) -> str:
             table(["other article by", "n", "candidates", "linked", "passages that differ", "folded"], others),
             "",
             *(["Linked, to be read:", "", *wrong, ""] if wrong else []),
+            ALTERNATIVES,
+            "",
             "## Real articles, all pairs",
             "",
             table(
