@@ -67,8 +67,8 @@ CREATE TABLE removed (id BLOB PRIMARY KEY, day TEXT NOT NULL) WITHOUT ROWID;
     + twins.TABLES
 )
 """An article's passages have the rows from `first` on.  `authors.name` is folded.  `bylines` and `passages` are of
-current articles.  `sum` is of what a row says: SQLite does not notice when a file is changed behind its back.  `meta` has
-one of the fingerprint, and the catalog's identity.
+current articles.  `sum` is of what a row says: SQLite does not notice when a file is changed behind its back.  `meta`
+has one of the fingerprint, and the catalog's identity.
 
 What happens to a passage that is current no longer:
 
