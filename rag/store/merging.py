@@ -23,6 +23,10 @@ GROWTH = 4
 MOST = 8
 """Segments of one size and below, at most, whatever they hold."""
 
+WORTH_ONE = 0.1
+"""Share of an index that a writer has to add for everything to be written as one segment when it ends: embedding takes
+a hundred times as long, and one segment is searched in half the time of several."""
+
 DEAD_SHARE = 0.25
 """A segment with more than this share of removed rows is written without them."""
 

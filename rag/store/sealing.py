@@ -75,13 +75,20 @@ class Sealing:
         articles = np.array([article for article, _ in passages], np.int64)
         return in_context(own, articles, self._made.context).astype(np.float16)
 
-    def merge_if_due(self) -> None:
-        """Begin to write segments anew, in a thread, if it is time to."""
+    def merge_if_due(self, *, first: int | None = None) -> None:
+        """Begin to write segments anew, in a thread, if it is time to; or all as one, if enough rows are new.
+
+        `first` is the first new row, for a writer that adds no more.
+        """
         if self._merge or not self._merges:
             return
         named = named_segments(self._db)
         dead, erased = [self._dead(n) for n in named], [self._dead(n, "erase") > 0 for n in named]
         old = merging.due(named, dead, erased, TAIL_ROWS)
+        if not old and first is not None and len(named) > 1:
+            added = self._db.execute("SELECT COUNT(*) FROM passages WHERE row >= ?", (first,)).fetchone()[0]
+            if added > merging.WORTH_ONE * sum(name.rows for name in named):
+                old = named
         if not old:
             return
         gone = self._db.execute(

@@ -72,7 +72,7 @@ class LocalTransaction:
                     catalog.identify(self._db)
             self._recover()
         with sqlite.guarded(self._path):
-            self._next_row = catalog.number(self._db, "next_row")
+            self._next_row = self._first_row = catalog.number(self._db, "next_row")
 
     # -- what is asked and changed ------------------------------------------------------------
 
@@ -247,12 +247,12 @@ class LocalTransaction:
             with sqlite.guarded(self._path):
                 self._words.write_anew()
             self.commit()
-        with sqlite.guarded(self._path):
-            self._segments.merge_if_due()
+        self._merge_at_the_end()
         while self._segments.is_merging:
             self._segments.wait()
             self._begin()
             self.commit()
+            self._merge_at_the_end()
         with sqlite.guarded(self._path):
             self._empty_logs(wait=2.0)
             if self._segments.holds_erased():
@@ -261,6 +261,10 @@ class LocalTransaction:
                     f" written anew{self._segments.reason}: see to space and permissions there, then ingest anything to"
                     " have it done"
                 )
+
+    def _merge_at_the_end(self) -> None:
+        with sqlite.guarded(self._path):
+            self._segments.merge_if_due(first=self._first_row)
 
     def _begin(self) -> None:
         if not self._changed:
