@@ -203,6 +203,20 @@ def test_a_segment_made_of_blocks_is_the_file_that_faiss_writes(tmp_path: Path) 
     )
 
 
+def test_a_column_that_the_disk_has_no_room_for_is_told(tmp_path: Path) -> None:
+    code = """
+import resource, signal, sys
+from pathlib import Path
+import numpy as np
+from rag.store.segmentfile import _save
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (130, 130))  # room for the head of the file
+_save(Path(sys.argv[1]), np.zeros(3, [("row", "<i8")]))
+"""
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "x.npy")], capture_output=True, text=True)
+    assert "OSError: [Errno 27] File too large" in done.stderr
+
+
 def test_making_a_large_segment_of_others_takes_little_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(segmentfile, "CELLS_FROM", 10**9)
     dim, rows = 256, 40_000

@@ -16,7 +16,8 @@ import struct
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import faiss
 import numpy as np
@@ -25,7 +26,7 @@ from rag.errors import IndexDamaged
 from rag.files import sha256, sync
 from rag.store import cells, columns, segments
 from rag.store.cells import Cells
-from rag.store.columns import Columns, Mask
+from rag.store.columns import Columns, Mask, Table
 from rag.store.segments import Halves, Segment
 
 CHECKED_BYTES = 32 * 2**20
@@ -111,7 +112,7 @@ def write(
     files["rows"] = (path.stat().st_size, digest.hexdigest())
     for kind, column in table.tables.items():
         path = path_of(folder, name, kind)
-        np.save(path, column, allow_pickle=False)
+        _save(path, column)
         files[kind] = (path.stat().st_size, sha256(path))
     probes, recall = 0, 1.0
     if len(table) >= CELLS_FROM:
@@ -124,6 +125,12 @@ def write(
         sync(path_of(folder, name, kind))
     sync(folder)
     return Named(name, int(table.rows[0]), int(table.rows[-1]), len(table), probes, recall, files)
+
+
+def _save(path: Path, column: Table) -> None:
+    with path.open("wb") as file:
+        # Into a file as such numpy writes by itself, and says nothing when there is no room for the last of it.
+        np.save(cast("Any", SimpleNamespace(write=file.write)), column, allow_pickle=False)
 
 
 def _write_cells(
