@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -260,13 +261,18 @@ def test_ctrl_c_ends_a_command_in_one_line(tmp_path: Path) -> None:
     asked = tmp_path / "asked.jsonl"
     os.mkfifo(asked)
     command = [sys.executable, "-m", "rag", "ask", "--questions", str(asked), "--index", "none"]
-    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    try:
-        with asked.open("wb"):  # given when the command has opened it too, and waits for questions
-            child.send_signal(signal.SIGINT)
-            _, err = child.communicate(timeout=60)
-    finally:
-        child.kill()
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
+        try:
+            with asked.open("wb"):  # given when the command has opened it too, and waits for questions
+                for _ in range(10):
+                    child.send_signal(signal.SIGINT)
+                    # One that comes just before the command begins to read waits until there is something.
+                    with contextlib.suppress(subprocess.TimeoutExpired):
+                        child.wait(timeout=6)
+                        break
+                err = child.communicate(timeout=60)[1]
+        finally:
+            child.kill()
     assert (child.returncode, err.strip()) == (130, "stopped")
 
 

@@ -64,10 +64,12 @@ def main() -> int:
         if "full" in args.only and space.why_not(bench.place.root):
             sys.stderr.write(f"no small disks: {space.why_not(bench.place.root)}\n")
         prepare(bench, args.scenario)
-        cases = every(bench, args.scenario, args.only)
+        there_are = cases = every(bench, args.scenario, args.only)
         if args.every > 1:
             cases = random.Random(args.seed).sample(cases, len(cases) // args.every)
-        return _whole(bench, cases, args) if args.full else _sample(bench, sample(cases, args.seed), args.jobs)
+        if args.full:
+            return _whole(bench, cases, len(there_are), args)
+        return _sample(bench, sample(cases, args.seed), args.jobs)
     finally:
         bench.place.close()
 
@@ -81,7 +83,7 @@ def _sample(bench: Bench, cases: list[Case], jobs: int) -> int:
     return int(any(not known(o) for o in bad))
 
 
-def _whole(bench: Bench, cases: list[Case], args: argparse.Namespace) -> int:
+def _whole(bench: Bench, cases: list[Case], there_are: int, args: argparse.Namespace) -> int:
     kept = ROOT / "eval" / "out" / "torture.jsonl"
     kept.parent.mkdir(parents=True, exist_ok=True)
     if not args.resume:
@@ -99,8 +101,7 @@ def _whole(bench: Bench, cases: list[Case], args: argparse.Namespace) -> int:
                 progress.one_more(outcome)
     except KeyboardInterrupt:
         sys.stderr.write("\ninterrupted: `--resume` goes on from here\n")
-    planned = len({*cases, *outcomes})
-    args.out.write_text(page(list(outcomes.values()), bench.recorded, args.seed, planned), "utf-8")
+    args.out.write_text(page(list(outcomes.values()), bench.recorded, args.seed, there_are), "utf-8")
     sys.stderr.write(f"{args.out}\n")
     seen = {known(o) for o in outcomes.values()}
     for _, _, what in KNOWN:
