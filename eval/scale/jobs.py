@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import random
 import subprocess
 import sys
@@ -212,6 +213,8 @@ def _commit(store: LocalStore, reader: subprocess.Popen[str], what: str, article
         before = view.generation
     reader.stdin.write(f"{before}\n")
     reader.stdin.flush()
+    # What the change before has written is to be on the disk: where a segment is written anew that is a gigabyte.
+    os.sync()
     time.sleep(0.05)
     began = time.monotonic()
     with store.writer() as t:
