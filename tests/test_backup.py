@@ -28,8 +28,10 @@ import rag
 from rag.errors import BadSource, IndexDamaged, NoIndex, UnknownArticle
 from rag.faces import show
 from rag.faces.cli import main
-from rag.store import backup, copied, local, restore
+from rag.store import backup, catalog, copied, local, restore
+from rag.store import sqlite as index_files
 from rag.store.scratch import scratch
+from rag.store.view import CATALOG
 from rag.types import Filter, Steps
 
 HERE = Path(__file__).parent
@@ -267,6 +269,34 @@ for act in (lambda: backup.save(index, closed + '/b.zip'), lambda: restore.resto
             capture_output=True, text=True, timeout=60, check=False,
         )  # fmt: skip
         assert done.stdout == "True 21\n" + "0 True\n" * 3, done.stderr
+
+
+def test_what_a_killed_writer_has_left_in_its_log_is_backed_up_from_a_folder_that_cannot_be_written(
+    built: Path, tmp_path: Path
+) -> None:
+    with contextlib.closing(index_files.connect(built / CATALOG, write=True)) as writing:
+        writing.execute("UPDATE meta SET value = '77' WHERE key = 'generation'")
+        # While it is open, or had it been killed now, what it wrote lies in the log.
+        assert (built / f"{CATALOG}-wal").stat().st_size
+        code = f"""
+import encodings.cp437, os, sys
+from rag.store import backup
+{BECOME_NOBODY}
+backup.save(*sys.argv[1:])
+"""
+        with read_only(built) as copy:
+            to = copy.parent / "open" / "b.zip"
+            to.parent.mkdir()
+            to.parent.chmod(0o777)
+            done = subprocess.run(
+                [sys.executable, "-c", code, str(copy), str(to)],
+                capture_output=True, text=True, timeout=60, check=False,
+            )  # fmt: skip
+            assert done.returncode == 0, done.stderr
+            with zipfile.ZipFile(to) as packed:
+                packed.extract(CATALOG, tmp_path)
+    with contextlib.closing(sqlite3.connect(tmp_path / CATALOG)) as db:
+        assert catalog.number(db, "generation") == 77
 
 
 BROKEN_OFF = """

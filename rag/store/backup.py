@@ -172,8 +172,7 @@ def _told_of(path: Path) -> Iterator[None]:
 
 
 def _reading(path: Path) -> sqlite3.Connection:
-    how = "ro" if sqlite.is_writable(path) else "ro&immutable=1"
-    return sqlite3.connect(f"{path.absolute().as_uri()}?mode={how}", uri=True, isolation_level=None, timeout=30)
+    return sqlite.connect(path, write=False, keep_log=True)
 
 
 def _new(path: Path) -> sqlite3.Connection:

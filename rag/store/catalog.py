@@ -23,9 +23,6 @@ from rag.types import Article, ArticleHead, Fingerprint, Section, whole
 
 FORMAT = 2
 
-MOST_DIM = 65_536
-"""Numbers in a vector, of whatever model."""
-
 PAGE_BYTES = 16_384
 """Of the catalog's file: articles fill such pages better than smaller ones."""
 
@@ -96,6 +93,7 @@ ESCAPED = (_ESCAPE, "%;")
 _DIGEST = re.compile(r"[0-9a-f]{1,64}(-(int8|half))?")
 
 MOST_DIM, MOST_TOKENS = 2**16, 2**24
+"""Numbers in a vector and tokens of a text, of whatever model."""
 
 HEAD = "id, title, authors, published, url, source, title_made"
 """The columns that `head` reads."""
