@@ -247,17 +247,20 @@ def open_engine(index: str | Path = "index", settings: Settings | None = None) -
     settings = settings or Settings.load()
     store = local.LocalStore(index)
     recorded = store.fingerprint
-    check_model(index, recorded, settings)
-    return Engine(store, _model(settings, recorded), settings)
+    return Engine(store, built_with(index, recorded, settings), settings)
 
 
-def check_model(index: str | Path, recorded: Fingerprint, settings: Settings) -> None:
-    """Raise IndexMismatch when the settings name another model than an index was built with."""
+def built_with(index: str | Path, recorded: Fingerprint, settings: Settings) -> Model:
+    """Return the model that an index was built with.
+
+    Raises IndexMismatch when the settings name another, and ModelError for one that nobody but the index names.
+    """
     if settings.model.name and settings.model.name != recorded.model:
         raise IndexMismatch(
             f"index {Path(index).absolute()} was built with model {recorded.model!r}, the settings name "
             f"{settings.model.name!r}: unset model.name, or build anew with `rag ingest SOURCE --rebuild`"
         )
+    return _model(settings, recorded)
 
 
 def ingest(
@@ -359,6 +362,8 @@ def repair(
     from rag.store.lock import locked
 
     folder = sqlite.folder_of(index)
+    if not local.LocalStore.exists(folder):
+        return [], check(folder, on_progress)
     with suppress(IndexDamaged, NoIndex):  # the check tells
         local.LocalStore(folder).close()
     with locked(folder):

@@ -779,6 +779,9 @@ def test_progress_is_told(index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_no_index(tmp_path: Path) -> None:
     with pytest.raises(NoIndex):
         check.faults(tmp_path)
+    with pytest.raises(NoIndex):
+        engine.repair(tmp_path, Settings())
+    assert list(tmp_path.iterdir()) == []
 
 
 # -- the command ------------------------------------------------------------------------------
@@ -852,6 +855,20 @@ def test_the_command_mends_an_index_of_the_corpus(
     result = doctor("--index", index, "--repair")
     assert result.exit_code == 1
     assert "rag restore FILE" in result.stdout
+
+
+def test_what_is_wrong_is_told_of_an_index_whose_model_is_not_loaded_too(
+    index: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (term, *_) = files_of(index, "*.term")
+    flip(term, 0.4)
+    said = doctor("--index", index).stdout
+    assert f"{term.name}: is not what was written" in said
+    assert "RAG_MODEL__NAME=" in said
+    monkeypatch.setenv("RAG_MODEL__NAME", "another/model")
+    said = doctor("--index", index).stdout
+    assert f"{term.name}: is not what was written" in said
+    assert "was built with model" in said
 
 
 def test_a_vector_whose_text_is_not_known_is_named(tmp_path: Path) -> None:

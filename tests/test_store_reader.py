@@ -187,6 +187,18 @@ def test_a_copy_with_a_log_is_read_with_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="permission bits are a matter of POSIX")
+def test_whoever_may_read_the_catalog_may_read_the_words(tmp_path: Path) -> None:
+    store = made(tmp_path / "index", 1)
+    for n in range(2, 20):
+        with store.writer() as t:
+            put(t, article(n))
+    store.close()
+    mode = (tmp_path / "index" / CATALOG).stat().st_mode
+    read = [path for path in (tmp_path / "index").rglob("*") if path.is_file() and path.name != ".managed.json"]
+    assert {path.name: path.stat().st_mode for path in read} == {path.name: mode for path in read}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="permission bits are a matter of POSIX")
 @pytest.mark.parametrize("watched", [False, True])
 def test_a_folder_that_others_write_is_read_as_it_is_now(tmp_path: Path, watched: bool) -> None:
     """As one is that is mounted to be read only, with a server beside its writer or none."""

@@ -194,11 +194,13 @@ def change(job: Job) -> Job:
         assert reader.stdout is not None
         if not reader.stdout.readline():
             raise RuntimeError("the reader did not start")
-        for group in (*singles, *groups):
-            again = made.some(set(group))
+        for those in (singles, groups):
+            # A disk that has just been given a gigabyte, where a segment is written anew, is slow for seconds.
             for what in ("delete", "add"):
-                rows.append({"what": what, "articles": len(group), **_commit(store, reader, what, again)})
-                progress.at(len(rows))
+                for group in those:
+                    again = made.some(set(group))
+                    rows.append({"what": what, "articles": len(group), **_commit(store, reader, what, again)})
+                    progress.at(len(rows))
         assert reader.stdin is not None
         reader.stdin.close()
     store.close()
@@ -213,7 +215,7 @@ def _commit(store: LocalStore, reader: subprocess.Popen[str], what: str, article
         before = view.generation
     reader.stdin.write(f"{before}\n")
     reader.stdin.flush()
-    # What the change before has written is to be on the disk: where a segment is written anew that is a gigabyte.
+    # What the change before has written is to be on the disk.
     os.sync()
     time.sleep(0.05)
     began = time.monotonic()

@@ -92,9 +92,10 @@ def _index(index: str | Path, found: dict[str, Any], repair: bool, on_progress: 
     if checked.stats:
         found["index"] |= rag.to_dict(checked.stats)
         found["index"] |= {"approximate": checked.stats.approximate, "recall": checked.stats.recall}
-        engine.check_model(index, checked.stats.fingerprint, Settings.load())
     for fault in checked.faults:
         advice = ": mend it with `rag doctor --repair`"
         if fault.mend == "article":
             advice = ": take it out with `rag doctor --repair`, then ingest it again"
         found["problems"].append(f"{fault}{'' if fault.mend == 'not' else advice}")
+    if checked.stats:
+        engine.built_with(index, checked.stats.fingerprint, Settings.load())

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date
 from functools import cache
 from pathlib import Path
+from stat import S_IMODE
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -34,8 +35,8 @@ from rag.words import analyzer, terms, words
 
 HEAP_BYTES = 32_000_000
 
-META = "meta.json"
-"""The file that names the others."""
+META, LOCK = "meta.json", ".tantivy-meta.lock"
+"""The file that names the others, and the one that is locked while these are opened."""
 
 KINDS = ("term", "idx", "pos", "fieldnorm", "fast", "store")
 """Of the files of one of tantivy's segments, beside that of its removed rows."""
@@ -94,7 +95,7 @@ class Opened:
 
     def __init__(self, folder: Path) -> None:
         self._copied = b""
-        if all(is_writable(folder / name) for name in (META, ".tantivy-meta.lock")):
+        if all(is_writable(folder / name) for name in (META, LOCK)):
             self.index = open_index(folder)
             return
         # Here, since whoever asks knows nothing of the copy.
@@ -319,6 +320,7 @@ class WordsWriter:
         """Make it durable and visible to readers that reload."""
         if self._dirty:
             self._try(self._writer.commit)
+            self._open_to_readers()
             # The library renames its list of segments into place and leaves the folder as it is.
             sync(self._folder)
             self._dirty = False
@@ -327,6 +329,13 @@ class WordsWriter:
         """Drop what was not committed and let background merges end."""
         # Not by a rollback, after which the library no longer waits for merges that began before it.
         self._try(self._writer.wait_merging_threads)
+        self._open_to_readers()
+
+    def _open_to_readers(self) -> None:
+        """Let whoever may read the other files read the list of them, which the library keeps for its owner."""
+        # Only their owner may change the modes of files, and where there are none nobody reads.
+        with contextlib.suppress(OSError):
+            (self._folder / META).chmod(S_IMODE((self._folder / LOCK).stat().st_mode))
 
     def _try(self, work: Callable[[], Any]) -> Any:
         try:

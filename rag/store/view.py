@@ -112,7 +112,7 @@ def load_state(folder: Path, db: sqlite3.Connection, which: Which, before: State
         rows = np.concatenate([part.columns.rows for part in parts])
     gone = np.array([r[0] for r in db.execute("SELECT row FROM tombstones WHERE NOT dropped")], np.int64)
     live = np.ones(len(rows), bool)
-    live[_places(rows, gone)] = False
+    live[columns.places(rows, gone)] = False
     any_twins = db.execute("SELECT 1 FROM twins LIMIT 1").fetchone() is not None
     opened, words = None, None
     if len(rows):
@@ -282,7 +282,7 @@ class LocalView:
                 articles[ord] = catalog.head(known), str(text), str(revision)
         out = []
         for row in wanted:
-            if row not in spans and not len(_places(self._state.rows, np.array([row]))):
+            if row not in spans and not len(columns.places(self._state.rows, np.array([row]))):
                 raise KeyError(row)
             if row not in spans or spans[row][0] not in articles:
                 raise IndexDamaged.of(self._folder / CATALOG)
@@ -387,7 +387,7 @@ class LocalView:
             for phrase in _phrases(where):
                 if self._state.words is not None:
                     holding = np.zeros(len(mask), bool)
-                    holding[_places(self._state.rows, self._state.words.holding(phrase))] = True
+                    holding[columns.places(self._state.rows, self._state.words.holding(phrase))] = True
                     mask &= holding
             if len(self._state.masks) >= MASKS:
                 self._state.masks.clear()
@@ -418,14 +418,6 @@ def size(folder: Path) -> int:
             with contextlib.suppress(FileNotFoundError):
                 total += Path(within, name).stat().st_size
     return total
-
-
-def _places(known: npt.NDArray[np.int64], rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Return where those of some rows lie that are among the known ones, which ascend."""
-    at = np.searchsorted(known, rows)
-    there = at < len(known)
-    there[there] = known[at[there]] == rows[there]
-    return np.asarray(at[there], np.int64)
 
 
 def _phrases(where: Filter | None) -> list[str]:
