@@ -259,9 +259,9 @@ class IngestMachine(RuleBasedStateMachine):
         if rebuild and dry_run:
             # A dry run compares with what is there, whatever it is a rehearsal of.
             assert not prune
-        stored = [
-            s for id, s in self.kept.items() if rebuild or saved[0].get(id, s).page != s.page or id not in saved[0]
-        ]
+        # A page that now names another source is stored anew, whatever else it says.
+        before_it = {id: (s.page, s.source) for id, s in saved[0].items()}
+        stored = [s for id, s in self.kept.items() if rebuild or before_it.get(id) != (s.page, s.source)]
         printed = Counter(s.page.paragraphs for s in self.kept.values())
         # Articles as short as these are twins if their words are the same.
         wanted = replace(wanted, duplicates=sum(printed[s.page.paragraphs] > 1 for s in stored))
@@ -321,6 +321,9 @@ class IngestMachine(RuleBasedStateMachine):
                 if id not in seen and self.kept[id].origin not in failed:
                     self.forget(id)
                     removed += 1
+        if rebuild:
+            # Vectors of earlier texts that no article has any more go with these.
+            self.vectors = {t for texts in self.used.values() for t in texts}
         report = Report(
             added=added,
             changed=changed,

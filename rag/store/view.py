@@ -276,7 +276,7 @@ class LocalView:
         articles = {}
         for part in sqlite.parts(sorted({ord for ord, *_ in spans.values()})):
             for ord, *row in self._all(
-                f"SELECT ord, {catalog.ARTICLE} FROM articles WHERE ord IN ({sqlite.marks(part)})", part
+                f"SELECT ord, {catalog.ARTICLE} FROM articles WHERE live = 1 AND ord IN ({sqlite.marks(part)})", part
             ):
                 *known, _, text, revision = catalog.checked(row)
                 articles[ord] = catalog.head(known), str(text), str(revision)
@@ -343,7 +343,8 @@ class LocalView:
                 at += len(part)
         found = []
         for ord, passages, *row in self._all(
-            f"SELECT ord, passages, {catalog.HEAD} FROM articles WHERE live ORDER BY id"
+            # Not by an index of the table, which may lack some where the table is sound.
+            f"SELECT ord, passages, {catalog.HEAD} FROM articles NOT INDEXED WHERE live ORDER BY id"
         ):
             if where is None or wanted is None or ord in wanted:
                 found.append((catalog.head(row), passages))
