@@ -350,7 +350,8 @@ class Outcome:
     def lines(self) -> Iterator[str]:
         stale = sorted(s for r in self.readers for s in r.stale)
         opening = sorted(o for r in self.readers for o in r.opening)
-        yield f"writer: {', '.join(f'{n} {what}' for what, n in self.writer.items() if what != 'error')}"
+        done = ", ".join(f"{n} {what}" for what, n in self.writer.items() if what not in ("error", "commit"))
+        yield f"writer: {done}; its last commit had number {self.writer.get('commit', 0)}"
         yield f"readers: {len(self.readers)}, views {self.views}, queries {self.queries}, errors {len(self.errors)}"
         yield f"views refused in the middle of a rebuild: {sum(r.refused for r in self.readers)}"
         yield f"stale views: {len(stale)}, by at most {max(stale, default=0):.1f} ms; {spread(stale)}"
@@ -448,7 +449,8 @@ def main() -> None:
         outcome = run(
             Path(base), seconds=given.seconds, processes=given.readers, threads=given.threads, seed=given.seed
         )
-    sys.stdout.write("\n".join([*outcome.lines(), *outcome.errors]) + "\n")
+    about = f"{date.today()}: {given.seconds:g} s, {given.readers} readers and {given.threads} threads of one more"
+    sys.stdout.write("\n".join([about, *outcome.lines(), *outcome.errors]) + "\n")
     sys.exit(bool(outcome.errors))
 
 

@@ -194,13 +194,19 @@ def change(job: Job) -> Job:
         assert reader.stdout is not None
         if not reader.stdout.readline():
             raise RuntimeError("the reader did not start")
-        for those in (singles, groups):
-            # A disk that has just been given a gigabyte, where a segment is written anew, is slow for seconds.
-            for what in ("delete", "add"):
-                for group in those:
-                    again = made.some(set(group))
-                    rows.append({"what": what, "articles": len(group), **_commit(store, reader, what, again)})
-                    progress.at(len(rows))
+        try:
+            # Where a segment is written anew a disk is given a gigabyte and is slow for seconds: so first all are
+            # deleted that are deleted one by one.  Groups may share articles.
+            for those in (singles, *([group] for group in groups)):
+                for what in ("delete", "add"):
+                    for group in those:
+                        again = made.some(set(group))
+                        rows.append({"what": what, "articles": len(group), **_commit(store, reader, what, again)})
+                        progress.at(len(rows))
+        except BaseException:
+            # It waits for a commit that does not come.
+            reader.kill()
+            raise
         assert reader.stdin is not None
         reader.stdin.close()
     store.close()
