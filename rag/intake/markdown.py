@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cache
 from html.parser import HTMLParser
 
 import yaml
@@ -28,6 +29,8 @@ _UNSHOWN = frozenset({"script", "style", "svg", "iframe", "template", "noscript"
 _NESTING = 60
 _FRONT_NESTING = 60
 _LONGEST_INLINE = 20_000
+_MARKUP = re.compile(r"[\n\\`~*_\[\]<&]")
+"""What may be more than text within a paragraph."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +90,7 @@ def _depth(yaml_text: str) -> int:
 
 def render(text: str) -> list[Block]:
     """Return the blocks of a Markdown text in order, as plain text."""
-    parser = MarkdownIt("commonmark", {"maxNesting": _NESTING}).enable(["table", "strikethrough"])
-    parser.disable(["inline", "text_join"])
+    parser = _parser()
     references: dict[str, object] = {}
     tokens = parser.parse(_without_liquid(text), references)
     for token in tokens:
@@ -97,9 +99,15 @@ def render(text: str) -> list[Block]:
     return _blocks(tokens)
 
 
+@cache
+def _parser() -> MarkdownIt:
+    parser = MarkdownIt("commonmark", {"maxNesting": _NESTING}).enable(["table", "strikethrough"])
+    return parser.disable(["inline", "text_join"])
+
+
 def _children(parser: MarkdownIt, content: str, references: dict[str, object]) -> list[Token]:
     # Inline parsing takes time by the square of the text: no paragraph that somebody wrote is this long.
-    if len(content) > _LONGEST_INLINE:
+    if len(content) > _LONGEST_INLINE or not _MARKUP.search(content):
         return [Token("text", "", 0, content=content)]
     children: list[Token] = []
     parser.inline.parse(content, parser, references, children)
