@@ -482,28 +482,41 @@ def test_columns_that_say_something_else_than_the_catalog(index: Path, made: Pat
         assert answers(index) == before
 
 
+def without_an_index(catalog: Path, sql: str) -> None:
+    """Change the articles of a catalog behind the back of the index that lists the current ones."""
+    with closing(sqlite3.connect(catalog)) as db, db:
+        db.execute("PRAGMA writable_schema = 1")
+        (root,) = db.execute("SELECT rootpage FROM sqlite_master WHERE name = 'live_article'").fetchone()
+        db.execute("DELETE FROM sqlite_master WHERE name = 'live_article'")
+    with closing(sqlite3.connect(catalog)) as db, db:
+        db.execute(sql)
+        db.execute("PRAGMA writable_schema = 1")
+        db.execute(
+            "INSERT INTO sqlite_master VALUES ('index', 'live_article', 'articles', ?,"
+            " 'CREATE UNIQUE INDEX live_article ON articles (id) WHERE live')",
+            (root,),
+        )
+
+
 def test_an_index_of_a_table_is_mended(index: Path, made: Path) -> None:
     before = answers(made)
-    db = sqlite3.connect(index / "catalog.sqlite")
-    db.execute("PRAGMA writable_schema = 1")
-    (root,) = db.execute("SELECT rootpage FROM sqlite_master WHERE name = 'live_article'").fetchone()
-    db.execute("DELETE FROM sqlite_master WHERE name = 'live_article'")
-    db.commit()
-    db.close()
-    db = sqlite3.connect(index / "catalog.sqlite")
-    db.execute("UPDATE articles SET live = 0 WHERE id = 'a00001' AND live")
-    db.execute("PRAGMA writable_schema = 1")
-    db.execute(
-        "INSERT INTO sqlite_master VALUES ('index', 'live_article', 'articles', ?,"
-        " 'CREATE UNIQUE INDEX live_article ON articles (id) WHERE live')",
-        (root,),
-    )
-    db.commit()
-    db.close()
+    without_an_index(index / "catalog.sqlite", "UPDATE articles SET live = 0 WHERE id = 'a00001' AND live")
     assert any("an index of them is not" in str(f) for f in check.faults(index))
     engine.repair(index, SETTINGS, embedder=HashEmbedder())
     assert check.faults(index) == []
     assert answers(index)[-2] == [a for a in before[-2] if a[0].id != "a00001"]
+
+
+def test_articles_are_listed_that_an_index_of_their_table_lacks(index: Path, made: Path) -> None:
+    with closing(sqlite3.connect(index / "catalog.sqlite")) as db, db:
+        (ord,) = db.execute("SELECT ord FROM articles WHERE id = 'a00001' AND live").fetchone()
+        db.execute("UPDATE articles SET live = 0 WHERE ord = ?", (ord,))
+    without_an_index(index / "catalog.sqlite", f"UPDATE articles SET live = 1 WHERE ord = {ord}")
+    assert any("an index of them is not" in str(f) for f in check.faults(index))
+    with closing(local.LocalStore(index)) as store, store.view() as view:
+        listed = view.articles()
+    with closing(local.LocalStore(made)) as store, store.view() as view:
+        assert listed == view.articles()
 
 
 @pytest.mark.parametrize("how", [flip, cut, delete])
