@@ -507,6 +507,14 @@ def test_an_index_of_a_table_is_mended(index: Path, made: Path) -> None:
     assert answers(index)[-2] == [a for a in before[-2] if a[0].id != "a00001"]
 
 
+def test_passages_of_an_article_that_is_said_not_to_be_current_are_not_shown(index: Path) -> None:
+    without_an_index(index / "catalog.sqlite", "UPDATE articles SET live = 0 WHERE id = 'a00001' AND live")
+    with closing(local.LocalStore(index)) as store, store.view() as view:
+        rows = view.dense(HashEmbedder().query("word1"), 1_000).rows.tolist()
+        with pytest.raises(IndexDamaged, match="rag doctor --repair"):
+            view.passages(rows)
+
+
 def test_articles_are_listed_that_an_index_of_their_table_lacks(index: Path, made: Path) -> None:
     with closing(sqlite3.connect(index / "catalog.sqlite")) as db, db:
         (ord,) = db.execute("SELECT ord FROM articles WHERE id = 'a00001' AND live").fetchone()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import string
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -12,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rag.errors import BadSource
+from rag.intake import markdown
 from rag.intake.readers import read
 from rag.intake.sources import Page, pages
 from rag.types import Article, Failure
@@ -423,3 +426,11 @@ def test_no_content_raises(tmp_path: Path, kind: str, content: bytes) -> None:
         else:
             assert found.text
             assert found.title
+
+
+@pytest.mark.parametrize("sign", string.punctuation)
+def test_a_paragraph_without_markup_is_read_as_one_that_is_parsed(sign: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = f"It {sign}was{sign} {sign}{sign}late{sign}{sign}, a {sign}amp; b {sign}br> x{sign}{sign} https://d{sign}e"
+    before = markdown.render(text)
+    monkeypatch.setattr(markdown, "_MARKUP", re.compile(""))
+    assert before == markdown.render(text)

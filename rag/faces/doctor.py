@@ -98,4 +98,5 @@ def _index(index: str | Path, found: dict[str, Any], repair: bool, on_progress: 
             advice = ": take it out with `rag doctor --repair`, then ingest it again"
         found["problems"].append(f"{fault}{'' if fault.mend == 'not' else advice}")
     if checked.stats:
+        # Last, since an index whose model cannot be had may be damaged too.
         engine.built_with(index, checked.stats.fingerprint, Settings.load())

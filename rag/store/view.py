@@ -276,7 +276,9 @@ class LocalView:
         articles = {}
         for part in sqlite.parts(sorted({ord for ord, *_ in spans.values()})):
             for ord, *row in self._all(
-                f"SELECT ord, {catalog.ARTICLE} FROM articles WHERE live = 1 AND ord IN ({sqlite.marks(part)})", part
+                # Passages are of current articles; one that is said not to be is damaged.
+                f"SELECT ord, {catalog.ARTICLE} FROM articles WHERE live = 1 AND ord IN ({sqlite.marks(part)})",
+                part,
             ):
                 *known, _, text, revision = catalog.checked(row)
                 articles[ord] = catalog.head(known), str(text), str(revision)
