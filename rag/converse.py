@@ -22,9 +22,7 @@ NAMES = 5
 BRIEF = 4
 """Content words up to which a question without a name is taken to lean on the one before, if it speaks of "the" thing."""
 
-_VERBS = (
-    r"(?:did|do|does|is|are|was|were|has|have|had|will|would|can|could|should|may|might|must)(?:n['’]?t)?"
-)
+_VERBS = r"(?:did|do|does|is|are|was|were|has|have|had|will|would|can|could|should|may|might|must)(?:n['’]?t)?"
 _PREPOSITIONS = r"in|on|at|by|from|to|for|of|with|under|over|into|about|between|after|before|during|since|until|against"
 _MONTHS = (
     r"january|february|march|april|(?-i:May)|june|july|august|september|october|november|december"
@@ -78,8 +76,7 @@ _OWNED = re.compile(r"(?:\b[A-ZÀ-Þ][\w-]*\s+)*\b[A-ZÀ-Þ][\w-]*['’]s?(?=\s)
 _NO_OWNER = re.compile(r"(?:What|Who|Where|When|How|It|That|There|He|She|Let)['’]s", re.IGNORECASE)
 _WORD = re.compile(r"[\w’'-]+")
 _ENDS_PHRASE = frozenset(
-    "that which who whom whose when where is are was were did do does has have had will would can could and or than as"
-    .split()
+    "that which who whom whose when where is are was were did do does has have had will would can could and or than as".split()
 ).union(_PREPOSITIONS.split("|"))
 
 
@@ -155,7 +152,7 @@ def _year(told: re.Match[str], date: str) -> str | None:
 def _of_another(left: str, last: str, question: str) -> str | None:
     """Return the last question asked of another thing, if its name is all that is left."""
     said = left.split()
-    if not 1 <= len(said) <= 7 or _VERB.search(left) or _QUESTION_WORD.search(left) or _PRONOUN.search(left):
+    if not 1 <= len(said) <= 7 or _VERB.search(left) or _QUESTION_WORD.search(left) or _leans_by_itself(left):
         return None
     if _is_bare(left) or not (_OPENING.search(question) or _WHAT_ABOUT.search(question) or len(said) <= 4):
         return None
@@ -170,6 +167,10 @@ def _of_another(left: str, last: str, question: str) -> str | None:
     if place is None:
         return f"{left}: {last}"
     return f"{last[: place[0]]}{left}{last[place[1] :]}"
+
+
+def _leans_by_itself(text: str) -> bool:
+    return bool(_PRONOUN.search(text) or _THERE.search(text))
 
 
 def _owner(last: str) -> tuple[int, int] | None:
@@ -223,9 +224,11 @@ def _phrase_end(text: str, at: int) -> int:
 def _gone_on(question: str, last: str) -> str | None:
     """Return the question in front of what was asked last, if it asks nothing by itself."""
     bare = _OPENING.sub("", question).strip()
-    if not _is_bare(bare) or not _QUESTION_WORD.search(bare):
+    if not _is_bare(bare) or not _QUESTION_WORD.search(bare) or _VERB.search(bare) or _PRONOUN.search(bare):
         return None
-    bare = re.sub(r"[\s,]*\b(?:then|exactly|tho|though|so|come|please)\W*$", "", bare.rstrip("?!. "), flags=re.IGNORECASE)
+    bare = re.sub(
+        r"[\s,]*\b(?:then|exactly|tho|though|so|come|please)\W*$", "", bare.rstrip("?!. "), flags=re.IGNORECASE
+    )
     asks = _ASKS.match(last)
     if asks and (not asks[1].strip() or _QUESTION_WORD.search(asks[1])):
         return f"{bare} {asks[2].lower()} {asks[3]}"
