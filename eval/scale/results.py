@@ -275,9 +275,9 @@ def _changes(figures: Figures) -> str:
              "next search ms"]  # fmt: skip
     text = (
         "## Changes\n\n"
-        "Articles of the index are deleted one after another and then added again, each time by a new writer: from before "
-        "it is opened to its commit, closing it, and from its opening until a reader in another process has the new state, median (95 %). "
-        "Then that reader's first search, taking up the new state included, and its next one."
+        "Articles of the index are deleted one after another and then added again, each time by a new writer: from "
+        "before it is opened to its commit, closing it, and from its opening until a reader in another process has the "
+        "new state, median (95 %). Then that reader's first search, taking up the new state included, and its next one."
     )
     return _with_table(text, heads, rows)
 
