@@ -20,7 +20,7 @@ NAMES = 5
 """Names put in brackets, at most."""
 
 BRIEF = 4
-"""Content words up to which a question without a name is taken to lean on the one before, if it speaks of "the" thing."""
+"""Content words up to which a question without a name that speaks of "the" thing leans on the one before."""
 
 _VERBS = r"(?:did|do|does|is|are|was|were|has|have|had|will|would|can|could|should|may|might|must)(?:n['’]?t)?"
 _PREPOSITIONS = r"in|on|at|by|from|to|for|of|with|under|over|into|about|between|after|before|during|since|until|against"
@@ -69,6 +69,7 @@ _BARE = frozenset(
     "else there that please many much long often far high big old deep wide whom since till until".split()
 ).union(QUESTION_WORDS)
 """Words of which a question may consist that only goes on from the one before."""
+_AT_THE_END = re.compile(r"[\s,]*\b(?:then|exactly|tho|though|so|come|please)\W*$", re.IGNORECASE)
 _ASKS = re.compile(rf"^\W*(.*?)\b({_VERBS})\b\s*(.*)$", re.IGNORECASE | re.DOTALL)
 _QUESTION_WORD = re.compile(r"\b(?:who|whom|whose|when|where|why|how|which|what)\b", re.IGNORECASE)
 _VERB = re.compile(rf"\b{_VERBS}\b", re.IGNORECASE)
