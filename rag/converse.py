@@ -77,7 +77,8 @@ _OWNED = re.compile(r"(?:\b[A-ZÀ-Þ][\w-]*\s+)*\b[A-ZÀ-Þ][\w-]*['’]s?(?=\s)
 _NO_OWNER = re.compile(r"(?:What|Who|Where|When|How|It|That|There|He|She|Let)['’]s", re.IGNORECASE)
 _WORD = re.compile(r"[\w’'-]+")
 _ENDS_PHRASE = frozenset(
-    "that which who whom whose when where is are was were did do does has have had will would can could and or than as".split()
+    "that which who whom whose when where is are was were did do does has have had will would can could and or than as "
+    "like".split()
 ).union(_PREPOSITIONS.split("|"))
 
 
