@@ -9,7 +9,6 @@ from fakes import HashEmbedder
 from rag.answer import evidence, features
 from rag.answer.asked import asked
 from rag.answer.extract import Extractive, choose
-from rag.converse import standalone
 from rag.types import ArticleHead, Evidence, EvidenceSentence, Hit, Mark, Passage, Text
 
 
@@ -165,20 +164,3 @@ class TestWriter:
 
     def test_nothing_to_say(self) -> None:
         assert list(Extractive().write(Evidence("When?", (), (), 0.0))) == []
-
-
-@pytest.mark.parametrize(
-    ("question", "before", "alone"),
-    [
-        ("How much did it cost?", ["Which jets did Kenya buy?"], "How much did it cost? (Kenya)"),
-        ("How long is the Nile?", ["Which jets did Kenya buy?"], "How long is the Nile?"),
-        ("How much does one Nile boat cost?", ["Which jets did Kenya buy?"], "How much does one Nile boat cost?"),
-        ("Did Peru say that it would pay?", ["Which jets did Kenya buy?"], "Did Peru say that it would pay?"),
-        ("Who made them?", [], "Who made them?"),
-        ("Who made them?", ["what is grain?"], "Who made them?"),
-        ("And in Kenya?", ["Which jets did Kenya buy from Peru?"], "And in Kenya? (Peru)"),
-        ("Who made it?", ["Where is Lima?", "and the weather there?"], "Who made it? (Lima)"),
-    ],
-)
-def test_a_follow_up_takes_its_subject_along(question: str, before: list[str], alone: str) -> None:
-    assert standalone(question, [{"role": "user", "content": b} for b in before]) == alone
