@@ -53,6 +53,8 @@ def to_dict(value: Answer | Article | ArticleHead | Citation | Hit | Passage | R
                 "text": value.text,
                 "citations": list(value.citations),
                 "support": [{"number": s.number, "verdict": s.verdict, "score": s.score} for s in value.support],
+                "strong": [list(span) for span in value.strong],
+                "added": [list(span) for span in value.added],
             }
         case Answer():
             return {
@@ -64,6 +66,7 @@ def to_dict(value: Answer | Article | ArticleHead | Citation | Hit | Passage | R
                 "sentences": [to_dict(s) for s in value.sentences],
                 "citations": [to_dict(c) for c in value.citations],
                 "hits": [to_dict(h) for h in value.hits],
+                "notes": list(value.notes),
             }
         case Article():
             sections = [{"name": s.name, "start": s.start, "end": s.end} for s in value.sections]

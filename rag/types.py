@@ -25,6 +25,7 @@ Vectors = npt.NDArray[np.float32]
 """Embeddings, shape (n, dim), each row of length 1."""
 
 Outcome = Literal["answered", "partly", "conflict", "abstained"]
+Role = Literal["plain", "strong", "added"]
 VerdictName = Literal["supported", "partial", "unsupported"]
 Group = Literal["passage", "article"]
 
@@ -211,11 +212,17 @@ class Citation:
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """One sentence of an answer, without markers, and the numbers of the citations behind it."""
+    """One sentence of an answer, without markers, and the numbers of the citations behind it.
+
+    `strong` are the spans of its text that hold the answering words, `added` those that were put in to make it clear
+    or say its date; both are characters [start:end], in order.
+    """
 
     text: str
     citations: tuple[int, ...]
     support: tuple[Support, ...]
+    strong: tuple[tuple[int, int], ...] = ()
+    added: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +230,8 @@ class Answer:
     """A reply to a question.
 
     `text` is the sentences with their markers, as in `It has two. [1]`.  `confidence` is the
-    probability, 0 to 1, that the evidence answers the question.
+    probability, 0 to 1, that the evidence answers the question.  `notes` are lines on how it came about that a reader
+    should know, as that a service failed.
     """
 
     question: str
@@ -234,6 +242,7 @@ class Answer:
     hits: tuple[Hit, ...]
     outcome: Outcome
     confidence: float
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,9 +298,13 @@ class Steps:
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A piece of an answer's text, as it is written."""
+    """A piece of an answer's text, as it is written.
+
+    Its role says whether it holds the answering words, or was added to make what is quoted clear.
+    """
 
     text: str
+    role: Role = "plain"
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,31 @@ PIECES = st.lists(st.one_of(st.text("ab [1]2.", min_size=1, max_size=8).map(Text
 )
 
 
+def test_roles_are_spans_of_their_sentence() -> None:
+    _, answer = run(
+        [
+            Text(" On "),
+            Text("Monday", "strong"),
+            Text(" it"),
+            Text(" [the car]", "added"),
+            Text(" came. "),
+            Mark(HITS[0], 5, 27),
+            Text("Then "),
+            Text("two.", "strong"),
+        ]
+    )
+    one, two = answer.sentences
+    assert (one.text, two.text) == ("On Monday it [the car] came.", "Then two.")
+    assert [one.text[a:b] for a, b in one.strong] == ["Monday"]
+    assert [one.text[a:b] for a, b in one.added] == [" [the car]"]
+    assert [two.text[a:b] for a, b in two.strong] == ["two."]
+
+
+def test_what_was_added_needs_no_support() -> None:
+    _, answer = run([Text("It "), Text("[the Zmork] ", "added"), Text("has two [2] engines."), Mark(HITS[0], 5, 27)])
+    assert answer.sentences[0].support[0].verdict == "supported"
+
+
 def test_a_mark_that_repeats_a_twin_is_left_out() -> None:
     twins = {"a0": ("a1", ArticleHead("a1", "T1")), "a1": ("a0", ArticleHead("a0", "T0"))}
 

@@ -72,6 +72,7 @@ class TestReplies:
         assert "2024" in reply["text"]
         assert set(reply) == {
             "question", "standalone", "outcome", "confidence", "text", "sentences", "citations", "hits",
+            "notes",
         }  # fmt: skip
 
     def test_ask_streams_with_sources_below(self, corpus_index: Path) -> None:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from rag.answer.support import verdict
 from rag.errors import RagError
 from rag.folding import prints
-from rag.types import Answer, ArticleHead, Citation, Evidence, Mark, Outcome, Sentence, Support, Text, Verdict
+from rag.types import Answer, ArticleHead, Citation, Evidence, Mark, Outcome, Role, Sentence, Support, Text, Verdict
 
 ABSTAINED = "The articles do not seem to answer this."
 
@@ -42,18 +42,18 @@ def cite(
     """
     numbers: dict[tuple[str, str, int, int], Citation] = {}
     sentences: list[Sentence] = []
-    text = ""
+    pieces: list[Text] = []
     cited: list[Citation] = []
     for piece in written:
         if isinstance(piece, Text):
             # White space between two marks begins no sentence.
             if cited and piece.text.strip():
-                sentences.append(_sentence(text, cited))
-                text, cited = "", []
-            text += piece.text
+                sentences.append(_sentence(pieces, cited))
+                pieces, cited = [], []
+            pieces.append(piece)
             yield piece
             continue
-        if not text.strip():
+        if not any(p.text.strip() for p in pieces):
             raise BadMark(f"the writer cited a passage of {piece.hit.article.id!r} for nothing that it wrote")
         span = (piece.hit.passage.article_id, piece.hit.passage.revision, piece.start, piece.end)
         citation = numbers.get(span) or _citation(len(numbers) + 1, piece, evidence, printing)
@@ -63,8 +63,8 @@ def cite(
         if citation.number not in [c.number for c in cited]:
             cited.append(citation)
             yield citation
-    if text.strip():
-        sentences.append(_sentence(text, cited))
+    if any(p.text.strip() for p in pieces):
+        sentences.append(_sentence(pieces, cited))
     yield Answer(
         question=question,
         standalone=evidence.question,
@@ -111,10 +111,31 @@ def _repeats(citation: Citation, other: Citation) -> bool:
     return any(a.id == other.article_id for a in citation.also) and prints(other.quote, citation.quote)
 
 
-def _sentence(text: str, cited: list[Citation]) -> Sentence:
+def _sentence(pieces: Sequence[Text], cited: Sequence[Citation]) -> Sentence:
+    text = "".join(p.text for p in pieces)
     said = text.strip()
-    verdicts = [(c.number, verdict(said, c.quote)) for c in cited]
-    return Sentence(said, tuple(n for n, _ in verdicts), tuple(Support(n, v.verdict, v.score) for n, v in verdicts))
+    cut = len(text) - len(text.lstrip())
+    # What was added to a quote is not for the quote to support.
+    claimed = "".join(p.text for p in pieces if p.role != "added").strip() or said
+    verdicts = [(c.number, verdict(claimed, c.quote)) for c in cited]
+    return Sentence(
+        said,
+        tuple(n for n, _ in verdicts),
+        tuple(Support(n, v.verdict, v.score) for n, v in verdicts),
+        _spans(pieces, "strong", cut, len(said)),
+        _spans(pieces, "added", cut, len(said)),
+    )
+
+
+def _spans(pieces: Sequence[Text], role: Role, cut: int, length: int) -> tuple[tuple[int, int], ...]:
+    """Return where the pieces of a role stand in their text without the white space around it."""
+    found, at = [], -cut
+    for p in pieces:
+        start, end = max(at, 0), min(at + len(p.text), length)
+        if p.role == role and start < end:
+            found.append((start, end))
+        at += len(p.text)
+    return tuple(found)
 
 
 def _worst(citation: Citation, sentences: Sequence[Sentence]) -> Citation:
