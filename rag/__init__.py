@@ -83,10 +83,10 @@ def ingest(
 
     Raises BadSource, IndexLocked, IndexMismatch, IndexDamaged, IndexReadOnly and ModelError.
     """
-    from rag import engine
+    from rag import keeping
 
     sources = [source] if isinstance(source, (str, Path)) else source
-    return engine.ingest(
+    return keeping.ingest(
         sources,
         index,
         settings or Settings.load(),
@@ -135,9 +135,9 @@ def remove(id: str, *, index: str | Path = "index") -> None:
 
     Raises UnknownArticle, NoIndex, IndexLocked, IndexDamaged and IndexReadOnly.
     """
-    from rag import engine
+    from rag import keeping
 
-    engine.remove(id, index)
+    keeping.remove(id, index)
 
 
 def backup(file: str | Path, *, index: str | Path = "index", on_progress: Callable[[Steps], None] | None = None) -> int:

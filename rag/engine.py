@@ -5,27 +5,24 @@ from __future__ import annotations
 import logging
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
-from dataclasses import asdict, replace
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
 from rag.embed.model import Model
 from rag.errors import (
-    IndexDamaged,
     IndexMismatch,
     InvalidFilter,
     InvalidQuestion,
     InvalidSettings,
     ModelError,
-    NoIndex,
 )
 from rag.folding import prints
 from rag.protocols import Embedder, Retriever, Store, View, Writer
 from rag.retrieve import Dense, Fused, Lexical, Reranked, search, search_many
 from rag.settings import Settings
-from rag.store import local, sqlite, view
+from rag.store import local
 from rag.types import (
     Answer,
     Article,
@@ -35,10 +32,7 @@ from rag.types import (
     Fingerprint,
     Group,
     Hit,
-    Progress,
-    Report,
     Stats,
-    Steps,
     Text,
     whole,
 )
@@ -46,7 +40,6 @@ from rag.types import (
 # What only an answer or an ingest needs is imported there: a search from a cold start is to be over in half a second.
 if TYPE_CHECKING:
     from rag.answer.evidence import Judge
-    from rag.store.check import Checked
 
 log = logging.getLogger(__name__)
 
@@ -260,63 +253,10 @@ def built_with(index: str | Path, recorded: Fingerprint, settings: Settings) -> 
             f"index {Path(index).absolute()} was built with model {recorded.model!r}, the settings name "
             f"{settings.model.name!r}: unset model.name, or build anew with `rag ingest SOURCE --rebuild`"
         )
-    return _model(settings, recorded)
+    return model_of(settings, recorded)
 
 
-def ingest(
-    sources: Iterable[str | Path | Article],
-    index: str | Path,
-    settings: Settings,
-    *,
-    prune: bool = False,
-    rebuild: bool = False,
-    dry_run: bool = False,
-    on_progress: Callable[[Progress], None] | None = None,
-) -> Report:
-    """Bring articles into an index, made if there is none, and return what was done.  See `rag.ingest`."""
-    from rag.intake import items, pipeline
-
-    found = items.find(sources)
-    model = _model(settings)
-    if not settings.model.precision and not rebuild and local.LocalStore.exists(index):
-        # Whatever this machine would choose, an index goes on as it was begun.
-        recorded = local.LocalStore(index).fingerprint.model_digest
-        model = _model(settings, precision=recorded.partition("-")[2] or "float32")
-    wanted = Fingerprint(
-        model.name,
-        model.digest,
-        model.dim,
-        model.max_tokens,
-        min(settings.passages.tokens, model.max_tokens),
-        settings.passages.overlap,
-        settings.passages.context,
-        settings.passages.title,
-    )
-    if dry_run and not local.LocalStore.exists(index):
-        return pipeline.ingest(found, None, model, settings, dry_run=True, on_progress=on_progress)
-    store = _anew(index, wanted) if rebuild and not dry_run else local.LocalStore.create(index, wanted)
-    try:
-        if not rebuild:
-            _same(store.fingerprint, wanted, Path(index))
-        with store.writer(wanted if rebuild and not dry_run else None) as transaction:
-            report = pipeline.ingest(
-                found,
-                transaction,
-                model,
-                settings,
-                prune=prune,
-                all_or_nothing=rebuild,
-                dry_run=dry_run,
-                on_progress=on_progress,
-            )
-        with store.view() as now:
-            stats = now.stats()
-        return replace(report, articles=stats.articles, passages=stats.passages)
-    finally:
-        store.close()
-
-
-def _model(settings: Settings, built: Fingerprint | None = None, precision: str | None = None) -> Model:
+def model_of(settings: Settings, built: Fingerprint | None = None, precision: str | None = None) -> Model:
     """Return the model of the settings, or the one that an index was built with.
 
     Raises ModelError for one that nobody but the index names: loading it would fetch and run what a stranger chose.
@@ -331,110 +271,3 @@ def _model(settings: Settings, built: Fingerprint | None = None, precision: str 
             )
         return model
     return Model(s.name, precision=s.precision or precision, batch=s.batch, cache=s.cache)
-
-
-def remove(id: str, index: str | Path) -> None:
-    """Erase an article from an index, all its revisions and vectors.  Raises UnknownArticle."""
-    store = local.LocalStore(index)
-    try:
-        with store.writer() as transaction:
-            transaction.remove(id)
-    finally:
-        store.close()
-
-
-def repair(
-    index: str | Path,
-    settings: Settings,
-    *,
-    embedder: Embedder | None = None,
-    on_progress: Callable[[Steps], None] | None = None,
-) -> tuple[list[str], Checked]:
-    """Mend an index and return what was done, in lines, and what the index is like then.
-
-    What is derived is made anew; only passages whose vectors are lost are embedded.  Interrupted, it has done nothing
-    or a part, and goes on the next time.  Raises NoIndex, IndexLocked, IndexReadOnly, ModelError.
-    """
-    from rag.intake import again
-    from rag.store import mend
-    from rag.store.check import check
-    from rag.store.faults import Pace
-    from rag.store.lock import locked
-
-    folder = sqlite.folder_of(index)
-    if not local.LocalStore.exists(folder):
-        return [], check(folder, on_progress)
-    with suppress(IndexDamaged, NoIndex):  # the check tells
-        local.LocalStore(folder).close()
-    with locked(folder):
-        before = check(folder, on_progress)
-        kinds = {fault.mend for fault in before.faults}
-        if not kinds or before.stats is None:
-            return [], before
-        made, pace = before.stats.fingerprint, Pace(on_progress)
-        if "vectors" in kinds:
-            mend.mend_vectors(folder, made.dim)
-        done, embedded = [], 0
-        with closing(mend.Mending(folder)) as t:
-            t.begin(before.faults)
-            if "vectors" in kinds:
-                t.forget_spoiled()
-                pace.begin("embed again", before.stats.passages, "passages")
-                embedded, unknown = again.embed_lost(t, embedder or _model(settings, made), made, pace)
-                done += [
-                    f"vectors of article {id!r} are lost; it is taken out: ingest it again"
-                    for id in t.withdraw(sorted(unknown))
-                ]
-            if "derived" in kinds:
-                t.derive()
-                done.append("everything derived is made anew")
-            else:
-                if "words" in kinds:
-                    t.derive_words()
-                    done.append("the lexical index is made anew")
-                if "segments" in kinds:
-                    t.derive_segments()
-                    done.append("the segments are made anew")
-            for fault in before.faults:
-                if fault.mend == "passages":
-                    embedder = embedder or _model(settings, made)
-                    embedded += again.cut_again(t, fault.article, embedder, made)
-                    done.append(f"{fault.what}; it is cut again")
-                elif fault.mend == "article":
-                    done.append(f"{fault.what}; it is taken out: ingest it again")
-            t.commit()
-            t.settle()
-        if kinds & {"vectors", "passages"}:
-            done.append(f"{embedded:,} texts embedded again")
-        return done, check(folder, on_progress)
-
-
-def _anew(index: str | Path, wanted: Fingerprint) -> local.LocalStore:
-    """Return the store of an index about to be rebuilt; files too damaged to be opened are kept under another name."""
-    try:
-        local.LocalStore.create(index, wanted).close()
-        local.check_catalog(index)
-    except (IndexDamaged, IndexMismatch) as error:
-        log.warning("%s; the old catalog is kept as %s", error, local.set_aside(index, view.CATALOG))
-    try:
-        local.check_vectors(index, wanted.dim)
-    except IndexDamaged as error:
-        log.warning("%s; the old file is kept as %s", error, local.set_aside(index, view.VECTORS))
-    return local.LocalStore.create(index, wanted)
-
-
-def _same(recorded: Fingerprint, wanted: Fingerprint, index: Path) -> None:
-    """Raise IndexMismatch naming the first thing that differs."""
-    (weights, _, precision), (ours, _, asked_for) = (f.model_digest.partition("-") for f in (recorded, wanted))
-    if recorded.model == wanted.model and weights == ours and precision != asked_for:
-        raise IndexMismatch(
-            f"index {index.absolute()} holds vectors in {precision or 'float32'}, the settings say "
-            f"{asked_for or 'float32'}: unset model.precision, or build anew with `rag ingest SOURCE --rebuild`"
-        )
-    for name, says in asdict(recorded).items():
-        asked = asdict(wanted)[name]
-        if says != asked:
-            raise IndexMismatch(
-                f"index {index.absolute()} was built with {name}={says!r}, the settings say {asked!r}: "
-                "change the settings back, or build anew with `rag ingest SOURCE --rebuild`"
-            )

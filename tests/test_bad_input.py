@@ -19,7 +19,7 @@ from fakes import FINGERPRINT, HashEmbedder, key
 from forcing import as_nobody
 
 import rag
-from rag import engine
+from rag import engine, keeping
 from rag.errors import (
     BadSource,
     InvalidArticle,
@@ -43,7 +43,8 @@ HALF = "\udcff"
 
 @pytest.fixture
 def hashed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "_model", lambda *_, **__: HashEmbedder())
+    for module in (engine, keeping):
+        monkeypatch.setattr(module, "model_of", lambda *_, **__: HashEmbedder())
 
 
 def article(**fields: Any) -> Article:
@@ -98,7 +99,7 @@ def test_a_filter_of_other_values(fields: dict[str, Any]) -> None:
 
 @pytest.fixture
 def opened(tmp_path: Path, hashed: None) -> Any:
-    engine.ingest([article(), article(id="a\ud800", authors=["Ada"])], tmp_path / "index", Settings.load())
+    keeping.ingest([article(), article(id="a\ud800", authors=["Ada"])], tmp_path / "index", Settings.load())
     with rag.open(tmp_path / "index") as opened:
         yield opened
 
@@ -155,7 +156,7 @@ def test_half_a_pair_is_replaced_wherever_it_stands(tmp_path: Path, hashed: None
     assert made.text == "The ferry\ufffd sails. It\ufffd is late."
     assert made.sections == (Section("LEAD\ufffd", 0, 17),)
     index = tmp_path / "index"
-    report = engine.ingest([made], index, Settings.load())
+    report = keeping.ingest([made], index, Settings.load())
     assert (report.added, report.failed) == (1, ())
     with rag.open(index) as opened:
         for id in ("a\ud800", "a\udfff", "a\ufffd"):
@@ -167,7 +168,7 @@ def test_half_a_pair_is_replaced_wherever_it_stands(tmp_path: Path, hashed: None
         ):  # fmt: skip
             assert {h.article.id for h in opened.search("ferry\ud800", where=where)} == {"a\ufffd"}
         assert opened.ask("and it\ud800?", history=[{"role": "user", "content": "The Kaan\ud800 ferry"}]).question
-        rag.engine.remove("a\ud800", index)
+        rag.keeping.remove("a\ud800", index)
         with pytest.raises(UnknownArticle, match="was removed"):
             opened.article("a\ud800")
 
@@ -201,7 +202,7 @@ def test_files_whose_names_are_not_utf_8(tmp_path: Path) -> None:
     pages, index, settings = tmp_path / f"in{HALF}", tmp_path / "index", Settings.load()
 
     def run(**how: Any) -> Report:
-        return engine.ingest([pages], index, settings, **how)
+        return keeping.ingest([pages], index, settings, **how)
 
     note(pages / f"a{HALF}b.md", "The ferry sails at nine.")
     note(pages / "a\udcfeb.md", "The harbour freezes in winter.")
@@ -227,7 +228,7 @@ def test_files_whose_names_are_not_utf_8(tmp_path: Path) -> None:
     assert (report.removed, report.articles) == (1, 2)
     # A sibling whose name begins alike is another source.
     note(tmp_path / f"in{HALF}%" / "d.md", "The log says so.")
-    engine.ingest([tmp_path / f"in{HALF}%"], index, settings)
+    keeping.ingest([tmp_path / f"in{HALF}%"], index, settings)
     assert run(prune=True).removed == 0
     pages.rename(tmp_path / "moved")
     pages = tmp_path / "moved"
@@ -241,7 +242,7 @@ def test_files_whose_names_are_not_utf_8(tmp_path: Path) -> None:
 def test_one_id_of_two_such_files_names_both(tmp_path: Path) -> None:
     for name in (f"a{HALF}.md", "b\udcfe.md"):
         (tmp_path / name).write_text("---\nid: same\n---\nThe ferry sails at nine.\n", "utf-8")
-    report = engine.ingest([tmp_path], tmp_path / "index", Settings.load())
+    report = keeping.ingest([tmp_path], tmp_path / "index", Settings.load())
     (failure,) = report.failed
     assert "a%FF.md" in one_line(Exception(failure.reason))
     assert shown(failure.source).endswith("b%FE.md")
@@ -251,9 +252,9 @@ def test_one_id_of_two_such_files_names_both(tmp_path: Path) -> None:
 def test_pruning_a_folder_leaves_one_that_differs_in_case(tmp_path: Path) -> None:
     note(tmp_path / "notes" / "a.md", "The ferry sails at nine.")
     note(tmp_path / "Notes" / "b.md", "The harbour freezes in winter.")
-    engine.ingest([tmp_path / "notes", tmp_path / "Notes"], tmp_path / "index", Settings.load())
+    keeping.ingest([tmp_path / "notes", tmp_path / "Notes"], tmp_path / "index", Settings.load())
     (tmp_path / "notes" / "c.md").write_text("Rye bread.")
-    report = engine.ingest([tmp_path / "notes"], tmp_path / "index", Settings.load(), prune=True)
+    report = keeping.ingest([tmp_path / "notes"], tmp_path / "index", Settings.load(), prune=True)
     assert (report.added, report.removed, report.articles) == (1, 0, 3)
 
 
@@ -330,11 +331,11 @@ import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})
 import json
 from click.testing import CliRunner
 from fakes import HashEmbedder
-from rag import engine
+from rag import engine, keeping
 from rag.embed.model import Model
 from rag.faces.cli import main
 import rag.faces.doctor, rag.intake.again, rag.store.mend
-engine._model = lambda *_, **__: HashEmbedder()
+engine.model_of = keeping.model_of = lambda *_, **__: HashEmbedder()
 Model.is_prepared, Model.damaged = lambda _: True, lambda _: []
 for args in (["search", "ferry"], ["doctor", "--repair"]):
     CliRunner().invoke(main, [*args, "--index", sys.argv.pop(1)])
@@ -407,7 +408,7 @@ def test_an_index_named_by_no_path() -> None:
 @pytest.mark.parametrize("junk", [b"", b"junk" * 5_000])
 def test_damaged_vectors_are_mended_and_nothing_thrown_away(tmp_path: Path, hashed: None, junk: bytes) -> None:
     index = tmp_path / "index"
-    engine.ingest([article()], index, Settings.load())
+    keeping.ingest([article()], index, Settings.load())
     (index / "vectors.sqlite").write_bytes(junk)
     result = command("search", "ferry", "--index", index)
     assert result.exit_code == 1
@@ -420,15 +421,15 @@ def test_damaged_vectors_are_mended_and_nothing_thrown_away(tmp_path: Path, hash
 @pytest.mark.parametrize("name", ["writer.json", "writer.lock"])
 def test_a_folder_in_place_of_a_lock(tmp_path: Path, hashed: None, name: str) -> None:
     index = tmp_path / "index"
-    engine.ingest([article()], index, Settings.load())
+    keeping.ingest([article()], index, Settings.load())
     (index / name).unlink(missing_ok=True)
     (index / name).mkdir()
     if name == "writer.json":
-        assert engine.ingest([article(id="b")], index, Settings.load()).added == 1
+        assert keeping.ingest([article(id="b")], index, Settings.load()).added == 1
         assert command("doctor", "--repair", "--index", index).exit_code == 0
     else:
         with pytest.raises(StoreError, match=r"writer\.lock") as caught:
-            engine.ingest([article(id="b")], index, Settings.load())
+            keeping.ingest([article(id="b")], index, Settings.load())
         one_line(caught.value)
         assert command("doctor", "--repair", "--index", index).exit_code == 1
 
@@ -442,7 +443,7 @@ def command(*args: object) -> Result:
 
 @pytest.fixture
 def index(tmp_path: Path, hashed: None) -> Path:
-    engine.ingest([article(id="a\ufffdb", authors=["A\ufffd"], source="s\ufffd")], tmp_path / "index", Settings.load())
+    keeping.ingest([article(id="a\ufffdb", authors=["A\ufffd"], source="s\ufffd")], tmp_path / "index", Settings.load())
     return tmp_path / "index"
 
 

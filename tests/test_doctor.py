@@ -24,7 +24,7 @@ from fakes import FINGERPRINT, HashEmbedder
 from folders import BECOME_NOBODY, read_only
 
 import rag
-from rag import engine
+from rag import keeping
 from rag.embed.model import Model
 from rag.errors import IndexDamaged, NoIndex, RagError
 from rag.faces.cli import main
@@ -120,7 +120,7 @@ def bytes_of(folder: Path) -> dict[str, str]:
 def repair(folder: Path) -> tuple[list[str], list[str]]:
     """Mend and return what was done and the texts that were embedded."""
     embedder = HashEmbedder()
-    done, left = engine.repair(folder, SETTINGS, embedder=embedder)
+    done, left = keeping.repair(folder, SETTINGS, embedder=embedder)
     assert left.faults == ()
     assert check.faults(folder) == []
     return done, embedder.embedded
@@ -400,7 +400,7 @@ def test_what_is_hopeless_is_rebuilt_by_the_command_that_is_named(index: Path, w
     HOPELESS[what](index)
     (*_, fault) = check.faults(index)
     assert (fault.mend, "--rebuild" in str(fault)) == ("not", True)
-    with closing(engine._anew(index, FINGERPRINT)) as store:
+    with closing(keeping._anew(index, FINGERPRINT)) as store:
         with store.writer(FINGERPRINT) as t:
             pipeline.ingest(items.find([article(7)]), t, HashEmbedder(), SETTINGS)
         with store.view() as view:
@@ -412,7 +412,7 @@ def test_what_is_hopeless_is_rebuilt_by_the_command_that_is_named(index: Path, w
 def test_what_can_be_mended_is_not_set_aside_to_be_rebuilt(index: Path) -> None:
     change(index, "DELETE FROM bylines WHERE article = 6")
     change(index, "UPDATE meta SET value = '3' WHERE key = 'next_row'")
-    engine._anew(index, FINGERPRINT).close()
+    keeping._anew(index, FINGERPRINT).close()
     assert list(index.glob("damaged-*")) == []
 
 
@@ -502,7 +502,7 @@ def test_an_index_of_a_table_is_mended(index: Path, made: Path) -> None:
     before = answers(made)
     without_an_index(index / "catalog.sqlite", "UPDATE articles SET live = 0 WHERE id = 'a00001' AND live")
     assert any("an index of them is not" in str(f) for f in check.faults(index))
-    engine.repair(index, SETTINGS, embedder=HashEmbedder())
+    keeping.repair(index, SETTINGS, embedder=HashEmbedder())
     assert check.faults(index) == []
     assert answers(index)[-2] == [a for a in before[-2] if a[0].id != "a00001"]
 
@@ -543,7 +543,7 @@ def test_a_damaged_catalog_answers_rightly_or_says_what_helps(
         elif any(f.mend == "not" for f in faults):
             assert all("rag restore FILE" in str(f) and "--rebuild" in str(f) for f in faults if f.mend == "not")
             was = bytes_of(index)
-            assert engine.repair(index, SETTINGS, embedder=HashEmbedder())[1].faults
+            assert keeping.repair(index, SETTINGS, embedder=HashEmbedder())[1].faults
             assert {k: v for k, v in bytes_of(index).items() if k != "writer.lock"} == {
                 k: v for k, v in was.items() if k != "writer.lock"
             }
@@ -755,7 +755,7 @@ def test_interrupted_anywhere_it_goes_on_the_next_time(index: Path, made: Path) 
 import os, signal, sys
 sys.path.insert(0, {str(HERE)!r})
 from fakes import HashEmbedder
-from rag import engine
+from rag import keeping
 from rag.settings import Settings
 from rag.store import mend, sealing, segmentfile, transaction, vectorfile, wording
 sealing.TAIL_ROWS = 12
@@ -770,7 +770,7 @@ def kill(*a, **k):
     return whole(*a, **k)
 setattr(where, name, kill)
 settings = Settings.load(passages={{"tokens": 48, "overlap": 8}})
-engine.repair(sys.argv[1], settings, embedder=HashEmbedder())
+keeping.repair(sys.argv[1], settings, embedder=HashEmbedder())
 """
     for at in (
         ("mend", "", "sync", 0),
@@ -801,7 +801,7 @@ def test_no_index(tmp_path: Path) -> None:
     with pytest.raises(NoIndex):
         check.faults(tmp_path)
     with pytest.raises(NoIndex):
-        engine.repair(tmp_path, Settings())
+        keeping.repair(tmp_path, Settings())
     assert list(tmp_path.iterdir()) == []
 
 
@@ -928,7 +928,7 @@ def old(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def looked_at(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[int, str]]:
-    monkeypatch.setattr(engine, "_model", lambda *_, **__: Wide())
+    monkeypatch.setattr(keeping, "model_of", lambda *_, **__: Wide())
     monkeypatch.setattr(Model, "is_prepared", lambda _: True)
     monkeypatch.setattr(Model, "damaged", lambda _: [])
 

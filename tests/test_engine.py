@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 import rag
-from rag.engine import Engine, ingest, open_engine, remove
+from rag.engine import Engine, open_engine
 from rag.errors import InvalidQuestion, UnknownArticle
+from rag.keeping import ingest, remove
 from rag.types import Answer, Citation, Evidence, Mark, Text
 
 pytestmark = pytest.mark.model

@@ -19,7 +19,7 @@ from contracts import EMBEDDER, article, put
 from fakes import FINGERPRINT, key
 from folders import one_segment
 
-from rag import engine
+from rag import keeping
 from rag.errors import StoreError
 from rag.settings import Settings
 from rag.store import catalog, cells, segmentfile, wording
@@ -297,7 +297,7 @@ def test_an_article_whose_text_is_lost(store: LocalStore) -> None:
     with sqlite3.connect(store.folder / "catalog.sqlite") as db:
         db.execute("UPDATE articles SET text = 'other' WHERE id = 'gone'")
     db.close()
-    (done,) = engine.repair(store.folder, Settings.load(), embedder=EMBEDDER)[0]
+    (done,) = keeping.repair(store.folder, Settings.load(), embedder=EMBEDDER)[0]
     assert "'gone' is damaged; it is taken out" in done
     assert holding(store) == []
     assert not is_cached(store, about_it().text)
@@ -312,7 +312,7 @@ def test_an_article_taken_out_for_lack_of_a_vector_and_removed_later(store: Loca
     with sqlite3.connect(store.folder / "vectors.sqlite") as db:
         db.execute("DELETE FROM vectors WHERE key = ?", (key("It came back."),))
     db.close()
-    (*_, done, _) = engine.repair(store.folder, Settings.load(), embedder=EMBEDDER)[0]
+    (*_, done, _) = keeping.repair(store.folder, Settings.load(), embedder=EMBEDDER)[0]
     assert "'gone' are lost; it is taken out" in done
     assert is_cached(store, text[:end])
     remove(store)

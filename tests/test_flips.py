@@ -14,7 +14,7 @@ from contracts import article
 from fakes import FINGERPRINT, HashEmbedder
 from forcing import SEED, TORTURE
 
-from rag import engine
+from rag import keeping
 from rag.errors import RagError
 from rag.intake import items, pipeline
 from rag.settings import Settings
@@ -100,7 +100,7 @@ def test_a_bit_of_the_catalog(index: Path, tmp_path: Path) -> None:
         try:
             tried(lambda: answers(copy))
             tried(lambda: check.faults(copy))
-            repaired = tried(lambda: engine.repair(copy, SETTINGS, embedder=HashEmbedder()))
+            repaired = tried(lambda: keeping.repair(copy, SETTINGS, embedder=HashEmbedder()))
             if repaired and not repaired[1].faults:
                 after = answers(copy)
                 gone = set(before) - set(after)

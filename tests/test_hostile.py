@@ -16,7 +16,7 @@ import pytest
 from contracts import EMBEDDER, article, put
 from folders import one_segment
 
-from rag import engine
+from rag import keeping
 from rag.errors import IndexDamaged, RagError, StoreError
 from rag.settings import Settings
 from rag.store import catalog, local, segmentfile
@@ -197,7 +197,7 @@ def test_a_segment_that_no_writer_names_is_damage(index: Path, change: str) -> N
     told = faults(index)
     assert any("segments is damaged" in str(f) for f in told)
     assert {f.mend for f in told} == {"segments"}
-    _, left = engine.repair(index, Settings.load(), embedder=EMBEDDER)
+    _, left = keeping.repair(index, Settings.load(), embedder=EMBEDDER)
     assert left.faults == ()
     use(index)
 

@@ -24,7 +24,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from rag import engine
+from rag import engine, keeping
 from rag.errors import UnknownArticle
 from rag.intake.text import embedded_text
 from rag.settings import Settings
@@ -107,7 +107,8 @@ class IngestMachine(RuleBasedStateMachine):
         (self.root / "sub").mkdir(parents=True)
         self.patch = pytest.MonkeyPatch()
         self.embedder = Interrupting()
-        self.patch.setattr(engine, "_model", lambda *_, **__: self.embedder)
+        for module in (engine, keeping):
+            self.patch.setattr(module, "model_of", lambda *_, **__: self.embedder)
         self.settings = Settings.load(passages={"tokens": 32})
         self.files: dict[str, Page] = {}
         self.kept: dict[str, Stored] = {}
@@ -214,7 +215,7 @@ class IngestMachine(RuleBasedStateMachine):
         self.embedder.left = left
         before = len(self.embedder.embedded)
         try:
-            engine.ingest([self.root], self.index, self.settings)
+            keeping.ingest([self.root], self.index, self.settings)
         except KeyboardInterrupt:
             kept = set(self.embedder.embedded[before:])
             assert len(kept) == left
@@ -231,11 +232,11 @@ class IngestMachine(RuleBasedStateMachine):
         if not LocalStore.exists(self.index):
             return
         if id in self.kept:
-            engine.remove(id, self.index)
+            keeping.remove(id, self.index)
             self.forget(id)
         else:
             with pytest.raises(UnknownArticle):
-                engine.remove(id, self.index)
+                keeping.remove(id, self.index)
         self.check()
 
     def run(
@@ -252,7 +253,7 @@ class IngestMachine(RuleBasedStateMachine):
         before = len(self.embedder.embedded)
         name = None if one is None else self.pick(one)
         source = self.root / name if name else self.root
-        report = engine.ingest([source], self.index, self.settings, prune=prune, rebuild=rebuild, dry_run=dry_run)
+        report = keeping.ingest([source], self.index, self.settings, prune=prune, rebuild=rebuild, dry_run=dry_run)
         embedded = self.embedder.embedded[before:]
         saved = dict(self.kept), {id: set(t) for id, t in self.used.items()}, set(self.vectors)
         wanted, new = self.expect(source, name, prune=prune, rebuild=rebuild and not dry_run, already=already or set())
@@ -364,7 +365,8 @@ def test_random_pages_and_runs() -> None:
 
 @pytest.fixture
 def hashed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "_model", lambda *_, **__: HashEmbedder())
+    for module in (engine, keeping):
+        monkeypatch.setattr(module, "model_of", lambda *_, **__: HashEmbedder())
 
 
 def note(path: Path, id: str) -> None:
@@ -376,11 +378,11 @@ def note(path: Path, id: str) -> None:
 def test_an_article_that_moved_leaves_its_path_to_others(tmp_path: Path) -> None:
     pages, settings = tmp_path / "pages", Settings.load()
     note(pages / "a.md", "x")
-    engine.ingest([pages], tmp_path / "index", settings)
+    keeping.ingest([pages], tmp_path / "index", settings)
     (pages / "a.md").rename(pages / "b.md")
-    engine.ingest([pages], tmp_path / "index", settings)
+    keeping.ingest([pages], tmp_path / "index", settings)
     note(pages / "a.md", "y")
-    report = engine.ingest([pages], tmp_path / "index", settings)
+    report = keeping.ingest([pages], tmp_path / "index", settings)
     assert not report.failed
     assert (report.added, report.unchanged) == (1, 1)
 
@@ -390,11 +392,11 @@ def test_pruning_the_folder_that_an_article_has_left_keeps_it(tmp_path: Path) ->
     left, entered, settings = tmp_path / "left", tmp_path / "entered", Settings.load()
     note(left / "a.md", "x")
     note(left / "b.md", "y")
-    engine.ingest([left], tmp_path / "index", settings)
+    keeping.ingest([left], tmp_path / "index", settings)
     entered.mkdir()
     (left / "a.md").rename(entered / "a.md")
-    engine.ingest([left, entered], tmp_path / "index", settings)
-    report = engine.ingest([left], tmp_path / "index", settings, prune=True)
+    keeping.ingest([left, entered], tmp_path / "index", settings)
+    report = keeping.ingest([left], tmp_path / "index", settings, prune=True)
     assert (report.removed, report.articles) == (0, 2)
 
 
@@ -404,7 +406,7 @@ def test_pruning_keeps_what_cannot_be_reached_today(tmp_path: Path, monkeypatch:
     note(pages / "a.md", "x")
     note(pages / "shut" / "b.md", "y")
     note(pages / "c.md", "z")
-    engine.ingest([pages], index, settings)
+    keeping.ingest([pages], index, settings)
     list_folder = os.scandir
 
     def shut(path: Any) -> Any:
@@ -414,16 +416,16 @@ def test_pruning_keeps_what_cannot_be_reached_today(tmp_path: Path, monkeypatch:
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "scandir", shut)
-        report = engine.ingest([pages], index, settings, prune=True)
+        report = keeping.ingest([pages], index, settings, prune=True)
     assert (report.removed, report.unchanged, report.articles) == (0, 2, 3)
     assert [Path(f.source).name for f in report.failed] == ["shut"]
     # A link out of the folder stands where a file was.
     (pages / "c.md").rename(tmp_path / "c.md")
     (pages / "c.md").symlink_to(tmp_path / "c.md")
-    report = engine.ingest([pages], index, settings, prune=True)
+    report = keeping.ingest([pages], index, settings, prune=True)
     assert (report.removed, report.articles, len(report.failed)) == (0, 3, 1)
     (pages / "c.md").unlink()
-    assert engine.ingest([pages], index, settings, prune=True).removed == 1
+    assert keeping.ingest([pages], index, settings, prune=True).removed == 1
 
 
 @pytest.mark.usefixtures("hashed")
@@ -433,8 +435,8 @@ def test_an_article_that_names_another_source_is_found_under_it(tmp_path: Path) 
 
     def filed(front: str) -> tuple[Report, list[str]]:
         page.write_text(f"---\nid: x\ntitle: Ferry\n{front}---\n{PARAGRAPHS[1]}\n", "utf-8")
-        report = engine.ingest([page.parent], index, settings)
-        again = engine.ingest([page.parent], index, settings)
+        report = keeping.ingest([page.parent], index, settings)
+        again = keeping.ingest([page.parent], index, settings)
         assert (again.unchanged, again.changed) == (1, 0)
         store = LocalStore(index)
         with store.view() as view:
@@ -451,5 +453,5 @@ def test_an_article_that_names_another_source_is_found_under_it(tmp_path: Path) 
     # Ingested by itself it has another path, which is nothing that it says.
     (page.parent / "sub").mkdir()
     page = page.rename(page.parent / "sub" / "a.md")
-    assert engine.ingest([page], index, settings).unchanged == 1
-    assert engine.ingest([page.parent.parent], index, settings).unchanged == 1
+    assert keeping.ingest([page], index, settings).unchanged == 1
+    assert keeping.ingest([page.parent.parent], index, settings).unchanged == 1

@@ -26,7 +26,7 @@ from contracts import EMBEDDER, article, check_dense, passages, put
 from fakes import FINGERPRINT, HashEmbedder
 from folders import with_history
 
-from rag import engine
+from rag import keeping
 from rag.errors import BadSource, IndexLocked, IndexMismatch, RagError, StoreError, UnknownArticle
 from rag.faces.cli import main
 from rag.settings import Settings
@@ -220,7 +220,7 @@ def test_what_the_doctor_advises_helps(small: Path, used: Used) -> None:
 def test_a_rebuild_of_an_index_damaged_inside(used: Used, how: Callable[[Path], None]) -> None:
     used.store.close()
     how(used.folder / "catalog.sqlite")
-    report = engine.ingest([Article("a", "A", "A few words.")], used.folder, Settings.load(), rebuild=True)
+    report = keeping.ingest([Article("a", "A", "A few words.")], used.folder, Settings.load(), rebuild=True)
     assert report.articles == 1
     assert checking.faults(used.folder) == []
 
@@ -315,7 +315,7 @@ def test_where_an_article_came_from_comes_back(tmp_path: Path) -> None:
 def test_a_superseded_text_stays_superseded(built: Path, tmp_path: Path) -> None:
     with contextlib.closing(sqlite3.connect(built / "catalog.sqlite")) as db, db:
         db.execute("UPDATE articles SET text = 'spoiled' WHERE id = 'a00003' AND live")
-    done, _ = engine.repair(built, Settings.load(), embedder=HashEmbedder())
+    done, _ = keeping.repair(built, Settings.load(), embedder=HashEmbedder())
     assert any("a00003" in line for line in done)
     backup.save(built, tmp_path / "b.zip")
     restore.restore(tmp_path / "b.zip", tmp_path / "new")
@@ -335,7 +335,7 @@ def test_an_article_without_the_passages_that_its_text_gives_is_a_fault(tmp_path
         t.add(Article("lost", "Lost", "Some words."), [])
     (fault,) = checking.faults(tmp_path / "index")
     assert (fault.mend, "'lost'" in fault.what) == ("passages", True)
-    engine.repair(tmp_path / "index", Settings.load(), embedder=HashEmbedder())
+    keeping.repair(tmp_path / "index", Settings.load(), embedder=HashEmbedder())
     assert checking.faults(tmp_path / "index") == []
 
 

@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 
 import rag
-from rag.engine import Engine, ingest
+from rag.engine import Engine
 from rag.errors import BadSource, IndexMismatch, InvalidSettings, UnknownArticle
 from rag.evaluation import measures, quotes, runs
 from rag.evaluation.collection import Collection, Judgments
 from rag.evaluation.quotes import Place, Placed
+from rag.keeping import ingest
 from rag.settings import Settings
 from rag.to_json import found as as_json
 from rag.types import Article, ArticleHead, Hit, Passage, Progress, Steps

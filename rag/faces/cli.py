@@ -84,7 +84,7 @@ def main(verbose: bool) -> None:
 @json_option
 def ingest(source: tuple[str, ...], index: str, rebuild: bool, prune: bool, dry_run: bool, as_json: bool) -> None:
     """Bring the articles of files and folders into the index."""
-    from rag import engine
+    from rag import keeping
     from rag.settings import Settings
 
     with stop_between_steps() as stop_if_asked, show.progress() as on_progress:
@@ -93,7 +93,7 @@ def ingest(source: tuple[str, ...], index: str, rebuild: bool, prune: bool, dry_
             on_progress(progress)
             stop_if_asked()
 
-        report = engine.ingest(
+        report = keeping.ingest(
             source, index, Settings.load(), prune=prune, rebuild=rebuild, dry_run=dry_run, on_progress=step
         )
     if as_json:
@@ -224,7 +224,7 @@ def show_article(id: str, revision: str | None, index: str, as_json: bool) -> No
 @json_option
 def remove_article(id: str, index: str, as_json: bool) -> None:
     """Erase an article, all its revisions and their vectors."""
-    from rag.engine import remove
+    from rag.keeping import remove
 
     remove(id, index)
     if as_json:

@@ -70,12 +70,12 @@ def examine(
 
 def _index(index: str | Path, found: dict[str, Any], repair: bool, on_progress: Callable[[Steps], None] | None) -> None:
     """Add what is to be told of the index."""
-    from rag import engine
+    from rag import engine, keeping
     from rag.settings import Settings
     from rag.store.check import check
 
     if repair:
-        found["repaired"], checked = engine.repair(index, Settings.load(), on_progress=on_progress)
+        found["repaired"], checked = keeping.repair(index, Settings.load(), on_progress=on_progress)
     else:
         checked = check(index, on_progress)
     if checked.old:

@@ -15,8 +15,9 @@ from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 from test_page import PHONE, WIDE, Watched, ask, cite, finished, in_view
 
 import rag
-from rag.engine import Engine, remove
+from rag.engine import Engine
 from rag.faces.app import running
+from rag.keeping import remove
 
 pytestmark = [*NEEDED, pytest.mark.model]
 
