@@ -81,10 +81,8 @@ class Engine:
     @cached_property
     def threshold(self) -> float:
         """The least confidence to answer at."""
-        from rag.answer.evidence import fitted
-
         chosen = self.settings.answer.threshold
-        return fitted()[2] if chosen is None else chosen
+        return self.judge.threshold if chosen is None else chosen
 
     def search(self, question: str, *, k: int = 10, where: Filter | None = None, group: Group = "passage") -> list[Hit]:
         """Return min(k, matches) hits, best first.  See `rag.search`."""

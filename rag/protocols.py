@@ -22,6 +22,7 @@ from rag.types import (
     Scored,
     Stats,
     Text,
+    TokenStates,
     Vector,
     Vectors,
 )
@@ -64,6 +65,17 @@ class Embedder(Protocol):
 
     def queries(self, texts: Sequence[str]) -> Vectors:
         """Return the vectors of many questions, shape (n, dim), each the one that `query` gives."""
+        ...
+
+
+@runtime_checkable
+class TokenReader(Protocol):
+    """An Embedder that tells what it makes of single tokens."""
+
+    @property
+    def digest(self) -> str: ...
+    def tokens(self, texts: Sequence[str]) -> list[TokenStates]:
+        """Return the tokens of some texts and their states; a text longer than the model reads ends where it must."""
         ...
 
 

@@ -318,13 +318,17 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class EvidenceSentence:
-    """A sentence of a hit that may answer, `article.text[start:end] == text`; a higher score is better."""
+    """A sentence of a hit that may answer, `article.text[start:end] == text`; a higher score is better.
+
+    `answer` is the span of the article that holds the answering words, where they are known.
+    """
 
     hit: Hit
     start: int
     end: int
     text: str
     score: float
+    answer: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -335,6 +339,17 @@ class Evidence:
     hits: tuple[Hit, ...]
     sentences: tuple[EvidenceSentence, ...]
     confidence: float
+
+
+@dataclass(frozen=True, slots=True)
+class TokenStates:
+    """A text as a model reads it: the ids of its tokens, shape (n,); where each stands in the text, shape (n, 2), empty
+    for those that stand nowhere; and what the model makes of each in its place, shape (n, width).
+    """
+
+    ids: npt.NDArray[np.int64]
+    spans: npt.NDArray[np.int64]
+    states: Vectors
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,13 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
+from rag.answer.refuse import refusal
 from rag.answer.support import verdict
 from rag.errors import RagError
 from rag.folding import prints
 from rag.types import Answer, ArticleHead, Citation, Evidence, Mark, Outcome, Role, Sentence, Support, Text, Verdict
-
-ABSTAINED = "The articles do not seem to answer this."
-
 
 Printing = Callable[[str, str], tuple[ArticleHead, ...]]
 """Which twins of an article, named by its id, print a quote from it."""
@@ -78,11 +76,10 @@ def cite(
 
 
 def abstain(question: str, evidence: Evidence) -> Iterator[Text | Citation | Answer]:
-    """Yield a refusal, and last the answer that carries the nearest passages."""
-    yield Text(ABSTAINED)
-    yield Answer(
-        question, evidence.question, ABSTAINED, (), (), evidence.hits, "abstained", round(evidence.confidence, 4)
-    )
+    """Yield a refusal that says what is missing, and last the answer that carries the nearest passages."""
+    text = refusal(evidence)
+    yield Text(text)
+    yield Answer(question, evidence.question, text, (), (), evidence.hits, "abstained", round(evidence.confidence, 4))
 
 
 def marked(sentences: Iterable[Sentence]) -> str:

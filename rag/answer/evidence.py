@@ -1,7 +1,7 @@
 """Which sentences answer a question, and how likely it is that any does.
 
 Both are judged on sentences: a passage about the right subject that does not hold the answer is the
-commonest trap, and its nearness says little.  The weights are fitted by eval/fit_evidence.py on the
+commonest trap, and its nearness says little.  The weights are fitted by eval/evidence/plain.py on the
 tuning halves of sets with unanswerable questions.
 """
 
@@ -12,7 +12,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, cached_property
 from importlib import resources
 from typing import Any
 
@@ -21,12 +21,17 @@ import numpy.typing as npt
 
 from rag.answer import features
 from rag.answer.features import Features
+from rag.answer.head import Head, shipped
+from rag.answer.reading import halved, printed, read
 from rag.intake.chunk import sentences
-from rag.protocols import Embedder
-from rag.types import Evidence, EvidenceSentence, Hit
+from rag.protocols import Embedder, TokenReader
+from rag.types import Evidence, EvidenceSentence, Hit, TokenStates
 
 REMEMBERED = 20_000
 """Sentence vectors kept in memory: questions about the same articles meet the same sentences."""
+
+READ = 400
+"""Passages whose tokens are kept, some 80 kB each."""
 
 _LETTER = re.compile(r"[^\W\d_]")
 
@@ -59,17 +64,34 @@ def fitted() -> tuple[Weights, Weights, float]:
 
 
 class Judge:
-    """Finds the evidence for a question in its hits."""
+    """Finds the evidence for a question in its hits.
+
+    With the model that the head was fitted on, tokens are compared; with any other the vectors of sentences.
+    """
 
     def __init__(self, embedder: Embedder) -> None:
         self.embedder = embedder
         self._vectors: dict[str, npt.NDArray[np.float32]] = {}
+        self._read: dict[str, TokenStates] = {}
+
+    @cached_property
+    def head(self) -> Head | None:
+        """The head, if it was fitted on what the embedder makes of tokens."""
+        head = shipped()
+        return head if isinstance(self.embedder, TokenReader) and self.embedder.digest.startswith(head.digest) else None
+
+    @property
+    def threshold(self) -> float:
+        """The least confidence at which to answer."""
+        return self.head.threshold if self.head else fitted()[2]
 
     def __call__(self, question: str, hits: Sequence[Hit]) -> Evidence:
         """Return the candidate sentences, best first, and the probability that they answer."""
         found = candidates(hits)
         if not found:
             return Evidence(question, tuple(hits), (), 0.0)
+        if self.head:
+            return read(self.head, question, self._tokens([question])[0], hits, found, self._tokens(printed(hits)))
         near, near_hits = self.cosines(question, hits, found)
         return judged(
             question, hits, found, features.of_sentences(question, hits, found, near, near_hits), *fitted()[:2]
@@ -94,6 +116,15 @@ class Judge:
         # A new dictionary, because another thread may be reading the one before.
         self._vectors = known = {**known, **dict(zip(new, vectors, strict=True))}
         return np.stack([known[t] for t in texts]).astype(np.float64)
+
+    def _tokens(self, texts: Sequence[str]) -> list[TokenStates]:
+        assert isinstance(self.embedder, TokenReader)
+        known = self._read
+        new = [t for t in dict.fromkeys(texts) if t not in known]
+        if len(known) + len(new) > READ:
+            known, new = {}, list(dict.fromkeys(texts))
+        self._read = known = {**known, **{t: halved(r) for t, r in zip(new, self.embedder.tokens(new), strict=True)}}
+        return [known[t] for t in texts]
 
 
 def candidates(hits: Sequence[Hit]) -> list[EvidenceSentence]:

@@ -2,20 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 
-from rag.answer.asked import asked
-from rag.types import Evidence, EvidenceSentence, Mark, Text
+import numpy as np
+
+from rag.answer.asked import Asked, asked
+from rag.intake.chunk import sentences
+from rag.types import Evidence, EvidenceSentence, Hit, Mark, Text
 from rag.words import terms, words
 
-FURTHER = 0.6
-"""A second sentence may be this many log-odds below the first: nearly as likely to be the one that answers."""
+ENOUGH = 0.9
+"""Sentences are added until one of them answers with this probability, given that any does."""
+
+LIKELY = 0.07
+"""The least such probability of a sentence that is added."""
+
+USUAL = 3
+"""Sentences of an answer unless several things are asked for."""
 
 FURTHER_WITH_NAME = 3.0
-"""And this many if it holds a name of the question that is still missing, as when two things are asked for."""
+"""Log-odds below the best that a sentence may be when it holds a name of the question that is still missing."""
+
+SEVERAL = 2.5
+"""And when the question asks for several things, and it is from another article than those before."""
 
 SAME = 0.6
 """Two sentences that share this much of their words say the same."""
+
+BEFORE = 240
+"""Characters of a sentence that may be put before one that begins with a pronoun."""
+
+_LEANS = re.compile(
+    r"\W*(?:He|She|It|They|His|Her|Hers|Its|Their|Theirs|This|That|These|Those|Both|Neither|The (?:latter|former))\b"
+)
+_ITSELF = re.compile(r"\W*It (?:is|was|has been) (?:\w+ ){1,2}(?:that|to|whether|when|who)\b")
+_LIST = re.compile(
+    r"^\W*(?:list|name|enumerate)\b|\b(?:which|what)\s+(?:\w+\s+){0,2}(?:are|were|have)\b"
+    r"|\b(?:compare|comparison|differ(?:s|ence|ences|ent)?|versus|vs|both|each|all the)\b",
+    re.IGNORECASE,
+)
 
 
 class Extractive:
@@ -25,9 +51,37 @@ class Extractive:
         self.most = most
 
     def write(self, evidence: Evidence) -> Iterator[Text | Mark]:
-        for n, sentence in enumerate(choose(evidence, self.most)):
-            yield Text((" " if n else "") + sentence.text)
-            yield Mark(sentence.hit, sentence.start, sentence.end)
+        said: list[EvidenceSentence] = []
+        for sentence in choose(evidence, self.most):
+            before = _before(sentence, evidence.hits) if _leans(sentence.text) else None
+            if before and not any(_overlap(before, s) for s in said):
+                yield Text((" " if said else "") + before.text, "added")
+                yield Mark(before.hit, before.start, before.end)
+                said.append(before)
+            yield from quoted(sentence, space=bool(said), title=_leans(sentence.text) and before is None)
+            said.append(sentence)
+
+
+def quoted(sentence: EvidenceSentence, *, space: bool = False, title: bool = False) -> Iterator[Text | Mark]:
+    """Yield a sentence word for word, its answering words emphasised, and its mark.
+
+    With `title` the article that it stands in is named behind its first word, in brackets.
+    """
+    text, at = sentence.text, 0
+    if space:
+        yield Text(" ")
+    if title and (first := re.match(r"\W*\w+", text)):
+        yield Text(text[: first.end()])
+        yield Text(f" [in “{sentence.hit.article.title}”]", "added")
+        at = first.end()
+    if sentence.answer:
+        start, end = (max(x - sentence.start, at) for x in sentence.answer)
+        if start < end:
+            yield from (piece for piece in (Text(text[at:start]), Text(text[start:end], "strong")) if piece.text)
+            at = end
+    if text[at:]:
+        yield Text(text[at:])
+    yield Mark(sentence.hit, sentence.start, sentence.end)
 
 
 def choose(evidence: Evidence, most: int) -> list[EvidenceSentence]:
@@ -38,22 +92,84 @@ def choose(evidence: Evidence, most: int) -> list[EvidenceSentence]:
     first = evidence.sentences[0]
     chosen, held = [first], [set(terms(first.text))]
     missing = _without(set(about.names), first)
-    for s in evidence.sentences[1:]:
-        behind = first.score - s.score
-        if len(chosen) == most or behind > FURTHER_WITH_NAME:
+    several = bool(_LIST.search(evidence.question))
+    likely = _shares(evidence.sentences)
+    covered = likely[0]
+    for s, share in zip(evidence.sentences[1:], likely[1:], strict=True):
+        if len(chosen) == most:
             break
         stems = set(terms(s.text))
         if any(len(stems & h) > SAME * max(min(len(stems), len(h)), 1) for h in held):
+            covered += share
             continue
         left = _without(missing, s)
-        if left != missing or (behind <= FURTHER and len(chosen) < 2):
+        if _adds(s, chosen, share, covered, names=left != missing, several=several, about=about):
             chosen.append(s)
             held.append(stems)
             missing = left
+        covered += share
     return chosen
+
+
+def _adds(
+    s: EvidenceSentence,
+    chosen: Sequence[EvidenceSentence],
+    share: float,
+    covered: float,
+    *,
+    names: bool,
+    several: bool,
+    about: Asked,
+) -> bool:
+    behind = chosen[0].score - s.score
+    if names and behind <= FURTHER_WITH_NAME:
+        return True
+    if several and behind <= SEVERAL and all(s.hit.article.id != c.hit.article.id for c in chosen):
+        return about.kind == "other" or about.kind_in(s.text) > 0
+    return covered < ENOUGH and share >= LIKELY and len(chosen) < USUAL
+
+
+def _shares(found: Sequence[EvidenceSentence]) -> list[float]:
+    """Return the probability of each sentence to be the one that answers, given that one does."""
+    e = np.exp(np.array([s.score for s in found]) - found[0].score)
+    return [float(x) for x in e / e.sum()]
 
 
 def _without(names: set[str], sentence: EvidenceSentence) -> set[str]:
     """Return the names that neither the sentence nor its article's title holds."""
     held = set(words(f"{sentence.text} {sentence.hit.article.title}"))
     return {n for n in names if not held.issuperset(words(n))}
+
+
+def _leans(text: str) -> bool:
+    """Say whether a sentence begins with a word whose meaning stands before it."""
+    return bool(_LEANS.match(text)) and not _ITSELF.match(text)
+
+
+def _before(sentence: EvidenceSentence, hits: Sequence[Hit]) -> EvidenceSentence | None:
+    """Return the sentence before, if a hit holds it, it is short, and it leans on nothing itself."""
+    for hit in hits:
+        p = hit.passage
+        if (p.article_id, p.revision) != (sentence.hit.passage.article_id, sentence.hit.passage.revision):
+            continue
+        if not p.start < sentence.start <= p.end + 2:
+            continue
+        earlier = [s for s in sentences(p.text) if p.start + s.end <= sentence.start]
+        if not earlier:
+            continue
+        last = earlier[-1]
+        text = p.text[last.start : last.end]
+        # Nothing but white space lies between, so it is the sentence before and not some other.
+        near = sentence.start - (p.start + last.end) <= 2
+        if (
+            near
+            and last.end - last.start <= BEFORE
+            and not _leans(text)
+            and text.rstrip().endswith((".", "!", "?", "”"))
+        ):
+            return EvidenceSentence(hit, p.start + last.start, p.start + last.end, text, sentence.score)
+    return None
+
+
+def _overlap(a: EvidenceSentence, b: EvidenceSentence) -> bool:
+    return a.hit.passage.article_id == b.hit.passage.article_id and a.start < b.end and b.start < a.end

@@ -24,6 +24,11 @@ SENTENCE = (
     "focus",  # share of what is asked for ("soldiers" in how many soldiers) in the sentence
     "length",  # in characters, 1 at 400
 )
+READ = (
+    *SENTENCE,  # the cosines being of means of token states
+    "rank",  # 1 for a sentence of the best hit, 1/2 of the next
+    "first",  # whether it begins its passage
+)
 QUESTION = (
     "cosine",  # largest of any sentence
     "passage",  # largest cosine of any passage

@@ -21,7 +21,7 @@ from rag.embed.prepare import Prepared
 from rag.embed.weights import BUNDLED
 from rag.errors import ModelError
 from rag.files import sha256
-from rag.types import Vector, Vectors
+from rag.types import TokenStates, Vector, Vectors
 
 TEXTS_A_TASK = 8
 """Texts that one thread takes at a time."""
@@ -204,6 +204,17 @@ class Model:
         with self._lock:
             reader, network = self._reader, self._exact
         return self._all(lambda some: np.concatenate([network.run(reader.query(t)) for t in some]), texts)
+
+    def tokens(self, texts: Sequence[str]) -> list[TokenStates]:
+        """Return what the model makes of each token of some texts, as exact as a question's vector; see TokenReader."""
+        with self._lock:
+            reader, network = self._reader, self._exact
+
+        def read(text: str) -> TokenStates:
+            ids, spans = reader.places(text)
+            return TokenStates(ids[0], np.array(spans, np.int64).reshape(-1, 2), network.states(ids))
+
+        return list(self._side_by_side.map(read, texts))
 
     def _all(self, encode: Encode, texts: Sequence[str]) -> Vectors:
         found = list(self._stream(encode, iter(texts), TEXTS_A_TASK, ahead=len(texts)))

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from rag.embed.tokens import Tokens, readable
+from rag.embed.tokens import Tokens, in_text, readable
 from rag.errors import ModelError, TextTooLong
 
 if TYPE_CHECKING:
@@ -72,6 +72,14 @@ class Reader:
         """Return the tokens of a question, at most as many as the model reads."""
         return np.array([self._cutting.encode(self._query_prompt + readable(text)).ids], np.int64)
 
+    def places(self, text: str) -> tuple[Ids, list[tuple[int, int]]]:
+        """Return the tokens of a text without a prompt, at most as many as the model reads, and where each stands.
+
+        A token that stands nowhere, as those before and after a text, has an empty span.
+        """
+        found = self._cutting.encode(readable(text))
+        return np.array([found.ids], np.int64), in_text(text, found.offsets)
+
 
 class Network:
     """Tokens to a vector.  May run in several threads at once; each run uses `threads` of its own."""
@@ -98,4 +106,8 @@ class Network:
 
     def run(self, ids: Ids) -> Vectors:
         """Return the vector of one text, shape (1, dim)."""
-        return cast("Vectors", self._session.run(None, {"ids": ids})[0])
+        return cast("Vectors", self._session.run(["vectors"], {"ids": ids})[0])
+
+    def states(self, ids: Ids) -> Vectors:
+        """Return what the network makes of each token of one text, shape (n, width)."""
+        return cast("Vectors", self._session.run(["states"], {"ids": ids})[0][0])

@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 DIGEST = re.compile(r"[0-9a-f]{1,64}")
 """What the digest of some weights looks like, which names the folder that they are prepared in."""
 
-FORMAT = 1
+FORMAT = 2
 ABOUT = "model.json"
 CLOSE = 0.9999
 """The least cosine between a prepared model's float32 vector of a text and that of sentence-transformers."""
@@ -208,7 +208,10 @@ def _prompts(transformer: SentenceTransformer) -> tuple[str, str]:
 
 
 def _export(transformer: SentenceTransformer, path: Path) -> None:
-    """Write the network as ONNX: token ids of shape (texts, tokens), all of them read, to vectors of length 1."""
+    """Write the network as ONNX: token ids of shape (texts, tokens), all of them read, to two outputs.
+
+    They are vectors of length 1, and the states of the tokens that these were made of.
+    """
     import torch
 
     class Whole(torch.nn.Module):
@@ -216,13 +219,14 @@ def _export(transformer: SentenceTransformer, path: Path) -> None:
             super().__init__()
             self.steps = torch.nn.ModuleList(list(transformer))
 
-        def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        def forward(self, ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
             # Texts are never padded, so there is no mask to add to every attention.
             features = self.steps[0]({"input_ids": ids})
             features["attention_mask"] = torch.ones_like(ids)
+            states = features["token_embeddings"]
             for step in list(self.steps)[1:]:
                 features = step(features)
-            return torch.nn.functional.normalize(features["sentence_embedding"], dim=-1)
+            return torch.nn.functional.normalize(features["sentence_embedding"], dim=-1), states
 
     sizes = {0: torch.export.Dim("texts", min=1, max=4096), 1: torch.export.Dim("tokens", min=2, max=1 << 16)}
     example = torch.randint(1, 100, (2, 17))
@@ -238,7 +242,7 @@ def _export(transformer: SentenceTransformer, path: Path) -> None:
                 (example,),
                 str(path),
                 input_names=["ids"],
-                output_names=["vectors"],
+                output_names=["vectors", "states"],
                 dynamo=True,
                 dynamic_shapes=(sizes,),
                 opset_version=OPSET,

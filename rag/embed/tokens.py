@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,16 @@ REMEMBERED = 100_000
 def readable(text: str) -> str:
     """Return the text as the model should read it: long unspaced runs broken up."""
     return _LONG_RUN.sub(lambda m: m.group() + " ", text)
+
+
+def in_text(text: str, spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return where spans of the readable text stand in the text itself.
+
+    >>> in_text("x" * 50, [(38, 42)]), in_text("a b", [(2, 3)])
+    ([(38, 41)], [(2, 3)])
+    """
+    put_in = [m.end() + n for n, m in enumerate(_LONG_RUN.finditer(text))]
+    return [(start - bisect_left(put_in, start), end - bisect_left(put_in, end)) for start, end in spans]
 
 
 class Tokens:

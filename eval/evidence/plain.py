@@ -1,4 +1,4 @@
-"""Fit the weights in rag/answer/evidence.json: `python eval/fit_evidence.py DATA[:MOST]...`.
+"""Fit the weights in rag/answer/evidence.json, for models other than the bundled one: `python plain.py DATA[:MOST]...`.
 
 Two logistic models.  One scores sentences: does this one hold the evidence that the set marks?  The
 other scores questions by their best sentences: does the set say it is answerable?  Both are fitted on
@@ -49,7 +49,7 @@ NOT_WITHHELD = {"news-2022"}
 WRONG_COST = 1.5
 """What a wrong answer costs, in wrong refusals: a refusal shows the nearest passages and misleads nobody."""
 
-OUT = Path(__file__).parent / "out"
+OUT = Path(__file__).parents[1] / "out"
 TARGET = Path(ev.__file__).with_name("evidence.json")
 
 
@@ -198,7 +198,7 @@ def main() -> None:
     """Fit, report, write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", nargs="+", metavar="DATA[:MOST]", help="a set, and how many questions of it at most")
-    parser.add_argument("--report", type=Path, default=Path(__file__).parent / "results" / "evidence.md")
+    parser.add_argument("--report", type=Path, default=Path(__file__).parents[1] / "results" / "evidence-plain.md")
     args = parser.parse_args()
     every = []
     for given in args.data:
@@ -260,7 +260,7 @@ def main() -> None:
     }
     rounded = {k: {n: round(float(x), 4) for n, x in v.items()} for k, v in held.items()}
     TARGET.write_text(json.dumps({**rounded, "threshold": threshold}, indent=1) + "\n", "utf-8")
-    args.report.write_text(of_records(lines) + f"\n\nThreshold {threshold}. Made by eval/fit_evidence.py.\n", "utf-8")
+    args.report.write_text(of_records(lines) + f"\n\nThreshold {threshold}. Made by eval/evidence/plain.py.\n", "utf-8")
 
 
 if __name__ == "__main__":

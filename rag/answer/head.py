@@ -1,0 +1,145 @@
+"""A small network on top of the embedding model's token states: which sentences answer, and whether any does.
+
+Every token of a passage is compared with every token of the question, by the cosine of their states, by
+being the same word piece, and by a learned product.  Three things come of that: how well each word of the
+question is met in a sentence and in its passage; for each word of the question, what in the passage answers
+to it and whether that fits; and for each token of the passage, how likely it is a part of the answer.  With a
+few plain features they make the score of a sentence; the best of them, against a learned score of "none",
+give the odds that anything answers.
+
+Comparing word by word and then adding up is after Parikh, Täckström, Das and Uszkoreit, "A Decomposable Attention Model
+for Natural Language Inference", EMNLP 2016; the option to answer nothing after Rajpurkar, Jia and Liang, "Know What You
+Don't Know: Unanswerable Questions for SQuAD", ACL 2018.  The weights are fitted by eval/evidence/fit.py.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+
+import numpy as np
+import numpy.typing as npt
+
+from rag.types import TokenStates
+
+Array = npt.NDArray[np.float32]
+Range = tuple[int, int]
+"""Tokens [start:end] of a passage."""
+
+FILE = "evidence.npz"
+LEAST = -8.0
+"""The match of a word of the question that nothing meets."""
+NO_ANSWER = -20.0
+"""The score of a sentence's likeliest answering token when it has no token."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What the network makes of a question's candidates.
+
+    `scores` are log-odds of each sentence against the others, shape (n,); `odds` the calibrated log-odds that any
+    answers; `answering` for each passage the log-odds of each token to be a part of the answer.
+    """
+
+    scores: Array
+    odds: float
+    answering: list[Array]
+
+
+class Head:
+    """The network, whose `weights` are named as in eval/evidence/network.py."""
+
+    def __init__(self, weights: Mapping[str, npt.NDArray[np.generic]]) -> None:
+        self._w = {name: np.asarray(w, np.float32) for name, w in weights.items() if w.dtype.kind == "f"}
+        self.digest = str(weights["digest"])
+        self.threshold = float(self._w["threshold"])
+
+    def read(
+        self, question: TokenStates, passages: Sequence[TokenStates], ranges: Sequence[Sequence[Range]], rows: Array
+    ) -> Reading:
+        """Return what the network makes of sentences.
+
+        `ranges` tells for each passage which of its tokens make up each of its sentences; `rows` holds the plain
+        features of all sentences, in the same order, shape (n, features).
+        """
+        w = self._w
+        said = question.spans[:, 0] < question.spans[:, 1]
+        asked = np.asarray(question.states[said], np.float32)
+        q = self._linear("wq", asked)
+        importance = _softmax(self._linear("imp", asked)[:, 0])
+        unit = _unit(asked)
+        learned, answering = [], []
+        for p, sentences in zip(passages, ranges, strict=True):
+            states = np.asarray(p.states, np.float32)
+            t = self._linear("ws", states)
+            product = t @ q.T / np.float32(math.sqrt(q.shape[1]))
+            cosine = _unit(states) @ unit.T
+            same = np.asarray(p.ids[:, None] == question.ids[said][None, :], np.float32)
+            match = w["mix"][0] * cosine + w["mix"][1] * same + w["mix"][2] * np.tanh(product)
+            logits = self._answering(t, q, product + match, cosine, same, importance)
+            answering.append(logits)
+            fits = self._fitting(t, q, product + match, np.maximum(match, LEAST).max(0), cosine.max(0))
+            whole = [
+                np.maximum(match, LEAST).max(0) @ importance,
+                fits.sum() / math.sqrt(len(fits)),
+                fits.min(),
+            ]
+            for start, end in sentences:
+                met = np.maximum(match[start:end], LEAST).max(0) if start < end else np.full(len(q), LEAST, np.float32)
+                some = logits[start:end]
+                likeliest = max(float(some.max()), NO_ANSWER) if start < end else NO_ANSWER
+                mass = math.log(max(float(np.exp(np.minimum(some, 15)).sum()), 1e-6))
+                learned.append([met @ importance, whole[0], likeliest, mass, whole[1], whole[2]])
+        features = np.concatenate([(rows - w["mu"]) / w["sd"], np.array(learned, np.float32)], 1)
+        hidden = np.tanh(self._linear("f1", features))
+        scores = (self._linear("flin", features) + self._linear("f2", hidden))[:, 0]
+        return Reading(scores, self._odds(features, scores), answering)
+
+    def _answering(self, t: Array, q: Array, match: Array, cosine: Array, same: Array, importance: Array) -> Array:
+        attended = _softmax(match) @ q
+        x = np.concatenate(
+            [t, attended, t * attended, cosine.max(1)[:, None], same.max(1)[:, None], (same @ importance)[:, None]], 1
+        )
+        return self._linear("a2", _gelu(self._linear("a1", x)))[:, 0]
+
+    def _fitting(self, t: Array, q: Array, match: Array, met: Array, cosine: Array) -> Array:
+        """Return for each word of the question how well what the passage says of it fits."""
+        found = _softmax(match.T) @ t
+        x = np.concatenate([q, found, q * found, met[:, None], cosine[:, None]], 1)
+        return 3 * np.tanh(self._linear("c2", _gelu(self._linear("c1", x)))[:, 0])
+
+    def _odds(self, features: Array, scores: Array) -> float:
+        order = np.argsort(-scores, kind="stable")
+        best = scores[order[0]]
+        lead = min(float(best - scores[order[1]]), 20.0) if len(scores) > 1 else 0.0
+        total = float(best) + math.log(float(np.exp(scores - best).sum()))
+        x = np.append(features[order[0]], [best, lead, total]).astype(np.float32)[None, :]
+        nothing = float(self._linear("n2", np.tanh(self._linear("n1", x)))[0, 0])
+        slope, bias = self._w["calibration"]
+        return float(slope * (total - nothing) + bias)
+
+    def _linear(self, name: str, x: Array) -> Array:
+        return np.asarray(x @ self._w[f"{name}.weight"].T + self._w[f"{name}.bias"], np.float32)
+
+
+@cache
+def shipped() -> Head:
+    """Return the head that comes with the package, fitted on the bundled model's states."""
+    with (resources.files("rag.answer") / FILE).open("rb") as file, np.load(file, allow_pickle=False) as held:
+        return Head({name: held[name] for name in held.files})
+
+
+def _softmax(x: Array) -> Array:
+    e = np.exp(x - x.max(-1, keepdims=True))
+    return np.asarray(e / e.sum(-1, keepdims=True), np.float32)
+
+
+def _unit(x: Array) -> Array:
+    return np.asarray(x / np.maximum(np.linalg.norm(x, axis=-1, keepdims=True), 1e-12), np.float32)
+
+
+def _gelu(x: Array) -> Array:
+    return np.asarray(0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))), np.float32)
