@@ -17,13 +17,14 @@ REACH = 8
 _CUE = re.compile(
     r"\b(?:not|never|no longer|no one|nobody|none|nothing|neither|nor|no|without|cannot|"
     r"(?:fail(?:s|ed|ing)?|refus(?:es|ed|e|ing)|declin(?:es|ed|e|ing)) to|"
-    r"den(?:y|ies|ied|ying)|reject(?:s|ed|ing)?|"
+    r"(?<!is )(?<!as )(?<!re )(?<!en )den(?:y|ies|ied|ying)|"
     r"rul(?:es|ed|e|ing) out|lack(?:s|ed|ing)?|unable to|instead of|rather than|far from|hardly|barely|"
     r"false(?:ly)?|untrue|(?:was|were|is|are|did|does|do|has|have|had|could|would|should|ca|wo)n['’]?t|"
     r"prevent(?:s|ed|ing)?|stopped short of)\b"
     r"|n['’]t\b",
     re.IGNORECASE,
 )
+# A passive "was denied" negates what is before it, so it is no cue and is left to the opposites below.
 # "Not only", "no fewer than" and "no doubt" negate nothing.
 _NO_CUE = re.compile(
     r"\s+(?:only|just|least|merely|fewer|less|more|later|doubt|wonder|matter|\d)\b|\.\s?\d|\s*$", re.IGNORECASE

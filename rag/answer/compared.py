@@ -1,0 +1,229 @@
+"""A sentence held against the quote cited for it: which of its facts the quote bears out, lacks or contradicts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
+
+from rag.answer.dates import Date
+from rag.answer.facts import Facts, facts
+from rag.answer.names import Name, acronyms, folded, kin
+from rag.answer.numbers import Number
+from rag.answer.polarity import Negation
+from rag.words import QUESTION_WORDS, stem
+
+_WORD = re.compile(r"[^\W_]+")
+# What makes of a statement a plan, a guess or somebody's word, in one way or another.
+_HEDGE = re.compile(
+    r"\b(?:if|unless|whether|would|could|may|might|should|alleged\w*|claim(?:s|ed|ing)?|reported(?:ly)?|rumou?r\w*|"
+    r"expect(?:s|ed)|plan(?:s|ned)?|propos(?:e|es|ed|al)|consider(?:s|ed|ing)?|possibl[ey]|likely|estimat\w+|intend\w*|"
+    r"hop(?:e|es|ed|ing)|seek(?:s|ing)?|want(?:s|ed)?|aim(?:s|ed)?|supposed|apparently|perhaps|probably|will|denied|"
+    r"accus\w+|suspect\w*|believ\w+|according|said|says|scheduled)\b"
+)  # fmt: skip
+_TITLES = frozenset(
+    "president minister prime king queen mr mrs ms dr sir lord lady general colonel captain professor senator governor "
+    "chancellor secretary foreign defence defense chief judge republic city state national government new".split()
+)
+_HEAD = 3
+"""Stems behind a negating word by which it is known what it negates."""
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """How a sentence stands to its quote; counts unless said otherwise.
+
+    `wrong` facts have another in their place in the quote, `missing` ones none.  `loose` ones are less exact there.
+    """
+
+    cover: float  # share of the sentence's content words in the quote
+    pairs: float  # share of its pairs of neighbouring content words there
+    new: int  # content words that are not there
+    used: float  # share of the quote's content words in the sentence
+    numbers_wrong: int
+    numbers_missing: int
+    dates_wrong: int
+    dates_missing: int
+    loose: int
+    names_wrong: int
+    names_missing: int
+    first_missing: int  # a first word that may be a name and is not there
+    flipped: int  # what one negates and the other states
+    opposed: int  # opposite words in each other's place
+    unhedged: int  # 1 if the quote is a plan, a guess or somebody's word, and the sentence is none
+    turned: int  # 1 if two names stand in the other order
+
+    @property
+    def conflict(self) -> bool:
+        """Whether the quote says otherwise."""
+        return bool(self.numbers_wrong or self.dates_wrong or self.flipped or self.opposed)
+
+    @property
+    def unfounded(self) -> bool:
+        """Whether a number, date or name is not in the quote as the sentence has it."""
+        return bool(
+            self.numbers_missing or self.dates_missing or self.names_missing or self.names_wrong or self.first_missing
+        )
+
+
+def compared(sentence: str, quote: str, context: str = "") -> Compared:
+    """Return how a sentence stands to a quote; names and what a date leaves open may be found in the context too."""
+    said, given, around = facts(sentence), facts(quote), facts(context)
+    mine, theirs = _stems(sentence), _stems(quote)
+    held, known = set(theirs), folded(f"{quote} {context}")
+    also = {kin(w) for w in known}
+    named = {stem(w) for n in said.names for w in n.words if w in known or kin(w) in also}
+    found = [s in held or s in named for s in mine]
+    numbers_wrong, numbers_missing, rough = _numbers(said, given, quote)
+    dates_wrong, dates_missing, vague = _dates(said.dates, given.dates, around.dates, known)
+    names_wrong, names_missing, first = _names(said, given, around, folded(quote), known)
+    ours = set(mine)
+    return Compared(
+        cover=sum(found) / len(found) if found else 1.0,
+        pairs=_pairs(mine, theirs),
+        new=len({s for s, there in zip(mine, found, strict=True) if not there}),
+        used=len(held & ours) / len(held) if held else 0.0,
+        numbers_wrong=numbers_wrong,
+        numbers_missing=numbers_missing,
+        dates_wrong=dates_wrong,
+        dates_missing=dates_missing,
+        loose=rough + vague,
+        names_wrong=names_wrong,
+        names_missing=names_missing,
+        first_missing=first,
+        flipped=_flipped(said.negations, given.negations, ours, held),
+        opposed=_opposed(said, given),
+        unhedged=int(bool(_HEDGE.search(quote)) and not _HEDGE.search(sentence)),
+        turned=_turned(said.names, given.names, sentence),
+    )
+
+
+@lru_cache(maxsize=4096)
+def _stems(text: str) -> tuple[str, ...]:
+    """Return the stems of a text's content words in order, those of numbers and dates left out."""
+    found = facts(text)
+    left_out = sorted([(n.start, n.end) for n in found.numbers] + [(d.start, d.end) for d in found.dates])
+    return tuple(
+        stem(m.group())
+        for m in _WORD.finditer(text)
+        if m.group().lower() not in QUESTION_WORDS and not any(a <= m.start() < b for a, b in left_out)
+    )
+
+
+def _pairs(mine: Sequence[str], theirs: Sequence[str]) -> float:
+    """Return the share of neighbours in one that are at most two apart in the other."""
+    wanted = set(pairwise(mine))
+    there = set(pairwise(theirs)) | set(zip(theirs, theirs[2:], strict=False))
+    return len(wanted & there) / len(wanted) if wanted else float(set(mine) <= set(theirs))
+
+
+def _numbers(said: Facts, given: Facts, quote: str) -> tuple[int, int, int]:
+    wrong, missing, loose = 0, 0, 0
+    figures = set(re.findall(r"\d+(?:[.,]\d+)*", quote))
+    free = [g for g in given.numbers if not any(g.says(n) for n in said.numbers)]
+    for n in said.numbers:
+        if any(g.says(n) for g in given.numbers):
+            continue
+        # What is a year in one may be read as a count in the other.
+        if n.low == n.high and n.unit in ("", "$") and f"{n.low:.0f}" in figures:
+            continue
+        # "The first" and "one" are as often no number at all.
+        if n.low == 1 and not any(_alike(n, g) for g in free):
+            continue
+        if any(g.agrees(n) for g in free):
+            loose += 1
+        elif any(_alike(n, g) for g in free):
+            wrong += 1
+        else:
+            missing += 1
+    return wrong, missing, loose
+
+
+def _alike(n: Number, g: Number) -> bool:
+    """Say whether two numbers count the same thing."""
+    return n.ordinal == g.ordinal and (
+        (n.unit == g.unit and bool(n.unit or n.ordinal)) or bool(set(n.nouns[:2]) & set(g.nouns[:2]))
+    )
+
+
+def _dates(
+    said: Sequence[Date], given: Sequence[Date], around: Sequence[Date], known: frozenset[str]
+) -> tuple[int, int, int]:
+    wrong, missing, loose = 0, 0, 0
+    free = [g for g in given if not any(g.says(d) for d in said)]
+    for d in said:
+        if any(g.says(d) for g in given):
+            continue
+        if d.month is None and d.weekday is None and str(d.year) in known:
+            continue
+        partly = [g for g in given if g.agrees(d)]
+        if any(_filled(g, a).says(d) for g in partly for a in around):
+            continue
+        if partly:
+            loose += 1
+        elif free:
+            wrong += 1
+        else:
+            missing += 1
+    return wrong, missing, loose
+
+
+def _filled(date: Date, other: Date) -> Date:
+    """Return a date with its year, or its month and year, from another."""
+    if date.year is not None or not date.agrees(other):
+        return date
+    if date.month is None:
+        return Date(0, 0, other.year, other.month, other.day, date.weekday, other.last)
+    return Date(0, 0, other.year, date.month, date.day, date.weekday, other.last)
+
+
+def _names(
+    said: Facts, given: Facts, around: Facts, words: frozenset[str], known: frozenset[str]
+) -> tuple[int, int, int]:
+    short = acronyms((*given.names, *around.names))
+    mine = {kin(w) for n in said.names for w in n.words}
+    free = [g for g in given.names if not any(kin(w) in mine for w in g.words) and g.initials not in mine]
+    wrong, missing, first = 0, 0, 0
+    for n in said.names:
+        if n.among(known) == 1 or (len(n.words) == 1 and n.words[0] in short):
+            continue
+        left = [w for w in n.words if w not in known and kin(w) not in {kin(k) for k in known} and w not in _TITLES]
+        if not left:
+            continue
+        if not n.sure:
+            first += 1
+        elif free:
+            wrong += 1
+        else:
+            missing += 1
+    return wrong, missing, first
+
+
+def _flipped(mine: Sequence[Negation], theirs: Sequence[Negation], ours: set[str], held: set[str]) -> int:
+    return _unmatched(mine, theirs, held) + _unmatched(theirs, mine, ours)
+
+
+def _unmatched(negated: Sequence[Negation], others: Sequence[Negation], stems: set[str]) -> int:
+    """Return how many negations reach first to words that the other text has, and has not negated."""
+    reached = {s for n in others for s in n.stems}
+    count = 0
+    for n in negated:
+        head = [s for s in n.stems[:_HEAD] if s in stems]
+        count += bool(head) and all(s not in reached for s in head)
+    return count
+
+
+def _opposed(said: Facts, given: Facts) -> int:
+    mine, theirs = ({(d.axis, d.sign) for d in f.directions} for f in (said, given))
+    return sum(
+        (axis, sign) not in theirs and (axis, -sign) in theirs and (axis, -sign) not in mine for axis, sign in mine
+    )
+
+
+def _turned(mine: Iterable[Name], theirs: Iterable[Name], sentence: str) -> int:
+    """Return 1 if the first two names that both have stand in the other order, and no passive explains it."""
+    order = [kin(n.words[-1]) for n in theirs]
+    places = list(dict.fromkeys(order.index(kin(n.words[-1])) for n in mine if kin(n.words[-1]) in order))
+    return int(len(places) > 1 and places[0] > places[1] and " by " not in sentence)
