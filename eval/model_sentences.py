@@ -40,8 +40,8 @@ CLOSE = (
     "Repeat this fact in one sentence and begin it with the date or the place.",
     "Explain this to a child in one sentence.",
 )
-ROUNDS = ((ASKED, 130, 110, 0.6), (CLOSE, 110, 60, 0.2), (CLOSE, 170, 60, 0.7))
-"""Ways of asking, how many questions, the most tokens of a reply and the temperature: free ways, then close ones."""
+ROUNDS = ((ASKED, 130, 110, 0.6), (CLOSE, 110, 60, 0.2), (ASKED, 60, 80, 0.3))
+"""Ways of asking, how many questions, the most tokens of a reply and the temperature: free ways, close ones, free ones more soberly."""
 WORDS = (5, 40)
 """A sentence of fewer or more words is left out."""
 

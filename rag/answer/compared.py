@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 
+from rag.answer.aligned import Replaced, replaced
 from rag.answer.dates import Date
 from rag.answer.facts import Facts, facts
 from rag.answer.names import Name, acronyms, folded, kin
@@ -27,6 +28,9 @@ _TITLES = frozenset(
     "president minister prime king queen mr mrs ms dr sir lord lady general colonel captain professor senator governor "
     "chancellor secretary foreign defence defense chief judge republic city state national government new".split()
 )
+ALONG = 0.6
+"""Share of a sentence's content words in its quote from which it goes along with it, so that places are compared."""
+
 _HEAD = 3
 """Stems behind a negating word by which it is known what it negates."""
 
@@ -48,6 +52,7 @@ class Compared:
     dates_missing: int
     loose: int
     names_wrong: int
+    names_put: int  # in the very place of another
     names_missing: int
     first_missing: int  # a first word that may be a name and is not there
     flipped: int  # what one negates and the other states
@@ -58,7 +63,7 @@ class Compared:
     @property
     def conflict(self) -> bool:
         """Whether the quote says otherwise."""
-        return bool(self.numbers_wrong or self.dates_wrong or self.flipped or self.opposed)
+        return bool(self.numbers_wrong or self.dates_wrong or self.names_put or self.flipped or self.opposed)
 
     @property
     def unfounded(self) -> bool:
@@ -79,21 +84,23 @@ def compared(sentence: str, quote: str, context: str = "") -> Compared:
     numbers_wrong, numbers_missing, rough = _numbers(said, given, quote)
     dates_wrong, dates_missing, vague = _dates(said.dates, given.dates, around.dates, known)
     names_wrong, names_missing, first = _names(said, given, around, folded(quote), known)
-    ours = set(mine)
+    ours, cover = set(mine), sum(found) / len(found) if found else 1.0
+    put = replaced(sentence, quote) if cover >= ALONG else Replaced()
     return Compared(
-        cover=sum(found) / len(found) if found else 1.0,
+        cover=cover,
         pairs=_pairs(mine, theirs),
         new=len({s for s, there in zip(mine, found, strict=True) if not there}),
         used=len(held & ours) / len(held) if held else 0.0,
-        numbers_wrong=numbers_wrong,
+        numbers_wrong=numbers_wrong or put.numbers,
         numbers_missing=numbers_missing,
-        dates_wrong=dates_wrong,
+        dates_wrong=dates_wrong or put.dates,
         dates_missing=dates_missing,
         loose=rough + vague,
         names_wrong=names_wrong,
+        names_put=put.names,
         names_missing=names_missing,
         first_missing=first,
-        flipped=_flipped(said.negations, given.negations, ours, held),
+        flipped=_flipped(said.negations, given.negations, ours, held) or put.negations,
         opposed=_opposed(said, given),
         unhedged=int(bool(_HEDGE.search(quote)) and not _HEDGE.search(sentence)),
         turned=_turned(said.names, given.names, sentence),

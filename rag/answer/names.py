@@ -102,9 +102,9 @@ def names(text: str) -> tuple[Name, ...]:
     """Return the names in a text, in order."""
     found: list[Name] = []
     for first, run in runs(text):
-        if first and len(run) > 1 and _common(run[0].group()):
+        if first and len(run) > 1 and is_common(run[0].group()):
             first, run = False, run[1:]
-        elif first and len(run) == 1 and _common(run[0].group()):
+        elif first and len(run) == 1 and is_common(run[0].group()):
             continue
         piece: list[re.Match[str]] = []
         for m in run:
@@ -146,7 +146,8 @@ def folded(text: str) -> frozenset[str]:
     return frozenset(_PARTS.findall(fold(re.sub(r"\b((?:[A-Z]\.){2,})", lambda m: m[1].replace(".", ""), text))))
 
 
-def _common(word: str) -> bool:
+def is_common(word: str) -> bool:
+    """Say whether a capitalised word that begins a sentence is likely no name."""
     return word.lower() in _COMMON or (bool(_COMMON_ENDING.search(word)) and not word.isupper())
 
 
