@@ -180,7 +180,7 @@ def _read(m: re.Match[str], text: str) -> Number | None:
         value = _spelled(m["words"])
         place = _place(value) if value >= 100 else 1.0
         if m["words"].lower() == "one" and (
-            _OF_ONE.match(text, m.end()) or _NO.search(text, max(m.start() - 9, 0), m.start())
+            _OF_ONE.match(text, m.end()) or _NO.search(text, max(m.start("words") - 9, 0), m.start("words"))
         ):
             return None
     elif m["rank"]:

@@ -34,10 +34,13 @@ def cross_encoder(name: str, folder: Path | None) -> CrossEncoder:
     log.info("loading cross-encoder %s", name)
     try:
         # Weights in any other format would be unpickled; Python that lies beside them is not run.
-        return CrossEncoder(str(folder or name), model_kwargs={"use_safetensors": True}, trust_remote_code=False)
+        model: CrossEncoder = CrossEncoder(
+            str(folder or name), model_kwargs={"use_safetensors": True}, trust_remote_code=False
+        )
     except Exception as e:  # the library raises whatever its many back ends do
         reason = " ".join(str(e).split())[:200]
         raise ModelError(f"cross-encoder {name!r} cannot be loaded: {reason}; check the name or folder") from e
+    return model
 
 
 class PairScorer:
