@@ -41,7 +41,7 @@ CLOSE = (
     "Explain this to a child in one sentence.",
 )
 ROUNDS = ((ASKED, 130, 110, 0.6), (CLOSE, 110, 60, 0.2), (ASKED, 60, 80, 0.3))
-"""Ways of asking, how many questions, the most tokens of a reply and the temperature: free ways, close ones, free ones more soberly."""
+"""Ways of asking, how many questions, the most tokens of a reply and the temperature."""
 WORDS = (5, 40)
 """A sentence of fewer or more words is left out."""
 

@@ -238,11 +238,18 @@ def of_kinds(found: dict[str, dict[str, dict[str, int]]]) -> str:
         [
             "Still true; recall is the share that is called supported.",
             table(["said again", "pairs", *NAMES, "supported by shared words"], true_rows),
-            "Made wrong; recall is the share that is not called supported.  Precision: of what is not called supported, "
-            "the share that is wrong, with as many true sentences, of all kinds above alike, as wrong ones.",
+            "Made wrong; recall is the share that is not called supported.  Precision: of what is not called "
+            "supported, the share that is wrong, with as many true sentences, of all kinds above alike, as wrong ones.",
             table(
-                ["made wrong by", "pairs", "recall", "precision", "called unsupported"]
-                + ["recall, shared words", "precision, shared words"],
+                [
+                    "made wrong by",
+                    "pairs",
+                    "recall",
+                    "precision",
+                    "called unsupported",
+                    "recall, shared words",
+                    "precision, shared words",
+                ],
                 wrong_rows,
             ),
         ]
@@ -256,8 +263,13 @@ def of_confusion(found: dict[str, dict[str, int]]) -> str:
         n, said = sum(found[label].values()), sum(found[x][label] for x in NAMES)
         right = found[label][label]
         rows.append(
-            [label, str(n), *(str(found[label][v]) for v in NAMES)]
-            + [f"{right / said:.2f}" if said else "", f"{right / n:.2f}" if n else ""]
+            [
+                label,
+                str(n),
+                *(str(found[label][v]) for v in NAMES),
+                f"{right / said:.2f}" if said else "",
+                f"{right / n:.2f}" if n else "",
+            ]
         )
     return table(["label", "n", *(f"judged {n}" for n in NAMES), "precision", "recall"], rows)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import pairwise
 
@@ -17,6 +17,10 @@ from rag.answer.polarity import Negation
 from rag.words import QUESTION_WORDS, stem
 
 _WORD = re.compile(r"[^\W_]+")
+_LIGHT = frozenset(QUESTION_WORDS) - frozenset(
+    "off down out under above below against before after few more most".split()
+)
+"""Words that say little; those that turn a question's meaning round do not belong here."""
 # What makes of a statement a plan, a guess or somebody's word, in one way or another.
 _HEDGE = re.compile(
     r"\b(?:if|unless|whether|would|could|may|might|should|alleged\w*|claim(?:s|ed|ing)?|reported(?:ly)?|rumou?r\w*|"
@@ -79,11 +83,17 @@ def compared(sentence: str, quote: str, context: str = "") -> Compared:
     mine, theirs = _stems(sentence), _stems(quote)
     held, known = set(theirs), folded(f"{quote} {context}")
     also = {kin(w) for w in known}
-    named = {stem(w) for n in said.names for w in n.words if w in known or kin(w) in also}
+    short = acronyms((*given.names, *around.names))
+    named = {
+        stem(w)
+        for n in said.names
+        for w in n.words
+        if w in known or kin(w) in also or w in short or n.initials in known
+    }
     found = [s in held or s in named for s in mine]
     numbers_wrong, numbers_missing, rough = _numbers(said, given, quote)
     dates_wrong, dates_missing, vague = _dates(said.dates, given.dates, around.dates, known)
-    names_wrong, names_missing, first = _names(said, given, around, folded(quote), known)
+    names_wrong, names_missing, first = _names(said, given, short, known, also)
     ours, cover = set(mine), sum(found) / len(found) if found else 1.0
     put = replaced(sentence, quote) if cover >= ALONG else Replaced()
     return Compared(
@@ -115,7 +125,7 @@ def _stems(text: str) -> tuple[str, ...]:
     return tuple(
         stem(m.group())
         for m in _WORD.finditer(text)
-        if m.group().lower() not in QUESTION_WORDS and not any(a <= m.start() < b for a, b in left_out)
+        if m.group().lower() not in _LIGHT and not any(a <= m.start() < b for a, b in left_out)
     )
 
 
@@ -178,25 +188,20 @@ def _dates(
 
 
 def _filled(date: Date, other: Date) -> Date:
-    """Return a date with its year, or its month and year, from another."""
-    if date.year is not None or not date.agrees(other):
-        return date
-    if date.month is None:
-        return Date(0, 0, other.year, other.month, other.day, date.weekday, other.last)
-    return Date(0, 0, other.year, date.month, date.day, date.weekday, other.last)
+    """Return a date without a year with that of another: what an article of 2024 says of "20 November"."""
+    return date if date.year is not None else replace(date, year=other.year, last=other.last)
 
 
 def _names(
-    said: Facts, given: Facts, around: Facts, words: frozenset[str], known: frozenset[str]
+    said: Facts, given: Facts, short: frozenset[str], known: frozenset[str], also: set[str]
 ) -> tuple[int, int, int]:
-    short = acronyms((*given.names, *around.names))
     mine = {kin(w) for n in said.names for w in n.words}
     free = [g for g in given.names if not any(kin(w) in mine for w in g.words) and g.initials not in mine]
     wrong, missing, first = 0, 0, 0
     for n in said.names:
         if n.among(known) == 1 or (len(n.words) == 1 and n.words[0] in short):
             continue
-        left = [w for w in n.words if w not in known and kin(w) not in {kin(k) for k in known} and w not in _TITLES]
+        left = [w for w in n.words if w not in known and kin(w) not in also and w not in _TITLES]
         if not left:
             continue
         if not n.sure:

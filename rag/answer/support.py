@@ -37,7 +37,7 @@ _UNDONE = re.compile(
     re.IGNORECASE,
 )
 _OPEN = re.compile(
-    r"\b(?:if|unless|whether|claim(?:s|ed)?|alleg\w+|accus\w+|rumou?r\w*|suggest(?:s|ed)?|could|may|might|would|"
+    r"\b(?:if|unless|whether|claim(?:s|ed)?|alleg\w+|accus\w+|rumou?r\w*|suggest(?:s|ed)?|could|(?-i:may)|might|would|"
     r"suppos\w+|speculat\w+|fear(?:s|ed)?|hop(?:e|es|ed)|unconfirmed)\b",
     re.IGNORECASE,
 )
