@@ -15,7 +15,7 @@ import hashlib
 import json
 import random
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -44,9 +44,9 @@ LENGTH = (30, 400)
 """Sentences of so many characters are taken: shorter ones are headings, longer ones lists."""
 MOST = 3000
 """Pairs of one kind, of either half."""
-FOR, AGAINST = ("cover", "pairs"), ("new", "first_missing", "unhedged", "turned", "loose")
-"""Features that may only speak for support, or only against it; facts count besides, by rule."""
-TARGETS = {"supported": 1.0, "partial": 0.55, "unsupported": 0.0}
+FOR = ("cover", "pairs")
+"""Features that may only speak for support; all others only against it."""
+OURS = "written by a model"
 NAMES = ("supported", "partial", "unsupported")
 
 
@@ -115,9 +115,8 @@ def made(folder: Path) -> list[Pair]:
 
 def labelled() -> list[Pair]:
     """Return the sentences that a model wrote and a person labelled."""
-    kind = "written by a model"
     return [
-        Pair(kind, half("verdicts", r["id"]), r["sentence"], r["quote"], "", r["label"]) for _, r in records(LABELLED)
+        Pair(OURS, half("verdicts", r["id"]), r["sentence"], r["quote"], "", r["label"]) for _, r in records(LABELLED)
     ]
 
 
@@ -125,31 +124,33 @@ def labelled() -> list[Pair]:
 
 
 def fit(pairs: Sequence[Pair]) -> dict[str, float]:
-    """Return the weights that fit the tuning pairs best, half of them ours by weight, kinds alike among the others.
+    """Return the weights that fit the tuning pairs best, half of the weight ours, kinds and labels alike.
 
     What a rule decides is left out: facts that conflict and verbatim quotes.
     """
-    rows, wanted, weights = [], [], []
     found = [(p, compared(p.sentence, p.quote, p.context)) for p in pairs if p.half == "tune"]
     found = [(p, c) for p, c in found if not c.conflict and p.kind != "verbatim"]
-    counts = defaultdict(int)
-    for p, _ in found:
-        counts[p.kind] += 1
-    ours = "written by a model"
-    for p, c in found:
-        rows.append([support.features(c)[n] for n in support.WEIGHED])
-        wanted.append(TARGETS[p.label])
-        weights.append((len(counts) - 1 if p.kind == ours else 1) / counts[p.kind])
-    x, y, w = np.array(rows), np.array(wanted), np.array(weights) / sum(weights)
+    group = [(p.label if p.kind == OURS else p.kind) for p, _ in found]
+    counts = Counter(group)
+    # Labels of ours weigh alike, and so do ways to stay true together and ways to be wrong together.
+    shares = {
+        g: 1 / 6 if g in NAMES else 1 / 4 / sum(k in counts for k in (TRUE if g in TRUE else WRONG)) for g in counts
+    }
+    x = np.array([[support.features(c)[n] for n in support.WEIGHED] for _, c in found])
+    w = np.array([shares[g] / counts[g] for g in group])
+    # Of two cuts, which a sentence passes: that of partial and that of supported.
+    passed = np.array([[p.label != "unsupported", p.label == "supported"] for p, _ in found], float)
+    cuts = np.array([support.APART, -support.APART])
 
     def loss(v: np.ndarray) -> tuple[float, np.ndarray]:
         z = x @ v[:-1] + v[-1]
-        p = 1 / (1 + np.exp(-z))
-        value = float(w @ (np.logaddexp(0, z) - y * z)) + 1e-4 * float(v[:-1] @ v[:-1])
-        slope = w * (p - y)
-        return value, np.append(x.T @ slope + 2e-4 * v[:-1], slope.sum())
+        low, high = (1 / (1 + np.exp(-(z + cut))) for cut in cuts)
+        chance = np.choose(passed.sum(1).astype(int), [1 - low, low - high, high])
+        rise = np.choose(passed.sum(1).astype(int), [-low, 1 - low - high, 1 - high])
+        value = float(-w @ np.log(chance)) + 1e-3 * float(v[:-1] @ v[:-1])
+        return value, np.append(-x.T @ (w * rise) + 2e-3 * v[:-1], -(w * rise).sum())
 
-    bounds = [(0, None) if n in FOR else (None, 0) if n in AGAINST else (None, None) for n in support.WEIGHED]
+    bounds = [(0, None) if n in FOR else (None, 0) for n in support.WEIGHED]
     best = minimize(loss, np.zeros(x.shape[1] + 1), jac=True, bounds=[*bounds, (None, None)], method="L-BFGS-B")
     return {n: round(float(v), 4) for n, v in zip((*support.WEIGHED, "bias"), best.x, strict=True)}
 
@@ -195,11 +196,11 @@ def calibration(pairs: Sequence[Pair], judge: Judge) -> list[list[str]]:
     """Return, of bands of the score, how many of the pairs are supported by their labels."""
     rows = []
     scored = [(judge(p).score, p.label) for p in pairs]
-    for low, high in ((0, 0.2), (0.2, 0.4), (0.4, 0.7), (0.7, 0.9), (0.9, 1.01)):
+    for low, high in ((0, 0.15), (0.15, 0.3), (0.3, 0.5), (0.5, 0.7), (0.7, 0.9), (0.9, 1.01)):
         some = [label for score, label in scored if low <= score < high]
         if some:
             shares = [f"{some.count(n) / len(some):.0%}" for n in NAMES]
-            rows.append([f"{low:.1f} to {min(high, 1):.1f}", str(len(some)), *shares])
+            rows.append([f"{low:g} to {min(high, 1):g}", str(len(some)), *shares])
     return rows
 
 

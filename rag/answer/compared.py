@@ -14,6 +14,8 @@ from rag.answer.facts import Facts, facts
 from rag.answer.names import Name, acronyms, folded, kin
 from rag.answer.numbers import Number
 from rag.answer.polarity import Negation
+from rag.intake.spelling import spelled
+from rag.intake.text import fold
 from rag.words import QUESTION_WORDS, stem
 
 _WORD = re.compile(r"[^\W_]+")
@@ -28,6 +30,16 @@ _HEDGE = re.compile(
     r"hop(?:e|es|ed|ing)|seek(?:s|ing)?|want(?:s|ed)?|aim(?:s|ed)?|supposed|apparently|perhaps|probably|will|denied|"
     r"accus\w+|suspect\w*|believ\w+|according|said|says|scheduled)\b"
 )  # fmt: skip
+# That a source says so is no part of what is said.
+_SOURCE = re.compile(
+    r"^\W*(?:the )?source(?: says| states| claims)?(?: that)?\s*[:,]"
+    r"|\b(?:according to|as stated (?:in|by)|as reported (?:in|by)|based on) the (?:source|article|passage|text|report)s?\b,?"
+    r"|,? as the (?:source|article|passage|text) (?:says|states|stated|puts it)\b"
+    r"|\b(?:in|according to) (?:this|the) (?:article|passage|text|source),"
+    r"|\bthe (?:source|article|passage|text) (?:also )?(?:says|states|stated|notes|explains|mentions|claims|suggests|reports)"
+    r"(?: that)?\b",
+    re.IGNORECASE,
+)
 _TITLES = frozenset(
     "president minister prime king queen mr mrs ms dr sir lord lady general colonel captain professor senator governor "
     "chancellor secretary foreign defence defense chief judge republic city state national government new".split()
@@ -79,11 +91,13 @@ class Compared:
 
 def compared(sentence: str, quote: str, context: str = "") -> Compared:
     """Return how a sentence stands to a quote; names and what a date leaves open may be found in the context too."""
+    sentence = _SOURCE.sub(" ", sentence).strip()
     said, given, around = facts(sentence), facts(quote), facts(context)
     mine, theirs = _stems(sentence), _stems(quote)
     held, known = set(theirs), folded(f"{quote} {context}")
     also = {kin(w) for w in known}
-    short = acronyms((*given.names, *around.names))
+    # An acronym in brackets behind its own name says nothing new.
+    short = acronyms((*given.names, *around.names, *said.names))
     named = {
         stem(w)
         for n in said.names
@@ -123,7 +137,7 @@ def _stems(text: str) -> tuple[str, ...]:
     found = facts(text)
     left_out = sorted([(n.start, n.end) for n in found.numbers] + [(d.start, d.end) for d in found.dates])
     return tuple(
-        stem(m.group())
+        stem(" ".join(spelled(fold(m.group()))))
         for m in _WORD.finditer(text)
         if m.group().lower() not in _LIGHT and not any(a <= m.start() < b for a, b in left_out)
     )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from rag.answer.dates import MONTHS, WEEKDAYS
+from rag.intake.spelling import spelled
 from rag.intake.text import fold
 from rag.words import QUESTION_WORDS
 
@@ -129,6 +130,7 @@ def kin(word: str) -> str:
     >>> kin("turkish") == kin("turkiye"), kin("armenians") == kin("armenia"), kin("iran") == kin("iraq")
     (True, True, False)
     """
+    word = " ".join(spelled(word))
     if word in _PEOPLE:
         return _PEOPLE[word]
     if len(word) > 5 and _PEOPLE_ENDING.search(word):

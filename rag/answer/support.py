@@ -2,8 +2,8 @@
 
 A verbatim quote does, unless its own sentence takes it back.  Any other is compared fact by fact: a number, date or
 name that the quote does not have is never supported, one that it has otherwise is unsupported, and so is a negation on
-one side only.  How much of the rest must be there is weighed by a logistic model, fitted by eval/verdicts.py on tuning
-halves.
+one side only.  How much of the rest must be there is weighed by a model of ordered outcomes (proportional odds;
+McCullagh 1980, doi:10.1111/j.2517-6161.1980.tb01109.x), fitted by eval/verdicts.py on tuning halves.
 """
 
 from __future__ import annotations
@@ -19,14 +19,17 @@ from rag.answer.compared import Compared, compared
 from rag.answer.facts import negations
 from rag.types import Verdict, VerdictName
 
-ENOUGH, SOME = 0.7, 0.4
+ENOUGH, SOME = 0.7, 0.3
 """Scores from which a sentence counts as supported, or in part."""
+
+APART = math.log(9) / 2
+"""Half of the distance between the two cuts, by which they fall on those scores."""
 
 CAPPED = 0.05
 """How far below the next verdict the score of a sentence is put that a rule keeps from it."""
 
-WEIGHED = ("cover", "pairs", "used", "new", "loose", "first_missing", "unhedged", "turned")
-"""What is weighed; other facts decide by rule."""
+WEIGHED = ("cover", "pairs", "new", "loose", "missing", "unhedged", "turned")
+"""What is weighed; facts that conflict decide by rule."""
 
 _PLAIN = str.maketrans("“”„«»‘’‚–—\u00a0", '"""""\'\'\'-- ')
 _EDGES = " .,;:!?\"'()[]…"
@@ -88,8 +91,15 @@ def verdict(
 
 def features(found: Compared) -> dict[str, float]:
     """Return what is weighed: shares, and counts that stop where one more would say nothing new."""
-    most = {"cover": 1, "pairs": 1, "used": 1, "new": 8}
-    return {name: float(min(getattr(found, name), most.get(name, 2))) for name in WEIGHED}
+    return {
+        "cover": found.cover,
+        "pairs": found.pairs,
+        "new": min(found.new, 8) / 8,
+        "loose": min(found.loose, 2),
+        "missing": min(found.numbers_missing + found.dates_missing + found.names_missing + found.names_wrong, 3),
+        "unhedged": found.unhedged,
+        "turned": found.turned,
+    }
 
 
 @cache
@@ -101,8 +111,9 @@ def fitted() -> Mapping[str, float]:
 
 def _score(found: Compared) -> float:
     weights = fitted()
-    odds = weights["bias"] + sum(weights.get(name, 0.0) * value for name, value in features(found).items())
-    return 1 / (1 + math.exp(-odds))
+    odds = weights["bias"] + sum(weights[name] * value for name, value in features(found).items())
+    # The mean of the probabilities that it is supported and that it is so at least in part.
+    return sum(1 / (1 + math.exp(-(odds + way * APART))) for way in (-1, 1)) / 2
 
 
 def _entailed(score: float, entailed: Mapping[str, float]) -> float:
