@@ -242,3 +242,29 @@ WRONG: dict[str, Change] = {
     "negation taken out": affirmed,
     "the sentence beside it": neighbour,
 }
+QUOTED = {
+    "denied in the quote": (
+        "Officials denied that",
+        "It is not true that",
+        "There is no evidence that",
+        "She rejected the claim that",
+        "Historians have refuted the idea that",
+        "Hardly anybody believes that",
+    ),
+    "left open in the quote": (
+        "Some people claim that",
+        "It is possible that",
+        "Much would change if",
+        "Early reports suggested that",
+        "They hoped that",
+        "It remains unclear whether",
+    ),
+}
+"""How a quote may begin that says a sentence word for word, and does not say that it is so."""
+
+
+def embedded(given: Given, opening: str) -> str:
+    """Return the sentence as a clause behind an opening."""
+    first = given.text.split()[0]
+    small = first in ("The", "A", "An", "In", "On", "It", "He", "She", "They", "This", "There", "During", "After")
+    return f"{opening} {given.text[0].lower() if small else given.text[0]}{given.text[1:]}"

@@ -79,7 +79,8 @@ def test_what_the_quote_does_not_have_is_never_supported(sentence: str, quote: s
         ("The plan is off.", "the plan is off.", "Officials denied that ", "unsupported"),
         ("The plan is off.", "the plan is off.", "If it rains and ", "partial"),
         ("The plan is off.", "The claim that the plan is off is false.", "", "unsupported"),
-        ("The plan is off.", "The plan is offered to all.", "", "unsupported"),
+        ("The plan is off.", "The plan is offered to all.", "", "partial"),
+        ("The plan is off.", "It is possible that the plan is off.", "", "partial"),
     ],
 )
 def test_a_verbatim_part_may_be_taken_back(sentence: str, quote: str, before: str, expected: str) -> None:
@@ -220,6 +221,8 @@ def test_the_setting_has_a_model_read_citations(tmp_path: Path) -> None:
 # -- the labelled sentences -------------------------------------------------------------------
 
 ROOT = Path(__file__).parent.parent
+# Read here, because tests run without the settings of the environment.
+DATA = os.environ.get("RAG_EVAL_DATA")
 
 
 def test_labelled_sentences_quote_the_articles() -> None:
@@ -232,12 +235,12 @@ def test_labelled_sentences_quote_the_articles() -> None:
         assert r["quote"] in article
 
 
-@pytest.mark.skipif("RAG_EVAL_DATA" not in os.environ, reason="RAG_EVAL_DATA names no outside sets")
+@pytest.mark.skipif(DATA is None, reason="RAG_EVAL_DATA names no outside sets")
 def test_wrong_facts_are_not_called_supported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(ROOT / "eval"))
     import verdicts
 
-    pairs = [p for p in verdicts.made(Path(os.environ["RAG_EVAL_DATA"])) if p.half == "report"]
+    pairs = [p for p in verdicts.made(Path(str(DATA))) if p.half == "report"]
     found = verdicts.counted(pairs, verdicts.by_facts)
     for kind, counts in found.items():
         share = counts["supported"] / sum(counts.values())

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from itertools import pairwise
 
 from rag.answer.aligned import Replaced, replaced
 from rag.answer.dates import Date
 from rag.answer.facts import Facts, facts
-from rag.answer.names import Name, acronyms, folded, kin
+from rag.answer.names import acronyms, folded, kin
 from rag.answer.numbers import Number
 from rag.answer.polarity import Negation
 from rag.intake.spelling import spelled
@@ -19,25 +18,20 @@ from rag.intake.text import fold
 from rag.words import QUESTION_WORDS, stem
 
 _WORD = re.compile(r"[^\W_]+")
-_LIGHT = frozenset(QUESTION_WORDS) - frozenset(
-    "off down out under above below against before after few more most".split()
-)
+_LIGHT = frozenset(QUESTION_WORDS) - frozenset("off down out under above below against before after".split())
 """Words that say little; those that turn a question's meaning round do not belong here."""
-# What makes of a statement a plan, a guess or somebody's word, in one way or another.
 _HEDGE = re.compile(
-    r"\b(?:if|unless|whether|would|could|may|might|should|alleged\w*|claim(?:s|ed|ing)?|reported(?:ly)?|rumou?r\w*|"
-    r"expect(?:s|ed)|plan(?:s|ned)?|propos(?:e|es|ed|al)|consider(?:s|ed|ing)?|possibl[ey]|likely|estimat\w+|intend\w*|"
-    r"hop(?:e|es|ed|ing)|seek(?:s|ing)?|want(?:s|ed)?|aim(?:s|ed)?|supposed|apparently|perhaps|probably|will|denied|"
-    r"accus\w+|suspect\w*|believ\w+|according|said|says|scheduled)\b"
-)  # fmt: skip
-# That a source says so is no part of what is said.
+    r"\b(?:if|unless|would|could|may|might|(?:plan(?:s|ned)?|hope[sd]?|want(?:s|ed)?|intend(?:s|ed)?) to|"
+    r"propos(?:es|ed|al)|alleged\w*|claim(?:s|ed)?|rumou?r\w*)\b"
+)
+"""What makes of a statement a plan, a guess or somebody's word."""
+
+_THE_SOURCE = r"(?:the|this) (?:source|article|passage|text|report)s?"
+_SAYS = r"(?:says|states|stated|notes|explains|mentions|claims|suggests|reports)"
 _SOURCE = re.compile(
-    r"^\W*(?:the )?source(?: says| states| claims)?(?: that)?\s*[:,]"
-    r"|\b(?:according to|as stated (?:in|by)|as reported (?:in|by)|based on) the (?:source|article|passage|text|report)s?\b,?"
-    r"|,? as the (?:source|article|passage|text) (?:says|states|stated|puts it)\b"
-    r"|\b(?:in|according to) (?:this|the) (?:article|passage|text|source),"
-    r"|\bthe (?:source|article|passage|text) (?:also )?(?:says|states|stated|notes|explains|mentions|claims|suggests|reports)"
-    r"(?: that)?\b",
+    rf"^\W*(?:the )?source(?: {_SAYS})?(?: that)?\s*[:,]"
+    rf"|\b(?:according to|as (?:stated|reported) (?:in|by)|based on) {_THE_SOURCE}\b,?"
+    rf"|,? as {_THE_SOURCE} {_SAYS}\b|\bin {_THE_SOURCE},|\b{_THE_SOURCE} (?:also )?{_SAYS}(?: that)?\b",
     re.IGNORECASE,
 )
 _TITLES = frozenset(
@@ -59,9 +53,6 @@ class Compared:
     """
 
     cover: float  # share of the sentence's content words in the quote
-    pairs: float  # share of its pairs of neighbouring content words there
-    new: int  # content words that are not there
-    used: float  # share of the quote's content words in the sentence
     numbers_wrong: int
     numbers_missing: int
     dates_wrong: int
@@ -74,7 +65,6 @@ class Compared:
     flipped: int  # what one negates and the other states
     opposed: int  # opposite words in each other's place
     unhedged: int  # 1 if the quote is a plan, a guess or somebody's word, and the sentence is none
-    turned: int  # 1 if two names stand in the other order
 
     @property
     def conflict(self) -> bool:
@@ -112,9 +102,6 @@ def compared(sentence: str, quote: str, context: str = "") -> Compared:
     put = replaced(sentence, quote) if cover >= ALONG else Replaced()
     return Compared(
         cover=cover,
-        pairs=_pairs(mine, theirs),
-        new=len({s for s, there in zip(mine, found, strict=True) if not there}),
-        used=len(held & ours) / len(held) if held else 0.0,
         numbers_wrong=numbers_wrong or put.numbers,
         numbers_missing=numbers_missing,
         dates_wrong=dates_wrong or put.dates,
@@ -127,7 +114,6 @@ def compared(sentence: str, quote: str, context: str = "") -> Compared:
         flipped=_flipped(said.negations, given.negations, ours, held) or put.negations,
         opposed=_opposed(said, given),
         unhedged=int(bool(_HEDGE.search(quote)) and not _HEDGE.search(sentence)),
-        turned=_turned(said.names, given.names, sentence),
     )
 
 
@@ -141,13 +127,6 @@ def _stems(text: str) -> tuple[str, ...]:
         for m in _WORD.finditer(text)
         if m.group().lower() not in _LIGHT and not any(a <= m.start() < b for a, b in left_out)
     )
-
-
-def _pairs(mine: Sequence[str], theirs: Sequence[str]) -> float:
-    """Return the share of neighbours in one that are at most two apart in the other."""
-    wanted = set(pairwise(mine))
-    there = set(pairwise(theirs)) | set(zip(theirs, theirs[2:], strict=False))
-    return len(wanted & there) / len(wanted) if wanted else float(set(mine) <= set(theirs))
 
 
 def _numbers(said: Facts, given: Facts, quote: str) -> tuple[int, int, int]:
@@ -246,10 +225,3 @@ def _opposed(said: Facts, given: Facts) -> int:
     return sum(
         (axis, sign) not in theirs and (axis, -sign) in theirs and (axis, -sign) not in mine for axis, sign in mine
     )
-
-
-def _turned(mine: Iterable[Name], theirs: Iterable[Name], sentence: str) -> int:
-    """Return 1 if the first two names that both have stand in the other order, and no passive explains it."""
-    order = [kin(n.words[-1]) for n in theirs]
-    places = list(dict.fromkeys(order.index(kin(n.words[-1])) for n in mine if kin(n.words[-1]) in order))
-    return int(len(places) > 1 and places[0] > places[1] and " by " not in sentence)
