@@ -81,6 +81,10 @@ def test_what_the_quote_does_not_have_is_never_supported(sentence: str, quote: s
         ("The plan is off.", "The claim that the plan is off is false.", "", "unsupported"),
         ("The plan is off.", "The plan is offered to all.", "", "partial"),
         ("The plan is off.", "It is possible that the plan is off.", "", "partial"),
+        ("The plan is off.", "It was denied that the plan is off. Now the plan is off.", "", "supported"),
+        ("approved the plan", "Officials have not approved the plan.", "", "unsupported"),
+        ("Approved the plan", "approved the plan.", "Officials have never ", "unsupported"),
+        ("approved the plan", "They did not say why, but approved the plan.", "", "supported"),
     ],
 )
 def test_a_verbatim_part_may_be_taken_back(sentence: str, quote: str, before: str, expected: str) -> None:

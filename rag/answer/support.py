@@ -100,25 +100,21 @@ def _verbatim(said: str, quote: str, before: str) -> Verdict | None:
     bare = said.strip(_EDGES)
     if not bare:
         return Verdict("supported", 1.0) if said in quote else None
-    at = _find(bare, quote)
-    if at < 0:
-        return None
-    end = at + len(bare)
-    own = max((quote.rfind(mark, 0, at) for mark in (". ", "? ", "! ")), default=-1)
-    head = quote[own + 2 : at] if own >= 0 else f"{before} {quote[:at]}".strip()
-    undone = _UNDONE.search(head) or any(n.end >= len(head) for n in negations(f"{head} ."[: len(head)]) if head)
-    if undone or _UNDONE_AFTER.match(quote, end):
+    # Whole words, the case of the first letter aside.
+    opening = f"(?i:{re.escape(bare[0])})" if bare[0].isalpha() else re.escape(bare[0])
+    places = re.finditer(rf"(?<!\w){opening}{re.escape(bare[1:])}(?!\w)", quote)
+    return max((_placed(quote, m.start(), m.end(), before) for m in places), key=lambda v: v.score, default=None)
+
+
+def _placed(quote: str, start: int, end: int, before: str) -> Verdict:
+    """Return what a clause's own sentence in the quote makes of it."""
+    own = max(quote.rfind(mark, 0, start) for mark in (". ", "? ", "! "))
+    head = quote[own + 2 : start] if own >= 0 else f"{before} {quote[:start]}".strip()
+    # The word behind the head tells whether a negation in it goes on into the clause.
+    negated = any(n.end > len(head) for n in negations(f"{head} x"))
+    if negated or _UNDONE.search(head) or _UNDONE_AFTER.match(quote, end):
         return Verdict("unsupported", SOME - CAPPED)
     if _OPEN.search(head):
         return Verdict("partial", ENOUGH - CAPPED)
-    whole = _CLAUSE_BEGINS.search(quote[:at]) and _CLAUSE_ENDS.match(quote, end)
+    whole = _CLAUSE_BEGINS.search(quote[:start]) and _CLAUSE_ENDS.match(quote, end)
     return Verdict("supported", 1.0 if whole else 0.95)
-
-
-def _find(said: str, quote: str) -> int:
-    """Return where whole words stand, the case of the first letter aside; -1 if nowhere."""
-    pattern = rf"(?<!\w){re.escape(said)}(?!\w)"
-    if said[:1].isalpha():
-        pattern = rf"(?<!\w)(?i:{re.escape(said[0])}){re.escape(said[1:])}(?!\w)"
-    found = re.search(pattern, quote)
-    return found.start() if found else -1
