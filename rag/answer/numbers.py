@@ -121,12 +121,15 @@ class Number:
         """Say whether this number bears out another: 1,203,411 says 1.2 million, 1.2 million not 1,203,411."""
         if not self.comparable(other) or (other.unit and not self.unit):
             return False
-        if other.qualifier in ("over", "under"):
-            return _bounds(other, self) or (self.qualifier == other.qualifier and self.low == other.low)
-        if self.qualifier in ("over", "under") and self.qualifier != other.qualifier:
+        bound = other.qualifier in ("over", "under")
+        if bound and self.qualifier != other.qualifier:
+            return _bounds(other, self)
+        if not bound and self.qualifier in ("over", "under"):
             return other.qualifier == "about" and self.low == other.low
         exact = other.place >= self.place * (1 - 1e-9) or (self.low, self.high) == (other.low, other.high)
-        return exact and _near(self, other)
+        # A range is said by the same range alone, not by one that it meets, nor by what lies in it.
+        slack = _slack(self, other)
+        return exact and abs(self.low - other.low) <= slack and abs(self.high - other.high) <= slack
 
 
 def numbers(text: str, without: Sequence[tuple[int, int]] = ()) -> tuple[Number, ...]:
@@ -146,10 +149,15 @@ def numbers(text: str, without: Sequence[tuple[int, int]] = ()) -> tuple[Number,
     return tuple(found)
 
 
+def _slack(one: Number, other: Number) -> float:
+    """Return how far apart two quantities may be, each taken as exact as it is written."""
+    rounded = max(one.place, other.place) / 2 if one.place != other.place or one.qualifier or other.qualifier else 0.0
+    return rounded + 1e-9 * max(abs(one.high), abs(other.high))
+
+
 def _near(one: Number, other: Number) -> bool:
-    """Say whether two quantities meet when each is taken as exact as it is written."""
-    round_ = max(one.place, other.place) / 2 if one.place != other.place or one.qualifier or other.qualifier else 0.0
-    slack = round_ + 1e-9 * max(abs(one.high), abs(other.high))
+    """Say whether two quantities meet."""
+    slack = _slack(one, other)
     return one.low - other.high <= slack and other.low - one.high <= slack
 
 
