@@ -40,6 +40,7 @@ from rag.types import (
 # What only an answer or an ingest needs is imported there: a search from a cold start is to be over in half a second.
 if TYPE_CHECKING:
     from rag.answer.evidence import Judge
+    from rag.embed.entailment import Entailment
 
 log = logging.getLogger(__name__)
 
@@ -77,6 +78,15 @@ class Engine:
         from rag.answer.extract import Extractive
 
         return Extractive(self.settings.answer.sentences)
+
+    @cached_property
+    def entails(self) -> Entailment | None:
+        """What reads each citation again, if a setting names it."""
+        if not self.settings.answer.entailment:
+            return None
+        from rag.embed.entailment import Entailment
+
+        return Entailment(self.settings.answer.entailment)
 
     @cached_property
     def threshold(self) -> float:
@@ -130,7 +140,12 @@ class Engine:
         else:
             written = self.writer.write(evidence)
             yield from cite(
-                question, written, evidence, "answered", printing=lambda id, quote: self._printing(twins.get(id), quote)
+                question,
+                written,
+                evidence,
+                "answered",
+                printing=lambda id, quote: self._printing(twins.get(id), quote),
+                entails=self.entails,
             )
 
     def article(self, id: str, revision: str | None = None) -> Article:

@@ -65,6 +65,9 @@ class AnswerSettings(_Group):
     threshold: float | None = Field(
         None, ge=0, le=1, description="least confidence to answer at; unset: the calibrated one that is shipped"
     )
+    entailment: str | None = Field(
+        None, description="name or folder of a CrossEncoder for natural language inference that reads citations again"
+    )
 
 
 class PageSettings(_Group):

@@ -7,17 +7,21 @@ stays text.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from rag.answer.refuse import refusal
 from rag.answer.support import verdict
 from rag.errors import RagError
 from rag.folding import prints
+from rag.intake.chunk import sentences as spans_of
 from rag.types import Answer, ArticleHead, Citation, Evidence, Mark, Outcome, Role, Sentence, Support, Text, Verdict
 
 Printing = Callable[[str, str], tuple[ArticleHead, ...]]
 """Which twins of an article, named by its id, print a quote from it."""
+
+Entails = Callable[[str, str], Mapping[str, float]]
+"""How likely a quote is to entail and to contradict a sentence: probabilities of "entailment" and "contradiction"."""
 
 
 class BadMark(RagError):
@@ -31,14 +35,17 @@ def cite(
     outcome: Outcome,
     *,
     printing: Printing = lambda id, quote: (),
+    entails: Entails | None = None,
 ) -> Iterator[Text | Citation | Answer]:
     """Yield text and, right after what it backs, each citation; last the whole answer.
 
     `question` is as it was asked; evidence is for it standing alone.  Citations are numbered by first
     use, and one number names one span.  What a twin prints alike is not a second source: a mark that only
-    repeats a twin's words behind the same sentence is left out.  Raises BadMark.
+    repeats a twin's words behind the same sentence is left out.  `entails` is a model that is asked for its reading
+    too.  Raises BadMark.
     """
     numbers: dict[tuple[str, str, int, int], Citation] = {}
+    around: dict[int, tuple[str, str]] = {}
     sentences: list[Sentence] = []
     pieces: list[Text] = []
     cited: list[Citation] = []
@@ -46,7 +53,7 @@ def cite(
         if isinstance(piece, Text):
             # White space between two marks begins no sentence.
             if cited and piece.text.strip():
-                sentences.append(_sentence(pieces, cited))
+                sentences.append(_sentence(pieces, cited, around, entails))
                 pieces, cited = [], []
             pieces.append(piece)
             yield piece
@@ -58,11 +65,12 @@ def cite(
         if any(_repeats(citation, c) for c in cited):
             continue
         numbers[span] = citation
+        around.setdefault(citation.number, _around(piece))
         if citation.number not in [c.number for c in cited]:
             cited.append(citation)
             yield citation
     if any(p.text.strip() for p in pieces):
-        sentences.append(_sentence(pieces, cited))
+        sentences.append(_sentence(pieces, cited, around, entails))
     yield Answer(
         question=question,
         standalone=evidence.question,
@@ -108,13 +116,33 @@ def _repeats(citation: Citation, other: Citation) -> bool:
     return any(a.id == other.article_id for a in citation.also) and prints(other.quote, citation.quote)
 
 
-def _sentence(pieces: Sequence[Text], cited: Sequence[Citation]) -> Sentence:
+def _around(mark: Mark) -> tuple[str, str]:
+    """Return what a reader of a marked span knows besides, and how the span's own sentence begins before it."""
+    text, at = mark.hit.passage.text, mark.start - mark.hit.passage.start
+    spans = spans_of(text)
+    own = max((i for i, s in enumerate(spans) if s.start <= at), default=0)
+    previous = text[spans[own - 1].start : spans[own - 1].end] if own else ""
+    before = text[spans[own].start : at] if spans else ""
+    published = mark.hit.article.published
+    return f"{mark.hit.article.title}. {published.isoformat() if published else ''} {previous} {before}", before
+
+
+def _sentence(
+    pieces: Sequence[Text],
+    cited: Sequence[Citation],
+    around: Mapping[int, tuple[str, str]],
+    entails: Entails | None,
+) -> Sentence:
     text = "".join(p.text for p in pieces)
     said = text.strip()
     cut = len(text) - len(text.lstrip())
     # What was added to a quote is not for the quote to support.
     claimed = "".join(p.text for p in pieces if p.role != "added").strip() or said
-    verdicts = [(c.number, verdict(claimed, c.quote)) for c in cited]
+    verdicts = []
+    for c in cited:
+        context, before = around[c.number]
+        entailed = entails(c.quote, claimed) if entails else None
+        verdicts.append((c.number, verdict(claimed, c.quote, context=context, before=before, entailed=entailed)))
     return Sentence(
         said,
         tuple(n for n, _ in verdicts),

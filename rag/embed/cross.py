@@ -7,6 +7,7 @@ import os
 import threading
 from collections.abc import Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,6 +24,25 @@ log = logging.getLogger(__name__)
 Scores = npt.NDArray[np.float32]
 
 
+def cross_encoder(name: str, folder: Path | None) -> CrossEncoder:
+    """Return a sentence-transformers CrossEncoder of that name or in that folder, loaded.  Raises ModelError."""
+    if folder:
+        os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    from sentence_transformers import CrossEncoder
+
+    log.info("loading cross-encoder %s", name)
+    try:
+        # Weights in any other format would be unpickled; Python that lies beside them is not run.
+        model: CrossEncoder = CrossEncoder(
+            str(folder or name), model_kwargs={"use_safetensors": True}, trust_remote_code=False
+        )
+    except Exception as e:  # the library raises whatever its many back ends do
+        reason = " ".join(str(e).split())[:200]
+        raise ModelError(f"cross-encoder {name!r} cannot be loaded: {reason}; check the name or folder") from e
+    return model
+
+
 class PairScorer:
     """Any sentence-transformers CrossEncoder with one output, by name or folder; loaded when first needed.
 
@@ -36,20 +56,7 @@ class PairScorer:
 
     @cached_property
     def _model(self) -> CrossEncoder:
-        if self._folder:
-            os.environ.setdefault("HF_HUB_OFFLINE", "1")
-        os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-        from sentence_transformers import CrossEncoder
-
-        log.info("loading cross-encoder %s", self.name)
-        try:
-            # Weights in any other format would be unpickled; Python that lies beside them is not run.
-            model: CrossEncoder = CrossEncoder(
-                str(self._folder or self.name), model_kwargs={"use_safetensors": True}, trust_remote_code=False
-            )
-        except Exception as e:  # the library raises whatever its many back ends do
-            reason = " ".join(str(e).split())[:200]
-            raise ModelError(f"cross-encoder {self.name!r} cannot be loaded: {reason}; check the name or folder") from e
+        model = cross_encoder(self.name, self._folder)
         if model.num_labels != 1:
             raise ModelError(
                 f"cross-encoder {self.name!r} gives {model.num_labels} numbers for a pair: name one that gives one"
