@@ -26,6 +26,7 @@ from rag.protocols import Embedder, Retriever, Store, View, Writer
 from rag.retrieve import Dense, Fused, Lexical, Reranked, search, search_many
 from rag.settings import Settings
 from rag.store import local, sqlite, view
+from rag.timed import Timed
 from rag.types import (
     Answer,
     Article,
@@ -70,6 +71,8 @@ class Engine:
 
             reads = PairScorer(settings.search.reranker)
             self.retriever = Reranked(self.retriever, reads, depth=settings.search.rerank_depth)
+        if settings.search.time_weight:
+            self.retriever = Timed(self.retriever, weight=settings.search.time_weight)
 
     @cached_property
     def judge(self) -> Judge:
