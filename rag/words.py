@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 
 import tantivy
 
@@ -38,6 +38,21 @@ def _question_analyzer() -> tantivy.TextAnalyzer:
 @cache
 def _word_analyzer() -> tantivy.TextAnalyzer:
     return analyzer(stem=False)
+
+
+@cache
+def _stemmer() -> tantivy.TextAnalyzer:
+    return analyzer(stem=True)
+
+
+@lru_cache(maxsize=65_536)
+def stem(word: str) -> str:
+    """Return the stem of one word, folded; of a word of several parts, as with a hyphen, the last part's.
+
+    >>> stem("Elections"), stem("twenty-soldier")
+    ('elect', 'soldier')
+    """
+    return next(reversed(_stemmer().analyze(word.replace("’", "'").removesuffix("'s"))), word.lower())
 
 
 def terms(text: str) -> list[str]:

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
-from rag.words import QUESTION_WORDS, terms, words
+from rag.answer.dates import MONTHS, WEEKDAYS
+from rag.answer.names import runs
+from rag.words import terms, words
 
 Kind = Literal["who", "when", "where", "number", "why", "other"]
 
-_MONTHS = "January|February|March|April|May|June|July|August|September|October|November|December"
 _NUMBER_WORD = re.compile(
     r"\b(?:two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|twenty|thirty|forty|fifty|sixty|seventy|eighty|"
     r"ninety|hundred|thousand|million|billion|trillion|dozen|half|quarter|third|percent|per cent)s?\b",
@@ -20,10 +21,7 @@ _NUMBER_WORD = re.compile(
 )
 FIGURE = re.compile(r"(?<![\w-])\d+(?:[.,]\d+)*(?![\w-])")
 """A figure that stands by itself: not the 17 of JF-17."""
-_DATE = re.compile(
-    rf"\b(?:1[0-9]{{3}}|20[0-9]{{2}})s?\b|\b(?:{_MONTHS})\b|\b(?:yesterday|today|century|Monday|Tuesday|Wednesday|"
-    r"Thursday|Friday|Saturday|Sunday)\b"
-)
+_DATE = re.compile(rf"\b(?:1[0-9]{{3}}|20[0-9]{{2}})s?\b|\b(?:{MONTHS})\b|\b(?:yesterday|today|century|{WEEKDAYS})\b")
 _REASON = re.compile(
     r"\b(?:because|due to|since|in order to|as a result|so that|owing to|aim(?:s|ed)? (?:to|at)|intended to|"
     r"designed to|meant to|driven by|caused by|led to|concern(?:s|ed)? (?:about|over))\b",
@@ -32,9 +30,6 @@ _REASON = re.compile(
 _WH = r"who|whom|whose|when|where|why|how (?:many|much)|how|which|what"
 _OPENING = re.compile(rf"^\W*(?:(?:in|on|at|by|from|for|to|under|with|of)\s+)?({_WH})\b(.*)", re.IGNORECASE | re.DOTALL)
 _ANYWHERE = re.compile(rf"\b({_WH})\b(.*)", re.IGNORECASE | re.DOTALL)
-_WORD = re.compile(r"\w(?:[\w’'-]*\w)?")
-_SENTENCE_END = re.compile(r"[.?!:]\s*$")
-_NO_NAME = re.compile(rf"(?:{_MONTHS}|Monday|Tuesday|Wednesday|Thursday|Friday|Saturday|Sunday|I|The|A|An)$")
 _ADJECTIVE = re.compile(r"\s*(?:long|far|old|large|big|tall|high|fast|often|wide|deep|heavy)\b", re.IGNORECASE)
 
 # What a figure must stand with, by what is asked: the first pattern is looked for in the question, the other in a text.
@@ -150,20 +145,7 @@ def name_runs(text: str) -> list[list[str]]:
     >>> name_runs("Last May Ana Brix met the Lima council. Then Peru paid.")
     [['Ana', 'Brix'], ['Lima'], ['Peru']]
     """
-    runs: list[tuple[bool, list[str]]] = []
-    end, open_run = 0, False
-    for m in _WORD.finditer(text):
-        gap, word = text[end : m.start()], m.group()
-        first = end == 0 or bool(_SENTENCE_END.search(gap))
-        end = m.end()
-        if not word[0].isupper() or _NO_NAME.match(word) or (first and word.lower() in QUESTION_WORDS):
-            open_run = False
-        elif open_run and not gap.strip(" .") and not first:
-            runs[-1][1].append(word)
-        else:
-            runs.append((first, [word]))
-            open_run = True
-    return [run for first, run in runs if not first or len(run) > 1]
+    return [[m.group() for m in run] for first, run in runs(text) if not first or len(run) > 1]
 
 
 def _counts(word: str, known: frozenset[str]) -> bool:
