@@ -22,9 +22,9 @@ _CLAUSE = re.compile(
 )
 _RELATIVE = re.compile(r"\W*(?:which|who|where|whose)\b", re.IGNORECASE)
 _ATTRIBUTED = re.compile(
-    r"\b(?:according to|by (?:the|an?|their|his|her|its|this|that) [\w' -]*?(?:count|survey|estimate|figures?|report|study"
-    r"|calculation|census|measurement)|in (?:an?|the) (?:\w+ )?(?:report|study|survey|statement|interview|announcement))"
-    r"\b.*",
+    r"\b(?:according to|by (?:the|an?|their|his|her|its|this|that) [\w' -]*?(?:count|survey|estimate|figures?|report"
+    r"|study|calculation|census|measurement)"
+    r"|in (?:an?|the) (?:\w+ )?(?:report|study|survey|statement|interview|announcement))\b.*",
     re.IGNORECASE | re.DOTALL,
 )
 _EARLIER = re.compile(
@@ -47,6 +47,10 @@ _WORD = re.compile(r"[^\W_]+")
 _MONEY = frozenset(("$", "€", "£", "¥", "yuan", "rupee", "lira", "rouble", "franc", "manat"))
 
 
+MISSING = 4
+"""One in so many of the question's words, names aside, may be worded otherwise."""
+
+
 @dataclass(frozen=True, slots=True)
 class Claim:
     """What one sentence answers.
@@ -66,15 +70,18 @@ class Claim:
 
 def claim(want: Wanted, sentence: EvidenceSentence) -> Claim | None:
     """Return what a sentence answers, or None where it gives no answer that can be compared."""
-    if want.kind is None or not want.stems or _EARLIER.search(sentence.text) and not _EARLIER.search(want.question):
+    if want.kind is None or not want.stems:
+        return None
+    if _EARLIER.search(sentence.text) and not _EARLIER.search(want.question):
         return None
     said = roots(sentence.text)
     missing = want.stems - said
     if missing:
-        # A name may stand in the title or the sentence before, where this one goes on from it; a verb may not.
-        if want.kind in ("name", "truth") or not missing <= want.names or not missing <= roots(_before(sentence)):
+        if want.kind in ("name", "truth") or not want.stems & said:
             return None
-        if not want.stems & said:
+        # A name may stand in the title or before the sentence, which goes on from there; a verb may not.
+        names, others = missing & want.names, missing - want.names
+        if not names <= roots(_before(sentence)) or len(others) * MISSING > len(want.stems - want.names):
             return None
     return _MAKERS[want.kind](want, sentence)
 
@@ -108,7 +115,7 @@ def _fits(want: Wanted, m: Measured, text: str) -> bool:
 
 def _narrowing(want: Wanted, m: Measured, text: str) -> list[str]:
     """Return the words between a figure and what it counts that the question does not have."""
-    behind = []
+    behind: list[str] = []
     for w in _WORD.findall(text[m.end : m.end + 60])[:3]:
         if stem(w) == want.counted:
             return [w for w in behind if w.lower() not in want.about.words]
@@ -153,7 +160,8 @@ def _name(want: Wanted, sentence: EvidenceSentence) -> Claim | None:
 def _truth(want: Wanted, sentence: EvidenceSentence) -> Claim | None:
     """Return whether a sentence affirms or denies what the question says."""
     negated = [n for n in facts(sentence.text).negations if want.stems & {stem(s) for s in n.stems}]
-    return _made(want, sentence, (not negated,), tuple((n.start, n.end) for n in negated), (0, len(sentence.text)), frozenset())  # fmt: skip
+    spans = tuple((n.start, n.end) for n in negated)
+    return _made(want, sentence, (not negated,), spans, (0, len(sentence.text)), frozenset())
 
 
 _MAKERS: dict[str, Callable[[Wanted, EvidenceSentence], Claim | None]] = {

@@ -7,17 +7,17 @@ make one of two answers about different things.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 from rag.answer.claims import Claim, claim
-from rag.answer.facts import Date, Name
+from rag.answer.facts import Date, Name, facts
 from rag.answer.measured import Measured
 from rag.answer.wanted import Wanted, wanted
 from rag.timed import asked_time, of_time
 from rag.types import ArticleHead, Evidence, EvidenceSentence
+from rag.words import stem
 
 FIRST = 3
 """The best claim stands among so many first sentences."""
@@ -41,7 +41,7 @@ def disagreement(evidence: Evidence, twins: Mapping[str, Sequence[ArticleHead]] 
 
     `twins` are the articles that each is linked with: what a twin prints is not a second source.
     """
-    want = wanted(evidence.question)
+    want = _with_names(wanted(evidence.question), evidence.sentences[:NEAR])
     found = [(n, c) for n, s in enumerate(evidence.sentences[:NEAR]) if (c := claim(want, s))]
     then = _of_time(evidence.question, [c for _, c in found])
     for rank, best in found:
@@ -55,6 +55,14 @@ def disagreement(evidence: Evidence, twins: Mapping[str, Sequence[ArticleHead]] 
             if len(sides) > 1:
                 return Disagreement(tuple(sorted(sides, key=lambda c: published(c.sentence) or date.min, reverse=True)))
     return None
+
+
+def _with_names(want: Wanted, sentences: Sequence[EvidenceSentence]) -> Wanted:
+    """Return what is wanted with the names that a question in small letters holds, as the sentences write them."""
+    if want.names or want.question != want.question.lower():
+        return want
+    named = {w for s in sentences for n in facts(s.text).names if n.sure for w in n.words} & want.about.words
+    return replace(want, names=frozenset(stem(w) for w in named) & want.stems)
 
 
 def published(sentence: EvidenceSentence) -> date | None:

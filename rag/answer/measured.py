@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 
 from rag.answer.facts import Number
 
@@ -101,7 +102,7 @@ def measured(number: Number, text: str) -> Measured:
 def shares(found: tuple[Number, ...], text: str) -> list[Measured]:
     """Return "one person in ten" as a tenth."""
     made = []
-    for one, two in zip(found, found[1:], strict=False):
+    for one, two in pairwise(found):
         if 0 < one.low < two.low and _IN.match(text[one.end : two.start]) and not (one.unit or two.unit):
             low = one.low / two.low
             made.append(Measured(one.start, two.end, "share", low, low, 0.01, one))

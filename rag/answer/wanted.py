@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
@@ -31,7 +30,8 @@ _FIGURE = re.compile(
 )
 _NAME = re.compile(r"^\W*(?:who|which|where|what)\b", re.IGNORECASE)
 _MONEY = re.compile(
-    r"\bhow much\b.*\b(?:cost|pay|paid|spen[dt]|invest\w*|lend|lent|loan\w*|money|worth|budget|sold|sell|earn\w*|raise\w*)\b"
+    r"\bhow much\b.*\b(?:cost|pay|paid|spen[dt]|invest\w*|lend|lent|loan\w*|money|worth|budget|sold|sell|earn\w*"
+    r"|raise\w*)\b"
     r"|\b(?:price|cost|budget|salary)\b",
     re.IGNORECASE | re.DOTALL,
 )
@@ -84,9 +84,10 @@ _DIMENSIONS: dict[str, tuple[str, frozenset[str]]] = {
 class Wanted:
     """What a question wants.
 
-    `stems` must all be held by a claim, those of names perhaps by its title; `dimensions` are for each kind of measure
-    that answers the words that say which one it is, of which one must be held.  `counted` is the stem of what is counted, `unit` what a figure must come in.  `unique` says that only one answer can
-    be right whatever else is said of it, as the longest river; `when` are the dates that the question names.
+    `stems` must be held by a claim, those of `names` perhaps by what stands before it.  `dimensions` are for each kind
+    of measure that answers the words that say which one it is, of which one must be held; `counted` is the stem of what
+    is counted, and `unit` what a figure must come in.  `unique` says that only one answer can be right whatever else is
+    said of it, as of the longest river; `when` are the dates that the question names.
     """
 
     question: str
@@ -135,15 +136,9 @@ def wanted(question: str) -> Wanted:
     superlative = any(m.lower() not in _NO_SUPERLATIVE for m in _SUPERLATIVE.findall(question))
     stems = frozenset(root(t) for t in about.terms - left_out)
     count = _COUNT.search(question)
-    unit: Literal["money", "share", ""] = (
-        ""
-        if count or dimensions
-        else "money"
-        if _MONEY.search(question)
-        else "share"
-        if _SHARE.search(question)
-        else ""
-    )
+    unit: Literal["money", "share", ""] = "money" if _MONEY.search(question) else ""
+    if not unit and _SHARE.search(question):
+        unit = "share"
     return Wanted(
         question=question,
         about=about,
@@ -152,7 +147,7 @@ def wanted(question: str) -> Wanted:
         names=names,
         dimensions=() if count else tuple(dimensions),
         counted=stem(count[1].split()[-1]) if count else None,
-        unit=unit,
+        unit="" if count or dimensions else unit,
         unique=superlative,
         when=when,
     )
