@@ -125,6 +125,9 @@ class Engine:
     ) -> Iterator[Text | Citation | Answer]:
         """Yield an answer as it is written: text, each citation right after what it backs, and last the Answer."""
         from rag.answer.cite import abstain, cite
+        from rag.answer.disagree import disagreement
+        from rag.answer.extract import Extractive
+        from rag.answer.sides import note, quoted
         from rag.converse import standalone
 
         question = self._asked(question)
@@ -140,9 +143,14 @@ class Engine:
         if evidence.confidence < self.threshold:
             yield from abstain(question, evidence)
         else:
-            written = self.writer.write(evidence)
+            differ = disagreement(evidence, twins)
             yield from cite(
-                question, written, evidence, "answered", printing=lambda id, quote: self._printing(twins.get(id), quote)
+                question,
+                quoted(differ) if differ and isinstance(self.writer, Extractive) else self.writer.write(evidence),
+                evidence,
+                "conflict" if differ else "answered",
+                printing=lambda id, quote: self._printing(twins.get(id), quote),
+                notes=(note(differ),) if differ else (),
             )
 
     def article(self, id: str, revision: str | None = None) -> Article:

@@ -33,6 +33,7 @@ def cite(
     outcome: Outcome,
     *,
     printing: Printing = lambda id, quote: (),
+    notes: tuple[str, ...] = (),
 ) -> Iterator[Text | Citation | Answer]:
     """Yield text and, right after what it backs, each citation; last the whole answer.
 
@@ -74,6 +75,7 @@ def cite(
         hits=evidence.hits,
         outcome=outcome,
         confidence=round(evidence.confidence, 4),
+        notes=notes,
     )
 
 

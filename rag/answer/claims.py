@@ -7,32 +7,33 @@ Whoever compares claims must be able to trust them, so a sentence in doubt state
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from rag.answer.facts import Date, Name, facts
+from rag.answer.clauses import best_clause
+from rag.answer.facts import Date, Direction, Name, facts
 from rag.answer.measured import Measured, measured, shares
-from rag.answer.wanted import Wanted, roots
+from rag.answer.wanted import Wanted, root, roots
 from rag.types import EvidenceSentence
 from rag.words import stem
 
-_CLAUSE = re.compile(
-    r"[;:()—–]|,\s(?=(?:and|but|while|whereas|although|though|which|who|where|when|so|because|according|by|in|with|as|"
-    r"after|before|ahead|behind|not)\b)|\s(?=that\s(?!the\b)?)|\s(?=(?:while|whereas|although)\s)"
-)
-_RELATIVE = re.compile(r"\W*(?:which|who|where|whose)\b", re.IGNORECASE)
 _ATTRIBUTED = re.compile(
     r"\b(?:according to|by (?:the|an?|their|his|her|its|this|that) [\w' -]*?(?:count|survey|estimate|figures?|report"
     r"|study|calculation|census|measurement)"
     r"|in (?:an?|the) (?:\w+ )?(?:report|study|survey|statement|interview|announcement))\b.*",
     re.IGNORECASE | re.DOTALL,
 )
-_EARLIER = re.compile(
+# What was held once, or may come to be, is no claim of how it is.
+_NOT_SO = re.compile(
     r"\b(?:earlier|previous(?:ly)?|former(?:ly)?|original(?:ly)?|initial(?:ly)?|hitherto|used to|until then"
-    r"|would have|might have|could have)\b",
+    r"|would have|could|might|(?-i:may)|unless)\b",
     re.IGNORECASE,
 )
-_WHERE = re.compile(r"\b(?:in|at|of|for|from|near|within|across|among|on)\s+(?:the\s+)?$", re.IGNORECASE)
+_PLACED = r"\b(?:in|at|of|for|from|near|within|across|among|on|over|off|outside)\s+(?:the\s+)?$"
+_WHERE = re.compile(_PLACED, re.IGNORECASE)
+_RIGHT_THERE = re.compile(rf"\s*(?:down|up|out|away|back)?\s*{_PLACED}", re.IGNORECASE)
+_ASKS_WHERE = re.compile(r"\W*where\b", re.IGNORECASE)
+_MOST = re.compile(r"\bmost\b|\bthan any\b", re.IGNORECASE)
 _TITLES = frozenset(
     "mount mt lake river hurricane storm cyclone president minister prime king queen sir dr mr mrs ms general saint st "
     "city state republic".split()
@@ -72,9 +73,13 @@ def claim(want: Wanted, sentence: EvidenceSentence) -> Claim | None:
     """Return what a sentence answers, or None where it gives no answer that can be compared."""
     if want.kind is None or not want.stems:
         return None
-    if _EARLIER.search(sentence.text) and not _EARLIER.search(want.question):
+    if _NOT_SO.search(sentence.text) and not _NOT_SO.search(want.question):
+        return None
+    if want.most and not _MOST.search(sentence.text):
         return None
     said = roots(sentence.text)
+    if want.kind == "truth":
+        said |= _opposed(want, sentence.text).keys()
     missing = want.stems - said
     if missing:
         if want.kind in ("name", "truth") or not want.stems & said:
@@ -90,7 +95,7 @@ def _figure(want: Wanted, sentence: EvidenceSentence) -> Claim | None:
     text = sentence.text
     found = facts(text).numbers
     fitting = [m for m in (*(measured(n, text) for n in found), *shares(found, text)) if _fits(want, m, text)]
-    clause = _best_clause(want, text, [(m.start, m.end) for m in fitting])
+    clause = best_clause(want, text, [(m.start, m.end) for m in fitting])
     if clause is None:
         return None
     values = tuple(m for m in fitting if clause[0] <= m.start < clause[1])
@@ -131,7 +136,7 @@ def _date(want: Wanted, sentence: EvidenceSentence) -> Claim | None:
         d for d in facts(text).dates
         if d.start < end and (d.year is not None or d.day is not None) and not any(d.agrees(q) for q in want.when)
     ]  # fmt: skip
-    clause = _best_clause(want, text, [(d.start, d.end) for d in fitting])
+    clause = best_clause(want, text, [(d.start, d.end) for d in fitting])
     if clause is None:
         return None
     values = tuple(d for d in fitting if clause[0] <= d.start < clause[1])
@@ -151,6 +156,8 @@ def _name(want: Wanted, sentence: EvidenceSentence) -> Claim | None:
     new = [n for n in named if n.end <= start or n.start >= end]
     fitting = [n for n in new if n.end <= start and _BEFORE.match(text[n.end : start])]
     fitting = fitting[-1:] or [n for n in new if n.start >= end and _AFTER.match(text[end : n.start])][:1]
+    if _ASKS_WHERE.match(want.question):
+        fitting = [n for n in new if n.start >= end and _RIGHT_THERE.match(text[end : n.start])][:1]
     if not fitting:
         return None
     spans = tuple((n.start, n.end) for n in fitting)
@@ -159,9 +166,30 @@ def _name(want: Wanted, sentence: EvidenceSentence) -> Claim | None:
 
 def _truth(want: Wanted, sentence: EvidenceSentence) -> Claim | None:
     """Return whether a sentence affirms or denies what the question says."""
-    negated = [n for n in facts(sentence.text).negations if want.stems & {stem(s) for s in n.stems}]
-    spans = tuple((n.start, n.end) for n in negated)
-    return _made(want, sentence, (not negated,), spans, (0, len(sentence.text)), frozenset())
+    text = sentence.text
+    turned = [d for d in _opposed(want, text).values() if d is not None]
+    # "Rejected" is a negation as well as an opposite, and turns round once.
+    negated = [
+        n for n in facts(text).negations
+        if want.stems & {root(s) for s in n.stems} and not any(n.start <= d.start < n.end for d in turned)
+    ]  # fmt: skip
+    spans = (*((n.start, n.end) for n in negated), *((d.start, d.end) for d in turned))
+    return _made(want, sentence, (len(spans) % 2 == 0,), spans, (0, len(text)), frozenset())
+
+
+def _opposed(want: Wanted, text: str) -> dict[str, Direction | None]:
+    """Return the question's words that a text has the opposite of, as rejected for approve, each with that opposite.
+
+    None stands for a word of the same direction: passed for approve.
+    """
+    found: dict[str, Direction | None] = {}
+    there, asked_for = facts(text).directions, facts(want.question).directions
+    for asked in asked_for:
+        word = root(stem(want.question[asked.start : asked.end]))
+        along = [d for d in there if d.axis == asked.axis]
+        if word in want.stems and word not in roots(text) and along:
+            found[word] = next((d for d in along if d.sign != asked.sign), None)
+    return found
 
 
 _MAKERS: dict[str, Callable[[Wanted, EvidenceSentence], Claim | None]] = {
@@ -189,41 +217,11 @@ def _made(
     when = tuple(
         d for d in known.dates
         if start <= d.start < end and d not in values and not any(d.agrees(q) for q in want.when)
+        and (d.year is not None or d.month is not None)
     )  # fmt: skip
     # "Blue Nile" where the Nile is asked for; "in Blue Nile" counts as a place already.
     beside = {w for n in inside if set(n.words) & want.about.words for w in n.words} - want.about.words - _TITLES
     return Claim(sentence, values, spans, frozenset(where), when, extra | beside)
-
-
-def _best_clause(want: Wanted, text: str, spans: Sequence[tuple[int, int]]) -> tuple[int, int] | None:
-    """Return the clause with a value that holds most of what is asked; all of them where none does.
-
-    None where the clause is about something else: it has a name of its own, and the question's is in another.
-    """
-    if not spans:
-        return None
-    clauses = [c for c in _clauses(text) if any(c[0] <= a < c[1] for a, _ in spans)]
-    holds = [len(want.stems & roots(text[a:b])) for a, b in clauses]
-    best = [c for c, n in zip(clauses, holds, strict=True) if n == max(holds)]
-    if len(best) != 1:
-        return (min(a for a, _ in best), max(b for _, b in best))
-    start, end = best[0]
-    here, everywhere = roots(text[start:end]), roots(text)
-    lacking = (want.names & everywhere) - here
-    own = [n for n in facts(text).names if start <= n.start < end and not set(n.words) & want.about.words]
-    return None if lacking and own else best[0]
-
-
-def _clauses(text: str) -> list[tuple[int, int]]:
-    """Return the clauses of a sentence; one that begins with "which" takes in the name right before it."""
-    starts = [0, *(m.end() for m in _CLAUSE.finditer(text))]
-    found = []
-    for a, b in zip(starts, [*starts[1:], len(text)], strict=True):
-        if _RELATIVE.match(text, a):
-            before = [n for n in facts(text).names if n.end <= a and not _WORD.search(text, n.end, a)]
-            a = before[-1].start if before else a
-        found.append((a, b))
-    return found
 
 
 def _before(sentence: EvidenceSentence) -> str:

@@ -29,6 +29,8 @@ _FIGURE = re.compile(
     re.IGNORECASE,
 )
 _NAME = re.compile(r"^\W*(?:who|which|where|what)\b", re.IGNORECASE)
+_WHICH = re.compile(r"^\W*(?:\w+\s)?(?:which|what)\s+(\w+)\s+(?!of\b)", re.IGNORECASE)
+"""Which company built it?  Whoever says that Acme built it need not say that Acme is a company."""
 _MONEY = re.compile(
     r"\bhow much\b.*\b(?:cost|pay|paid|spen[dt]|invest\w*|lend|lent|loan\w*|money|worth|budget|sold|sell|earn\w*"
     r"|raise\w*)\b"
@@ -43,13 +45,14 @@ _COUNT = re.compile(
     re.IGNORECASE,
 )
 _SUPERLATIVE = re.compile(r"\b(?:most|least|best|worst|first|last|only|[a-z]{2,}est)\b", re.IGNORECASE)
+_MOST = re.compile(r"\bmost\b", re.IGNORECASE)
 _NO_SUPERLATIVE = frozenset("west forest interest guest request test rest quest contest protest harvest latest".split())
 
 # What a sentence need not repeat to answer.
 _GENERIC = frozenset(
     terms(
         "year day date month time name kind sort many much number amount value people person take place exactly share "
-        "percentage actually currently"
+        "percentage actually currently anyone anybody anything someone something"
     )
 )
 _PASTS = (
@@ -87,7 +90,8 @@ class Wanted:
     `stems` must be held by a claim, those of `names` perhaps by what stands before it.  `dimensions` are for each kind
     of measure that answers the words that say which one it is, of which one must be held; `counted` is the stem of what
     is counted, and `unit` what a figure must come in.  `unique` says that only one answer can be right whatever else is
-    said of it, as of the longest river; `when` are the dates that the question names.
+    said of it, as of the longest river, and `most` that it is the one with the most of something; `when` are the dates
+    that the question names.
     """
 
     question: str
@@ -99,6 +103,7 @@ class Wanted:
     counted: str | None
     unit: Literal["money", "share", ""]
     unique: bool
+    most: bool
     when: tuple[Date, ...]
 
 
@@ -126,14 +131,16 @@ def wanted(question: str) -> Wanted:
     for d in when:
         left_out.update(terms(question[d.start : d.end]))
     kind = _kind(question)
+    superlative = any(m.lower() not in _NO_SUPERLATIVE for m in _SUPERLATIVE.findall(question))
     dimensions: list[tuple[str, frozenset[str]]] = []
     if kind == "figure":
         for asks, (measure, said) in _DIMENSIONS.items():
             if used := about.words & set(asks.split()):
                 dimensions.append((measure, said))
                 left_out.update(stem(w) for w in used)
+    if kind == "name" and (noun := _WHICH.match(question)) and not superlative:
+        left_out.add(stem(noun[1]))
     names = frozenset(t for n in about.names for t in terms(n)) - left_out
-    superlative = any(m.lower() not in _NO_SUPERLATIVE for m in _SUPERLATIVE.findall(question))
     stems = frozenset(root(t) for t in about.terms - left_out)
     count = _COUNT.search(question)
     unit: Literal["money", "share", ""] = "money" if _MONEY.search(question) else ""
@@ -149,6 +156,7 @@ def wanted(question: str) -> Wanted:
         counted=stem(count[1].split()[-1]) if count else None,
         unit="" if count or dimensions else unit,
         unique=superlative,
+        most=bool(_MOST.search(question)),
         when=when,
     )
 
