@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
@@ -91,7 +92,9 @@ class Fixed:
     def search(self, view: object, query: str, k: int, where: rag.Filter | None = None) -> list[Hit]:
         return self.hits[:k]
 
-    def search_many(self, view: object, queries: list[str], k: int, where: rag.Filter | None = None) -> list[list[Hit]]:
+    def search_many(
+        self, view: object, queries: Sequence[str], k: int, where: rag.Filter | None = None
+    ) -> list[list[Hit]]:
         return [self.hits[:k] for _ in queries]
 
 
