@@ -1,9 +1,9 @@
 """What it brings to prefer passages of the time that a question names: `python eval/times.py FOLDER`.
 
-Of each set the questions that name a year are searched for with and without the bonus (`search.time_weight`), which was
-chosen on the tuning halves alone.  The questions of news-2022 name none, but say on which day they were asked: its month
-is put behind them.  Values are shares of the quoted evidence that the first passages show, the reciprocal rank of the
-first whole quote, and how often an article that answers comes first.  Writes results/times.md and .json.
+Of each set the questions that name a year are searched for with and without the bonus (`search.time_weight`), which
+was chosen on the tuning halves alone.  The questions of news-2022 name none, but say on which day they were asked: its
+month is put behind them.  Values are shares of the quoted evidence that the first passages show, the reciprocal rank
+of the first whole quote, and how often an article that answers comes first.  Writes results/times.md and .json.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import closing
 from datetime import date
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -45,8 +46,9 @@ def main() -> None:
                 values = [f"{sum(r[way][m] for r in some) / len(some):.3f}" for m in MEASURES]
                 rows.append([name, part, str(len(some)), way, *values])
     text = (
-        f"Made {date.today()} by eval/times.py at commit {commit()}: questions that name a time, with and without a bonus"
-        f" to what is of that time.\n\n{table(['set', 'half', 'questions', 'bonus', *MEASURES], rows)}\n"
+        f"Made {date.today()} by eval/times.py at commit {commit()}: questions that name a time, searched for with and"
+        f" without a bonus to what is of that time.\n\n"
+        f"{table(['set', 'half', 'questions', 'bonus', *MEASURES], rows)}\n"
     )
     (HERE / "results" / "times.md").write_text(text, "utf-8")
     (HERE / "results" / "times.json").write_text(json.dumps(rows, indent=1) + "\n", "utf-8")
@@ -70,14 +72,16 @@ def searched(path: Path) -> list[dict[str, Any]]:
         ]
 
 
-def dated(path: Path, id: str, text: str, days: dict[str, str] = {}) -> str:  # noqa: B006
+def dated(path: Path, id: str, text: str) -> str:
     """Return a question as it is asked: one of news-2022 with its month."""
-    if path.name != "news-2022":
-        return text
-    if not days:
-        with (path / "qa.jsonl").open(encoding="utf-8") as lines:
-            days.update({r["id"]: r["date"] for r in map(json.loads, lines)})
-    return f"{text} ({date.fromisoformat(days[id]):%B %Y})"
+    return f"{text} ({days(path)[id]:%B %Y})" if path.name == "news-2022" else text
+
+
+@cache
+def days(path: Path) -> dict[str, date]:
+    """Return the day on which each question was asked."""
+    with (path / "qa.jsonl").open(encoding="utf-8") as lines:
+        return {r["id"]: date.fromisoformat(r["date"]) for r in map(json.loads, lines)}
 
 
 def values(engine: Engine, question: str, places: Sequence[quotes.Place]) -> dict[str, float]:

@@ -314,7 +314,9 @@ def test_articles_that_differ_are_quoted_with_their_dates(engine: Engine, id: st
     for sentence, citation in zip(answer.sentences, answer.citations, strict=True):
         (start, end), *_ = sentence.added
         assert start == 0
-        assert str(citation.article.published.year) in sentence.text[:end]
+        day = citation.article.published
+        assert day
+        assert str(day.year) in sentence.text[:end]
         assert sentence.text[end:] == citation.quote
         assert citation.support.verdict == "supported"
         assert engine.article(citation.article_id).text[citation.start : citation.end] == citation.quote
