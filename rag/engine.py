@@ -143,7 +143,7 @@ class Engine:
         if evidence.confidence < self.threshold:
             yield from abstain(question, evidence)
         else:
-            differ = disagreement(evidence, twins)
+            differ = disagreement(evidence, twins, most=self.settings.answer.sentences)
             yield from cite(
                 question,
                 quoted(differ) if differ and isinstance(self.writer, Extractive) else self.writer.write(evidence),

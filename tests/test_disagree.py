@@ -170,6 +170,10 @@ def test_the_newest_side_comes_first_and_undated_ones_last() -> None:
     found = disagreement(evidence(IRAN, *told, days=days))
     assert found
     assert len(found.sides) == MOST
+    for most, sides in ((1, 2), (3, 3), (9, 5)):
+        fewer = disagreement(evidence(IRAN, *told, days=days), most=most)
+        assert fewer
+        assert len(fewer.sides) == sides
     assert note(found) == (
         "The articles differ: 500,000 (9 June 2021), 700,000 (1 January 2011), 100,000 (3 May 2001), 300,000 (undated)."
     )

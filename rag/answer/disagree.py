@@ -26,7 +26,7 @@ NEAR = 16
 """And others among so many: ranks, because the scores' scale is the model's."""
 
 MOST = 4
-"""Sides that are shown."""
+"""Sides that are shown, unless more or fewer are asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +36,10 @@ class Disagreement:
     sides: tuple[Claim, ...]
 
 
-def disagreement(evidence: Evidence, twins: Mapping[str, Sequence[ArticleHead]] | None = None) -> Disagreement | None:
-    """Return how the sources of some evidence disagree, or None.
+def disagreement(
+    evidence: Evidence, twins: Mapping[str, Sequence[ArticleHead]] | None = None, *, most: int = MOST
+) -> Disagreement | None:
+    """Return how the sources of some evidence disagree, in up to `most` sides but at least two, or None.
 
     `twins` are the articles that each is linked with: what a twin prints is not a second source.
     """
@@ -50,7 +52,7 @@ def disagreement(evidence: Evidence, twins: Mapping[str, Sequence[ArticleHead]] 
         if best in then:
             sides = [best]
             for other in then:
-                if len(sides) < MOST and all(differ(want, other, s, twins or {}) for s in sides):
+                if len(sides) < max(most, 2) and all(differ(want, other, s, twins or {}) for s in sides):
                     sides.append(other)
             if len(sides) > 1:
                 return Disagreement(tuple(sorted(sides, key=lambda c: published(c.sentence) or date.min, reverse=True)))
