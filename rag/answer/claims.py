@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rag.answer.clauses import best_clause
 from rag.answer.facts import Date, Direction, Name, facts
@@ -39,17 +39,22 @@ _TITLES = frozenset(
     "city state republic".split()
 )
 _LINK = r"(?:\w+\s+){0,2}?(?:is|are|was|were|has|had|have|became|becomes|remains|remained)\b"
-_BEFORE = re.compile(rf"^\s*(?:{_LINK}[\w\s]{{0,24}})?$", re.IGNORECASE)
+_BEFORE = re.compile(
+    rf"^\s*(?:{_LINK}\s*(?:(?:the|an?|now|still|also|more|most|often|usually|widely|generally|officially|called|named|said"
+    r"|to|be|as|known|considered|regarded)\s+){0,4})?$",
+    re.IGNORECASE,
+)
 _AFTER = re.compile(
     r"^[\w\s]{0,20}?\b(?:is|are|was|were|became|remains|by)\s+(?:(?:the|an?|now|still|officially)\s+){0,2}$",
     re.IGNORECASE,
 )
+_GOES_ON = re.compile(r"\s+(?!(?:in|of|on|at|and|or|by|with|from|for|as|who|which|since|until|after)\b)[a-z]")
 _WORD = re.compile(r"[^\W_]+")
 _MONEY = frozenset(("$", "€", "£", "¥", "yuan", "rupee", "lira", "rouble", "franc", "manat"))
 
 
-MISSING = 4
-"""One in so many of the question's words, names aside, may be worded otherwise."""
+MISSING, HELD = 1, 3
+"""So many of the question's words, names aside, may be worded otherwise, if so many are there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +63,8 @@ class Claim:
 
     `values` stand in one clause, at `spans` of the sentence.  `where` and `when` are the places and dates of the clause
     that the question does not name, and `extra` the words that narrow what is counted or stand in a name with the
-    question's own: they may make it a claim about something else.
+    question's own: they may make it a claim about something else.  `missing` are the question's words that it words
+    otherwise.
     """
 
     sentence: EvidenceSentence
@@ -67,6 +73,7 @@ class Claim:
     where: frozenset[str] = frozenset()
     when: tuple[Date, ...] = ()
     extra: frozenset[str] = frozenset()
+    missing: frozenset[str] = frozenset()
 
 
 def claim(want: Wanted, sentence: EvidenceSentence) -> Claim | None:
@@ -82,13 +89,24 @@ def claim(want: Wanted, sentence: EvidenceSentence) -> Claim | None:
         said |= _opposed(want, sentence.text).keys()
     missing = want.stems - said
     if missing:
-        if want.kind in ("name", "truth") or not want.stems & said:
+        if want.kind in ("name", "truth"):
             return None
         # A name may stand in the title or before the sentence, which goes on from there; a verb may not.
         names, others = missing & want.names, missing - want.names
-        if not names <= roots(_before(sentence)) or len(others) * MISSING > len(want.stems - want.names):
+        if not names <= roots(_before(sentence)) or len(others) > MISSING:
             return None
-    return _MAKERS[want.kind](want, sentence)
+        if len(want.stems & said) < (HELD if others else 1):
+            return None
+    if not _holds_figures(want, f"{_before(sentence)} {sentence.text}"):
+        return None
+    made = _MAKERS[want.kind](want, sentence)
+    return made and replace(made, missing=frozenset(missing - want.names))
+
+
+def _holds_figures(want: Wanted, text: str) -> bool:
+    """Say whether a text holds the question's figures: a fifth season is no answer about season 4."""
+    known = {n.low for n in facts(text).numbers}
+    return all(n.low in known for n in want.numbers)
 
 
 def _figure(want: Wanted, sentence: EvidenceSentence) -> Claim | None:
@@ -152,16 +170,28 @@ def _name(want: Wanted, sentence: EvidenceSentence) -> Claim | None:
     outside = [m for m in asked_for if not any(n.start <= m.start() < n.end for n in named)]
     if want.stems <= {s for m in outside for s in roots(m.group())}:
         asked_for = outside
+    if not asked_for:
+        return None
     start, end = asked_for[0].start(), asked_for[-1].end()
     new = [n for n in named if n.end <= start or n.start >= end]
     fitting = [n for n in new if n.end <= start and _BEFORE.match(text[n.end : start])]
     fitting = fitting[-1:] or [n for n in new if n.start >= end and _AFTER.match(text[end : n.start])][:1]
     if _ASKS_WHERE.match(want.question):
         fitting = [n for n in new if n.start >= end and _RIGHT_THERE.match(text[end : n.start])][:1]
+    fitting = [n for n in fitting if not _describes(n, text, start)]
     if not fitting:
         return None
     spans = tuple((n.start, n.end) for n in fitting)
     return _made(want, sentence, tuple(fitting), spans, (start, end), frozenset())
+
+
+def _describes(name: Name, text: str, start: int) -> bool:
+    """Say whether a name only describes what stands behind it, as in "an American actor" or "Peru's head"."""
+    if re.search(r"['’]s?$", text[name.start : name.end]):
+        return True
+    if name.end <= start:
+        return bool(re.search(r"\ban?\s$", text[: name.start], re.IGNORECASE))
+    return bool(_GOES_ON.match(text, name.end))
 
 
 def _truth(want: Wanted, sentence: EvidenceSentence) -> Claim | None:

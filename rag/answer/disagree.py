@@ -14,7 +14,7 @@ from datetime import date
 from rag.answer.claims import Claim, claim
 from rag.answer.facts import Date, Name, facts
 from rag.answer.measured import Measured
-from rag.answer.wanted import Wanted, wanted
+from rag.answer.wanted import Wanted, roots, wanted
 from rag.timed import asked_time, of_time
 from rag.types import ArticleHead, Evidence, EvidenceSentence
 from rag.words import stem
@@ -90,7 +90,10 @@ def _apart(one: EvidenceSentence, other: EvidenceSentence, twins: Mapping[str, S
 
 def _comparable(want: Wanted, one: Claim, other: Claim) -> bool:
     """Say whether nothing tells apart what two claims are about."""
-    if one.extra != other.extra:
+    if one.extra != other.extra or one.missing != other.missing:
+        return False
+    # What neither calls as the question does, both must call by one other word: released, for came out.
+    if one.missing and not (roots(one.sentence.text) & roots(other.sentence.text)) - want.stems:
         return False
     kinds = [{v.kind for v in c.values if isinstance(v, Measured)} for c in (one, other)]
     if any(kinds) and not kinds[0] & kinds[1]:

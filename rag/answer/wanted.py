@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Literal
 
 from rag.answer.asked import Asked, asked
-from rag.answer.facts import Date, facts
+from rag.answer.facts import Date, Number, facts
 from rag.words import stem, terms
 
 Kind = Literal["figure", "date", "name", "truth"]
@@ -28,7 +28,8 @@ _FIGURE = re.compile(
     r"|magnitude|toll|budget|salary|share|percentage|rate|distance|diameter|width|amount|share))\b",
     re.IGNORECASE,
 )
-_NAME = re.compile(r"^\W*(?:who|which|where|what)\b", re.IGNORECASE)
+# "What is the suite?" asks to have it explained.
+_NAME = re.compile(r"^\W*(?:who|which|where|what(?!\s+(?:is|are|was|were)\b(?!.*\bof\b)))\b", re.IGNORECASE)
 _WHICH = re.compile(r"^\W*(?:\w+\s)?(?:which|what)\s+(\w+)\s+(?!of\b)", re.IGNORECASE)
 """Which company built it?  Whoever says that Acme built it need not say that Acme is a company."""
 _MONEY = re.compile(
@@ -52,7 +53,7 @@ _NO_SUPERLATIVE = frozenset("west forest interest guest request test rest quest 
 _GENERIC = frozenset(
     terms(
         "year day date month time name kind sort many much number amount value people person take place exactly share "
-        "percentage actually currently anyone anybody anything someone something"
+        "percentage actually currently ever anyone anybody anything someone something"
     )
 )
 _PASTS = (
@@ -91,7 +92,7 @@ class Wanted:
     of measure that answers the words that say which one it is, of which one must be held; `counted` is the stem of what
     is counted, and `unit` what a figure must come in.  `unique` says that only one answer can be right whatever else is
     said of it, as of the longest river, and `most` that it is the one with the most of something; `when` are the dates
-    that the question names.
+    and `numbers` the other figures that the question names.
     """
 
     question: str
@@ -105,6 +106,7 @@ class Wanted:
     unique: bool
     most: bool
     when: tuple[Date, ...]
+    numbers: tuple[Number, ...]
 
 
 def root(word_stem: str) -> str:
@@ -146,6 +148,8 @@ def wanted(question: str) -> Wanted:
     unit: Literal["money", "share", ""] = "money" if _MONEY.search(question) else ""
     if not unit and _SHARE.search(question):
         unit = "share"
+    if kind == "date" and not stems - names:
+        kind = None  # nothing says what happened then
     return Wanted(
         question=question,
         about=about,
@@ -158,6 +162,7 @@ def wanted(question: str) -> Wanted:
         unique=superlative,
         most=bool(_MOST.search(question)),
         when=when,
+        numbers=facts(question).numbers,
     )
 
 
