@@ -59,6 +59,7 @@ class Measured:
     def agrees(self, other: Measured) -> bool:
         """Say whether both may be the same quantity, as far as the rounder one is exact and its bound is kept.
 
+        >>> from rag.answer.facts import numbers
         >>> one, two = (measured(n, t) for t in ("118 kilometres", "73 miles") for n in numbers(t))
         >>> one.agrees(two)
         True
