@@ -56,6 +56,7 @@ PERU = "Who is the prime minister of Peru?"
         ("What share of voters is left-handed?", "One voter in ten is left-handed.", "Of voters 15% are left-handed."),
         ("What is the unemployment rate in Peru?", "The unemployment rate in Peru is 7 per cent.",
          "The unemployment rate in Peru is 9.5%."),
+        ("How high is the Rose Tower?", "The Rose Tower is 90 metres high.", "The Rose Tower has a height of 80 metres."),
         ("When will the bridge open?", "The bridge will open in March 2021.", "The bridge will open in June 2022."),
         ("On which day did the bridge open?", "The bridge opened on 7 May 2021.", "On 8 May the bridge opened."),
         ("When did the new film of Orr come out?", "The new film of Orr was released in 2017.",

@@ -14,7 +14,7 @@ from datetime import date
 from rag.answer.claims import Claim, claim
 from rag.answer.facts import Date, Name, facts
 from rag.answer.measured import Measured
-from rag.answer.wanted import Wanted, roots, wanted
+from rag.answer.wanted import Wanted, root, roots, wanted
 from rag.timed import asked_time, of_time
 from rag.types import ArticleHead, Evidence, EvidenceSentence
 from rag.words import stem
@@ -64,7 +64,7 @@ def _with_names(want: Wanted, sentences: Sequence[EvidenceSentence]) -> Wanted:
     if want.names or want.question != want.question.lower():
         return want
     named = {w for s in sentences for n in facts(s.text).names if n.sure for w in n.words} & want.about.words
-    return replace(want, names=frozenset(stem(w) for w in named) & want.stems)
+    return replace(want, names=frozenset(root(stem(w)) for w in named) & want.stems)
 
 
 def published(sentence: EvidenceSentence) -> date | None:

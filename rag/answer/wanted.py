@@ -142,7 +142,7 @@ def wanted(question: str) -> Wanted:
                 left_out.update(stem(w) for w in used)
     if kind == "name" and (noun := _WHICH.match(question)) and not superlative:
         left_out.add(stem(noun[1]))
-    names = frozenset(t for n in about.names for t in terms(n)) - left_out
+    names = frozenset(root(t) for n in about.names for t in terms(n)) - left_out
     stems = frozenset(root(t) for t in about.terms - left_out)
     count = _COUNT.search(question)
     unit: Literal["money", "share", ""] = "money" if _MONEY.search(question) else ""
