@@ -23,6 +23,7 @@ from rag.protocols import Embedder, Retriever, Store, View, Writer
 from rag.retrieve import Dense, Fused, Lexical, Reranked, search, search_many
 from rag.settings import Settings
 from rag.store import local
+from rag.timed import Timed
 from rag.types import (
     Answer,
     Article,
@@ -64,6 +65,8 @@ class Engine:
 
             reads = PairScorer(settings.search.reranker)
             self.retriever = Reranked(self.retriever, reads, depth=settings.search.rerank_depth)
+        if settings.search.time_weight:
+            self.retriever = Timed(self.retriever, weight=settings.search.time_weight)
 
     @cached_property
     def judge(self) -> Judge:
@@ -123,6 +126,9 @@ class Engine:
     ) -> Iterator[Text | Citation | Answer]:
         """Yield an answer as it is written: text, each citation right after what it backs, and last the Answer."""
         from rag.answer.cite import abstain, cite
+        from rag.answer.disagree import disagreement
+        from rag.answer.extract import Extractive
+        from rag.answer.sides import note, quoted
         from rag.converse import standalone
 
         question = self._asked(question)
@@ -138,14 +144,15 @@ class Engine:
         if evidence.confidence < self.threshold:
             yield from abstain(question, evidence)
         else:
-            written = self.writer.write(evidence)
+            differ = disagreement(evidence, twins, most=self.settings.answer.sentences)
             yield from cite(
                 question,
-                written,
+                quoted(differ) if differ and isinstance(self.writer, Extractive) else self.writer.write(evidence),
                 evidence,
-                "answered",
+                "conflict" if differ else "answered",
                 printing=lambda id, quote: self._printing(twins.get(id), quote),
                 entails=self.entails,
+                notes=(note(differ),) if differ else (),
             )
 
     def article(self, id: str, revision: str | None = None) -> Article:

@@ -51,6 +51,9 @@ class SearchSettings(_Group):
     phrase_words: int = Field(
         20, ge=0, description="words of a question up to which its quoted phrases must occur in what is found"
     )
+    time_weight: float = Field(
+        0.05, ge=0, le=1, description="bonus, as a share of the best score, to hits of the time that a question names"
+    )
     reranker: str | None = Field(
         None, description="name or folder of a sentence-transformers CrossEncoder that reads the first hits again"
     )

@@ -36,6 +36,7 @@ def cite(
     *,
     printing: Printing = lambda id, quote: (),
     entails: Entails | None = None,
+    notes: tuple[str, ...] = (),
 ) -> Iterator[Text | Citation | Answer]:
     """Yield text and, right after what it backs, each citation; last the whole answer.
 
@@ -80,6 +81,7 @@ def cite(
         hits=evidence.hits,
         outcome=outcome,
         confidence=round(evidence.confidence, 4),
+        notes=notes,
     )
 
 

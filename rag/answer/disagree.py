@@ -1,0 +1,126 @@
+"""Do the sources answer a question differently?
+
+They do when sentences of two articles state claims that hold all that the question says, that nothing tells apart (a
+year, a place, a narrower word), and whose values cannot be the same.  It is better to miss a disagreement than to
+make one of two answers about different things.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+
+from rag.answer.claims import Claim, claim
+from rag.answer.facts import Date, Name, facts
+from rag.answer.measured import Measured
+from rag.answer.wanted import Wanted, root, roots, wanted
+from rag.timed import asked_time, of_time
+from rag.types import ArticleHead, Evidence, EvidenceSentence
+from rag.words import stem
+
+FIRST = 3
+"""The best claim stands among so many first sentences."""
+
+NEAR = 16
+"""And others among so many: ranks, because the scores' scale is the model's."""
+
+MOST = 4
+"""Sides that are shown, unless more or fewer are asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Disagreement:
+    """Claims of different articles that cannot all be true at once, newest article first, undated ones last."""
+
+    sides: tuple[Claim, ...]
+
+
+def disagreement(
+    evidence: Evidence, twins: Mapping[str, Sequence[ArticleHead]] | None = None, *, most: int = MOST
+) -> Disagreement | None:
+    """Return how the sources of some evidence disagree, in up to `most` sides but at least two, or None.
+
+    `twins` are the articles that each is linked with: what a twin prints is not a second source.
+    """
+    want = _with_names(wanted(evidence.question), evidence.sentences[:NEAR])
+    found = [(n, c) for n, s in enumerate(evidence.sentences[:NEAR]) if (c := claim(want, s))]
+    then = _of_time(evidence.question, [c for _, c in found])
+    for rank, best in found:
+        if rank >= FIRST:
+            break
+        if best in then:
+            sides = [best]
+            for other in then:
+                if len(sides) < max(most, 2) and all(differ(want, other, s, twins or {}) for s in sides):
+                    sides.append(other)
+            if len(sides) > 1:
+                return Disagreement(tuple(sorted(sides, key=lambda c: published(c.sentence) or date.min, reverse=True)))
+    return None
+
+
+def _with_names(want: Wanted, sentences: Sequence[EvidenceSentence]) -> Wanted:
+    """Return what is wanted with the names that a question in small letters holds, as the sentences write them."""
+    if want.names or want.question != want.question.lower():
+        return want
+    named = {w for s in sentences for n in facts(s.text).names if n.sure for w in n.words} & want.about.words
+    return replace(want, names=frozenset(root(stem(w)) for w in named) & want.stems)
+
+
+def published(sentence: EvidenceSentence) -> date | None:
+    """Return the day on which a sentence's article was published, if that is known."""
+    return sentence.hit.article.published
+
+
+def differ(want: Wanted, one: Claim, other: Claim, twins: Mapping[str, Sequence[ArticleHead]]) -> bool:
+    """Say whether two claims answer the same question differently."""
+    if not _apart(one.sentence, other.sentence, twins) or not _comparable(want, one, other):
+        return False
+    return not any(_same(a, b) for a in one.values for b in other.values)
+
+
+def _apart(one: EvidenceSentence, other: EvidenceSentence, twins: Mapping[str, Sequence[ArticleHead]]) -> bool:
+    """Say whether two sentences are of two sources."""
+    a, b = one.hit.article.id, other.hit.article.id
+    linked = {t.id for t in (*twins.get(a, ()), *one.hit.also)} | {t.id for t in twins.get(b, ())} | {
+        t.id for t in other.hit.also
+    }  # fmt: skip
+    return a != b and not linked & {a, b}
+
+
+def _comparable(want: Wanted, one: Claim, other: Claim) -> bool:
+    """Say whether nothing tells apart what two claims are about."""
+    if one.extra != other.extra or one.missing != other.missing:
+        return False
+    # What neither calls as the question does, both must call by one other word: released, for came out.
+    if one.missing and not (roots(one.sentence.text) & roots(other.sentence.text)) - want.stems:
+        return False
+    kinds = [{v.kind for v in c.values if isinstance(v, Measured)} for c in (one, other)]
+    if any(kinds) and not kinds[0] & kinds[1]:
+        return False
+    if want.unique:
+        return True
+    return one.where == other.where and all(
+        any(d.agrees(e) for e in theirs)
+        for mine, theirs in ((one.when, other.when), (other.when, one.when))
+        for d in mine
+    )
+
+
+def _same(one: Measured | Date | Name | bool, other: Measured | Date | Name | bool) -> bool:
+    if isinstance(one, Measured) and isinstance(other, Measured):
+        return one.agrees(other)
+    if isinstance(one, Date) and isinstance(other, Date):
+        return one.agrees(other)
+    if isinstance(one, Name) and isinstance(other, Name):
+        return bool(set(one.words) & set(other.words)) or one.initials in other.words or other.initials in one.words
+    return one == other
+
+
+def _of_time(question: str, claims: list[Claim]) -> list[Claim]:
+    """Return the claims of the time that a question names, if some are and others are not; else all."""
+    asked = asked_time(question)
+    if not asked:
+        return claims
+    then = [c for c in claims if of_time(asked, c.sentence.text, published(c.sentence)) == 1]
+    return then or claims
