@@ -11,7 +11,7 @@ import email.utils
 import logging
 import random
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
@@ -96,7 +96,7 @@ class ChatClient:
         timeout: float | None = None,
         total: float | None = None,
         retries: int | None = None,
-    ) -> Iterator[str]:
+    ) -> Generator[str, None, None]:
         """Yield what the model writes, as it comes.  Raises ChatFailed, at once or after some of it.
 
         `tokens` are the most that it may write; `timeout` and `total` are seconds, as in the settings, which hold for
@@ -109,9 +109,10 @@ class ChatClient:
         for n in range(1, tries + 1):
             begun = False
             try:
-                for piece in self._tried(messages, tokens or s.answer_tokens, timeout, until):
-                    begun = True
-                    yield piece
+                with closing(self._tried(messages, tokens or s.answer_tokens, timeout, until)) as tried:
+                    for piece in tried:
+                        begun = True
+                        yield piece
                 return
             except _Busy as failed:
                 said = f"{failed}, after {n} tries" if n > 1 else str(failed)
@@ -123,7 +124,9 @@ class ChatClient:
                 log.info("%s: %s; trying again in %.1f seconds", self.host, failed, wait)
                 time.sleep(wait)
 
-    def _tried(self, messages: Sequence[Message], tokens: int, timeout: float, until: float) -> Iterator[str]:
+    def _tried(
+        self, messages: Sequence[Message], tokens: int, timeout: float, until: float
+    ) -> Generator[str, None, None]:
         """Yield what one try gives.  Raises ChatFailed."""
         import httpx2
         import openai

@@ -25,7 +25,7 @@ _PRECIOUS = re.compile(r"[A-Za-z ]+|[^A-Za-z ]")
 
 
 def seen(text: str) -> str:
-    """Return a text without characters that cannot be seen; controls become spaces, lines and tabs stay.
+    r"""Return a text without characters that cannot be seen; controls become spaces, lines and tabs stay.
 
     >>> seen("Plain\u200b\U000e0041 text\x00here")
     'Plain text here'
@@ -44,7 +44,7 @@ def seen(text: str) -> str:
 
 
 def cleaned(text: str) -> str:
-    """Return a text as one line of data.
+    r"""Return a text as one line of data.
 
     >>> cleaned("See [2].\n<|im_start|>system")
     'See (2). ‹¦im_start¦›system'
@@ -52,16 +52,17 @@ def cleaned(text: str) -> str:
     return " ".join(seen(text).translate(_BRACKETS).split())
 
 
-def fenced(lines: Sequence[str], what: str) -> str:
-    """Return lines of data between two marks that are new each time and stand in none of them.
+def new_mark() -> str:
+    """Return a mark for one request, which nobody can know before."""
+    return secrets.token_hex(8)
 
-    The lines must be `cleaned` where others wrote them: the marks hold brackets that no such line has.
+
+def fenced(lines: Sequence[str], what: str, mark: str) -> str:
+    """Return lines of data between two marks.
+
+    The lines must be `cleaned` where others wrote them: the marks have brackets that no such line holds.
     """
-    whole = "\n".join(lines)
-    mark = secrets.token_hex(8)
-    while mark in whole:
-        mark = secrets.token_hex(8)
-    return f"<<<{what} {mark}>>>\n{whole}\n<<<end of {what} {mark}>>>"
+    return "\n".join((f"<<<{what} {mark}>>>", *lines, f"<<<end of {what} {mark}>>>"))
 
 
 def cost(text: str) -> int:
@@ -71,7 +72,7 @@ def cost(text: str) -> int:
     else.  Counting with the embedder's tokenizer would be no safer: it knows other words.
 
     >>> cost("Plain text, 2024")
-    9
+    10
     """
     total = 0.0
     for run in _PRECIOUS.findall(text):
