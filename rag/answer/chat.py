@@ -269,7 +269,7 @@ class Chat:
 
     def _claims(self, reply: Reply, request: Prompt, told: _Told) -> Iterator[_Claim]:
         """Yield the sentences of a reply that say something, with what they rest on."""
-        echo = Echo([SYSTEM], [NO_ANSWER, NOT_ALL])
+        echo = Echo(SYSTEM, [NO_ANSWER, NOT_ALL])
         for said in reply:
             numbers = list(dict.fromkeys(said.numbers))
             cited = [request.sources[n - 1] for n in numbers if 0 < n <= len(request.sources)]
@@ -287,11 +287,11 @@ class Chat:
             if same in told.seen:
                 continue
             told.seen.add(same)
-            marks = list(dict.fromkeys(self._mark(text, source) for source in cited))
+            marks = tuple(self._mark(text, source) for source in cited)
             supported = any(verdict(text, _quote(m)).verdict != "unsupported" for m in marks)
             refuses = not supported and is_refusal(text)
             told.refused = told.refused or refuses
-            yield _Claim(text, () if refuses else tuple(marks), supported, refuses)
+            yield _Claim(text, () if refuses else marks, supported, refuses)
 
     def _mark(self, text: str, source: Source) -> Mark:
         first, last = supporting(text, source.texts(), self.near)

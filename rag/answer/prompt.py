@@ -67,7 +67,7 @@ def prompt(evidence: Evidence, *, tokens: int, most: int) -> Prompt:
     chosen = [s for s in chosen if s.spans]
     value = _values(evidence.sentences)
     mark = new_mark()
-    room = tokens - OVERHEAD - cost(SYSTEM) - cost(_message(evidence.question, (), most, mark))
+    room = tokens - OVERHEAD - cost(SYSTEM) - cost(_message(evidence.question, (), most, "0" * len(mark)))
     costs = {id(s): _cost(s) for s in chosen}
     while len(chosen) > 1 and sum(costs[id(s)] for s in chosen) > room:
         chosen.remove(

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from rag.fence import seen
 from rag.words import words
 
 ECHO = 6
-"""So many words in a row of the instructions are an echo of them."""
+"""So many words in a row of the instructions are an echo of them,"""
+SHORT_ECHO = 3
+"""and so many where nothing else is said."""
 
 _TOKEN = re.compile(r"<[|｜][^<>\n]{0,60}[|｜]>|\[/?(?:INST|SYS|TOOL_CALLS|AVAILABLE_TOOLS)\]|<</?SYS>>")
 _IMAGE = re.compile(r"!\[([^\[\]]*)\]\s?(?:\([^()\s]*[^()]*\)|\[[^\[\]]*\])")
@@ -29,7 +31,7 @@ _ADDRESS = re.compile(
     r")>?",
     re.IGNORECASE,
 )
-_TAG = re.compile(r"</?[a-zA-Z!?][^<>]*>")
+_TAG = re.compile(r"<(?!(?:[a-z][a-z0-9+.-]*:|www\.))/?[a-z!?][^<>]*>", re.IGNORECASE)
 _HALF_TAG = re.compile(r"<(?=[a-zA-Z/!?|｜])")
 _NUMBER = re.compile(r"[\[【]\s*(\d[\d\s,;–-]*)[\]】]")
 _EMPTY = re.compile(r"\[\s*\]|\(\s*\)|【\s*】")
@@ -37,7 +39,7 @@ _LEADING = re.compile(r"^\s*(?:#{1,6}\s+|>\s*|[-*•·–]\s+|\(?\d{1,2}[.)]\s+)
 _EMPHASIS = re.compile(r"\*\*|__|`+|(?<!\w)[*_](?=\w)|(?<=[\w.!?])[*_](?!\w)")
 _SPACES = re.compile(r"\s+")
 _BEFORE_STOP = re.compile(r"\s+(?=[.,;:!?…](?:\s|$))")
-_LAST = ".,;:!?'\")]}»”’"
+_LAST = ".,;:!?'\"]}»”’"
 
 _SOURCES = (
     r"(?:the|these|this|my)?\s*(?:(?:given|provided|available)\s+)?"
@@ -76,7 +78,7 @@ def plain(text: str, sources: str) -> Plain:
     links = 0
 
     def known(address: str) -> bool:
-        bare = address.rstrip(_LAST)
+        bare = _bare(address)
         return re.search(rf"(?<![\w.@/-]){re.escape(bare)}(?![\w@/-])", sources) is not None
 
     def without_target(m: re.Match[str]) -> str:
@@ -94,8 +96,12 @@ def plain(text: str, sources: str) -> Plain:
         if known(m[1]):
             return m[1]
         links += 1
-        kept = len(m[1].rstrip(_LAST))
-        return m[1][kept:]
+        return m[1][len(_bare(m[1])) :]
+
+    def tag(m: re.Match[str]) -> str:
+        nonlocal links
+        links += _ADDRESS.search(m[0]) is not None
+        return ""
 
     text = _TOKEN.sub("", seen(text))
     text = _DEFINITION.sub(dropped, _IMAGE.sub(dropped, text))
@@ -104,10 +110,15 @@ def plain(text: str, sources: str) -> Plain:
     # What is taken out may bring together what is to be taken out.
     while before != text:
         before = text
-        text = _HALF_TAG.sub("‹", _TAG.sub("", _TOKEN.sub("", _ADDRESS.sub(address, text))))
+        text = _HALF_TAG.sub("‹", _ADDRESS.sub(address, _TAG.sub(tag, _TOKEN.sub("", text))))
         text = _NUMBER.sub(r"(\1)", text)
     text = _EMPTY.sub("", _EMPHASIS.sub("", _LEADING.sub("", text)))
     return Plain(_BEFORE_STOP.sub("", _SPACES.sub(" ", text)).strip(), links)
+
+
+def _bare(address: str) -> str:
+    """Return an address without the punctuation of the sentence that it stands in."""
+    return address.rstrip(_LAST if "(" in address else _LAST + ")")
 
 
 def is_refusal(text: str) -> bool:
@@ -122,15 +133,23 @@ def is_refusal(text: str) -> bool:
 class Echo:
     """Knows the instructions of a request again, in what comes back."""
 
-    def __init__(self, instructions: Iterable[str], allowed: Iterable[str] = ()) -> None:
-        grams = {gram for text in instructions for gram in _grams(text)}
-        self._grams = grams - {gram for text in allowed for gram in _grams(text)}
+    def __init__(self, instructions: str, allowed: Iterable[str] = ()) -> None:
+        allowed = list(allowed)
+        self._grams = set(_grams(instructions)).difference(gram for text in allowed for gram in _grams(text))
+        self._whole, self._allowed = _joined(instructions), {_joined(text) for text in allowed}
 
     def __call__(self, text: str) -> bool:
-        """Say whether a text repeats some of them."""
+        """Say whether a text repeats some of them: many words in a row, or nothing but a few."""
+        said = _joined(text)
+        if len(words(text)) >= SHORT_ECHO and said in self._whole and said not in self._allowed:
+            return True
         return any(gram in self._grams for gram in _grams(text))
 
 
-def _grams(text: str) -> Iterable[tuple[str, ...]]:
+def _joined(text: str) -> str:
+    return f" {' '.join(words(text))} "
+
+
+def _grams(text: str) -> Iterator[tuple[str, ...]]:
     said = words(text)
     return (tuple(said[i : i + ECHO]) for i in range(len(said) - ECHO + 1))

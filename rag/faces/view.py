@@ -50,6 +50,7 @@ class Turn:
         self.citations = {c.number: source(c) for c in answer.citations}
         self.end = {
             "outcome": answer.outcome,
+            "notes": list(answer.notes),
             "hits": [card(h) for h in nearest(answer.hits)] if answer.outcome == "abstained" else [],
             "passages": stats.passages,
             "articles": stats.articles,

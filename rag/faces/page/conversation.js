@@ -169,6 +169,7 @@ function finish(turn, end) {
     if (end.hits.length) box.append(nearest(end.hits));
   }
   if (end.outcome in notices) box.append(make('p', 'notice', notices[end.outcome]));
+  for (const note of end.notes) box.append(make('p', 'notice', note));
   for (const button of turn.answer.querySelectorAll('.cite')) {
     const item = citations.get(Number(button.dataset.number));
     if (item) button.dataset.verdict = item.verdict;
