@@ -13,7 +13,7 @@ from contextlib import closing
 from rag import converse
 from rag.answer.asked import FIGURE, name_runs
 from rag.chat_client import ChatClient, ChatFailed, Message
-from rag.fence import cleaned, cost, fenced, new_mark, seen
+from rag.fence import cleaned, cost, fenced, mark_of, seen
 from rag.words import terms, words
 
 TURNS, TURN = 6, 800
@@ -121,12 +121,11 @@ def _messages(question: str, said: Sequence[Mapping[str, str]], tokens: int) -> 
         ("Asked: " if m["role"] == "user" else "Answered: ") + cleaned(_MARKERS.sub("", m["content"]))[:TURN]
         for m in said[-TURNS:]
     ]
-    mark = new_mark()
     lines = [*told, f"Last question: {cleaned(question)}"]
     while len(lines) > 1 and cost(SYSTEM) + cost("\n".join(lines)) + 100 > tokens:
         lines.pop(0)
     asks = "Rewrite the last question so that it stands alone."
     return [
         {"role": "system", "content": SYSTEM},
-        {"role": "user", "content": f"{fenced(lines, 'conversation', mark)}\n\n{asks}"},
+        {"role": "user", "content": f"{fenced(lines, 'conversation', mark_of(lines))}\n\n{asks}"},
     ]

@@ -7,9 +7,9 @@ data nor pose as a turn of the conversation, a source of its own or a marker.
 
 from __future__ import annotations
 
+import hashlib
 import math
 import re
-import secrets
 import unicodedata
 from collections.abc import Sequence
 
@@ -52,9 +52,13 @@ def cleaned(text: str) -> str:
     return " ".join(seen(text).translate(_BRACKETS).split())
 
 
-def new_mark() -> str:
-    """Return a mark for one request, which nobody can know before."""
-    return secrets.token_hex(8)
+def mark_of(lines: Sequence[str]) -> str:
+    """Return the mark to put around lines, a digest of them.
+
+    No text can hold the digest of a whole that it is a part of.  Unlike a random mark it is the same for the same
+    lines, so a model at temperature 0 says the same again.
+    """
+    return hashlib.sha256("\n".join(lines).encode("utf-8", "replace")).hexdigest()[:16]
 
 
 def fenced(lines: Sequence[str], what: str, mark: str) -> str:

@@ -469,7 +469,13 @@ def test_a_source_cannot_pose_as_anything_else() -> None:
     assert not re.search(r"[<>\[\]`【】|｜]", data[1])
     assert all(c.isprintable() for c in sent.replace("\n", ""))
     assert "(3)?" in sent
-    assert prompt(evidence(text), tokens=4_000, most=4).mark != made.mark
+    assert prompt(evidence(f"{text} {mark[1]}"), tokens=4_000, most=4).mark != mark[1], "whoever learns it has lost it"
+
+
+def test_the_same_question_is_the_same_request() -> None:
+    assert prompt(evidence(), tokens=4_000, most=4) == prompt(evidence(), tokens=4_000, most=4)
+    other = prompt(evidence(question="What did the ferry cost?"), tokens=4_000, most=4)
+    assert other.mark != prompt(evidence(), tokens=4_000, most=4).mark
 
 
 # -- a service, and how it fails ------------------------------------------------------------------
@@ -918,18 +924,28 @@ def small_model(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.mark.model
-@pytest.mark.parametrize("strict", [False, True])
-def test_a_real_model_writes_a_lawful_answer(small_model: str, corpus_index: Path, strict: bool) -> None:
+def test_a_real_model_writes_a_lawful_answer(small_model: str, corpus_index: Path) -> None:
     settings = Settings.load(
-        answer={"writer": "chat", "threshold": 0, "hits": 2, "strict": strict},
+        answer={"writer": "chat", "threshold": 0, "hits": 2},
         chat={"base_url": small_model, "model": "smollm2", "answer_tokens": 48, "timeout": 250, "total": 300},
     )
     answer = ask(corpus_index, settings, "Who keeps a lighthouse?")
     assert answer.outcome in ("answered", "partly", "abstained")
-    assert not any("did not answer" in note for note in answer.notes), "the model did write"
+    unanswered = [note for note in answer.notes if "did not answer" in note]
+    assert all("reached the limit" in note for note in unanswered), "what a small model may do; all else is ours"
     with engine.open_engine(corpus_index) as e:
         for c in answer.citations:
             assert e.article(c.article_id, c.revision).text[c.start : c.end] == c.quote
+
+
+@pytest.mark.model
+def test_a_real_model_is_read(small_model: str) -> None:
+    settings = ChatSettings(base_url=small_model, model="smollm2", answer_tokens=24, timeout=250, total=300)
+    with suppress(ChatFailed):
+        said = ""
+        for piece in ChatClient(settings).pieces([{"role": "user", "content": "Say hello in three words."}]):
+            said += piece
+    assert re.search(r"[a-z]{2}", said)
 
 
 @pytest.mark.model

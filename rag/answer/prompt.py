@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rag.fence import cleaned, cost, fenced, new_mark
+from rag.fence import cleaned, cost, fenced, mark_of
 from rag.intake.chunk import sentences
 from rag.types import Evidence, EvidenceSentence, Hit
 
@@ -66,8 +66,7 @@ def prompt(evidence: Evidence, *, tokens: int, most: int) -> Prompt:
     chosen = [Source(h, tuple(_sentences(h))) for h in evidence.hits]
     chosen = [s for s in chosen if s.spans]
     value = _values(evidence.sentences)
-    mark = new_mark()
-    room = tokens - OVERHEAD - cost(SYSTEM) - cost(_message(evidence.question, (), most, "0" * len(mark)))
+    room = tokens - OVERHEAD - cost(SYSTEM) - cost(_message(evidence.question, [], most, "0" * 16))
     costs = {id(s): _cost(s) for s in chosen}
     while len(chosen) > 1 and sum(costs[id(s)] for s in chosen) > room:
         chosen.remove(
@@ -78,10 +77,12 @@ def prompt(evidence: Evidence, *, tokens: int, most: int) -> Prompt:
         least = min(last.spans, key=lambda at: value.get(_key(last.hit, at), _NONE))
         left = tuple(at for at in last.spans if at != least)
         chosen = [Source(last.hit, left)] if left else []
+    lines = [line for n, s in enumerate(chosen, 1) for line in _lines(n, s)]
+    mark = mark_of([evidence.question, *lines])
     return Prompt(
         (
             {"role": "system", "content": SYSTEM},
-            {"role": "user", "content": _message(evidence.question, chosen, most, mark)},
+            {"role": "user", "content": _message(evidence.question, lines, most, mark)},
         ),
         tuple(chosen),
         mark,
@@ -122,7 +123,6 @@ def _lines(number: int, source: Source) -> list[str]:
     return [f"[{number}] {cleaned(article.title)[:TITLE]}{dated}", f"    {' '.join(said)}"]
 
 
-def _message(question: str, sources: Sequence[Source], most: int, mark: str) -> str:
-    lines = [line for n, s in enumerate(sources, 1) for line in _lines(n, s)]
+def _message(question: str, lines: Sequence[str], most: int, mark: str) -> str:
     asks = f"Question: {cleaned(question)}\nAnswer it in at most {most} sentences."
     return f"{fenced(lines, 'sources', mark)}\n\n{asks}"
