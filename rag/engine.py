@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
@@ -33,6 +34,7 @@ from rag.types import (
     Fingerprint,
     Group,
     Hit,
+    Note,
     Stats,
     Text,
     whole,
@@ -41,6 +43,7 @@ from rag.types import (
 # What only an answer or an ingest needs is imported there: a search from a cold start is to be over in half a second.
 if TYPE_CHECKING:
     from rag.answer.evidence import Judge
+    from rag.chat_client import ChatClient
     from rag.embed.entailment import Entailment
 
 log = logging.getLogger(__name__)
@@ -49,6 +52,11 @@ RETRIEVERS: dict[str, Callable[[Embedder, Settings], Retriever]] = {
     "dense": lambda embedder, _: Dense(embedder),
     "lexical": lambda _, __: Lexical(),
     "fused": lambda e, s: Fused(e, dense_weight=s.search.dense_weight, depth=s.search.depth),
+}
+
+WRITERS: dict[str, Callable[[Engine], Writer]] = {
+    "extractive": lambda engine: engine.quoting,
+    "chat": lambda engine: _chat_writer(engine),
 }
 
 
@@ -67,6 +75,7 @@ class Engine:
             self.retriever = Reranked(self.retriever, reads, depth=settings.search.rerank_depth)
         if settings.search.time_weight:
             self.retriever = Timed(self.retriever, weight=settings.search.time_weight)
+        self._writer = choose(WRITERS, settings.answer.writer, "answer.writer")
 
     @cached_property
     def judge(self) -> Judge:
@@ -77,10 +86,25 @@ class Engine:
 
     @cached_property
     def writer(self) -> Writer:
-        """What turns evidence into text."""
+        """What turns evidence into text.  Raises MissingExtra and InvalidSettings."""
+        writer: Writer = self._writer(self)
+        return writer
+
+    @cached_property
+    def quoting(self) -> Writer:
+        """The writer that needs no service."""
         from rag.answer.extract import Extractive
 
         return Extractive(self.settings.answer.sentences)
+
+    @cached_property
+    def chat(self) -> ChatClient | None:
+        """The chat model that writes, if one does.  Raises MissingExtra and InvalidSettings."""
+        if self.settings.answer.writer != "chat":
+            return None
+        from rag.chat_client import ChatClient
+
+        return ChatClient(self.settings.chat)
 
     @cached_property
     def entails(self) -> Entailment | None:
@@ -129,11 +153,11 @@ class Engine:
         from rag.answer.disagree import disagreement
         from rag.answer.extract import Extractive
         from rag.answer.sides import note, quoted
-        from rag.converse import standalone
 
         question = self._asked(question)
         _check_kind(where)
-        alone = standalone(question, _said(history))
+        writer = self.writer
+        alone, notes = self._standalone(question, _said(history))
         with self.view() as view:
             settings = self.settings
             hits = search(
@@ -142,18 +166,32 @@ class Engine:
             twins = view.twins(list(dict.fromkeys(h.article.id for h in hits)))
         evidence = self.judge(alone, hits)
         if evidence.confidence < self.threshold:
-            yield from abstain(question, evidence)
+            yield from abstain(question, evidence, [note.text for note in notes])
         else:
             differ = disagreement(evidence, twins, most=self.settings.answer.sentences)
+            if differ:
+                notes.append(Note(note(differ)))
+            written = quoted(differ) if differ and isinstance(writer, Extractive) else writer.write(evidence)
             yield from cite(
                 question,
-                quoted(differ) if differ and isinstance(self.writer, Extractive) else self.writer.write(evidence),
+                chain(notes, written),
                 evidence,
                 "conflict" if differ else "answered",
                 printing=lambda id, quote: self._printing(twins.get(id), quote),
                 entails=self.entails,
-                notes=(note(differ),) if differ else (),
             )
+
+    def _standalone(self, question: str, history: Sequence[Mapping[str, str]]) -> tuple[str, list[Note]]:
+        """Return the question as it stands alone, and what there is to say on how that was made."""
+        if self.chat is None:
+            from rag.converse import standalone
+
+            return standalone(question, history), []
+        from rag.converse_chat import standalone as rephrased
+
+        made = rephrased(question, history, self.chat)
+        said = f"The chat model at {self.chat.host} did not put the follow-up into a whole question ({made.failed})"
+        return made.question, [Note(f"{said}; it was done by rules.")] if made.failed else []
 
     def article(self, id: str, revision: str | None = None) -> Article:
         """Return an article in its current revision, or an older one.  Raises UnknownArticle."""
@@ -250,6 +288,14 @@ def choose(table: Mapping[str, Callable[..., Any]], name: str, setting: str) -> 
     if name not in table:
         raise InvalidSettings(f"setting {setting}={name!r} is unknown: give one of {', '.join(sorted(table))}")
     return table[name]
+
+
+def _chat_writer(engine: Engine) -> Writer:
+    from rag.answer.chat import Chat
+
+    chosen = engine.settings.answer
+    assert engine.chat is not None
+    return Chat(engine.chat, engine.quoting, most=chosen.sentences, strict=chosen.strict, near=engine.judge.near)
 
 
 def open_engine(index: str | Path = "index", settings: Settings | None = None) -> Engine:

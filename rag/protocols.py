@@ -16,15 +16,14 @@ from rag.types import (
     Filter,
     Fingerprint,
     Hit,
-    Mark,
     NewPassage,
     Passage,
     Scored,
     Stats,
-    Text,
     TokenStates,
     Vector,
     Vectors,
+    Written,
 )
 
 
@@ -238,7 +237,7 @@ class Scorer(Protocol):
 class Writer(Protocol):
     """Turns evidence into an answer's text.  Marks may point only at hits it was given.
 
-    A sentence is the text up to its marks; text after marks begins the next one.
+    A sentence is the text up to its marks, or to an End if it has none; text after that begins the next one.
     """
 
-    def write(self, evidence: Evidence) -> Iterable[Text | Mark]: ...
+    def write(self, evidence: Evidence) -> Iterable[Written]: ...

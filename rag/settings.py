@@ -7,8 +7,9 @@ folder, then the defaults below.
 from __future__ import annotations
 
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from rag.errors import InvalidSettings
@@ -63,14 +64,52 @@ class SearchSettings(_Group):
 class AnswerSettings(_Group):
     """How answers are written."""
 
+    writer: str = Field("extractive", description="extractive: quotes the articles; chat: a chat model, see below")
+    strict: bool = Field(False, description="leave out what a chat model says without support, instead of marking it")
     hits: int = Field(12, ge=1, le=100, description="passages the writer is given")
-    sentences: int = Field(4, ge=1, le=20, description="most sentences in an answer")
+    sentences: int = Field(4, ge=1, le=20, description="most sentences quoted; a chat model is asked for as many")
     threshold: float | None = Field(
         None, ge=0, le=1, description="least confidence to answer at; unset: the calibrated one that is shipped"
     )
     entailment: str | None = Field(
         None, description="name or folder of a CrossEncoder for natural language inference that reads citations again"
     )
+
+
+class ChatSettings(_Group):
+    """The model behind an OpenAI-compatible address that writes answers when `answer.writer` is chat."""
+
+    base_url: str = Field("http://127.0.0.1:11434/v1", description="its address up to /v1; this one is Ollama's")
+    model: str | None = Field(None, description="the model's name there")
+    key: SecretStr | None = Field(None, description="key of a hosted service; better as RAG_CHAT__KEY than in a file")
+    timeout: float = Field(60, gt=0, le=3_600, description="seconds of silence to bear, before the first word or later")
+    total: float = Field(180, gt=0, le=7_200, description="seconds for a whole answer, all tries together")
+    retries: int = Field(2, ge=0, le=10, description="further tries when the service is busy or cannot be reached")
+    context_tokens: int = Field(4_096, ge=512, description="tokens that the model reads and writes together")
+    answer_tokens: int = Field(600, ge=16, description="tokens that an answer may take of these")
+    temperature: float = Field(0, ge=0, le=2, description="0: the likeliest words")
+
+    @field_validator("base_url")
+    @classmethod
+    def _plain_address(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("this is no http:// or https:// address")
+        if parts.port == 0:
+            raise ValueError("there is no port 0")
+        # They would be told wherever the address is; the key has a place of its own.
+        if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
+            raise ValueError("name, password, ? and # have no place in it; a key goes into chat.key")
+        return value.rstrip("/")
+
+    @field_validator("key")
+    @classmethod
+    def _fits_a_header(cls, value: SecretStr | None) -> SecretStr | None:
+        # Read from a file it often ends in a newline.
+        key = value.get_secret_value().strip() if value else ""
+        if not key.isascii() or not key.isprintable():
+            raise ValueError("a key has printable ASCII characters only")
+        return SecretStr(key) if key else None
 
 
 class PageSettings(_Group):
@@ -96,13 +135,20 @@ class Settings(BaseSettings):
     """
 
     model_config = SettingsConfigDict(
-        env_prefix="RAG_", env_nested_delimiter="__", toml_file="rag.toml", extra="forbid", frozen=True
+        env_prefix="RAG_",
+        env_nested_delimiter="__",
+        toml_file="rag.toml",
+        extra="forbid",
+        frozen=True,
+        # A key in the wrong place is not to be told by the error about it.
+        hide_input_in_errors=True,
     )
 
     model: ModelSettings = ModelSettings()
     passages: PassageSettings = PassageSettings()
     search: SearchSettings = SearchSettings()
     answer: AnswerSettings = AnswerSettings()
+    chat: ChatSettings = ChatSettings()
     page: PageSettings = PageSettings()
     limits: LimitSettings = LimitSettings()
 
@@ -125,9 +171,17 @@ class Settings(BaseSettings):
         except ValidationError as e:
             first = e.errors()[0]
             where = ".".join(str(p) for p in first["loc"])
+            value = "" if _may_be_secret(first["loc"]) else f"={str(first.get('input'))[:60]!r}"
             raise InvalidSettings(
-                f"setting {where}={str(first.get('input'))[:60]!r}: {first['msg']}; "
-                "set it in rag.toml or as RAG_GROUP__FIELD"
+                f"setting {where}{value}: {first['msg']}; set it in rag.toml or as RAG_GROUP__FIELD"
             ) from e
         except (OSError, ValueError) as e:
             raise InvalidSettings(f"rag.toml cannot be read: {e}") from e
+
+
+_TOLD = ("timeout", "total", "retries", "context_tokens", "answer_tokens", "temperature")
+
+
+def _may_be_secret(where: tuple[int | str, ...]) -> bool:
+    """Say whether what was given for a setting may be a key, put right or into a place that is nearly right."""
+    return where[0] == "chat" and not (len(where) > 1 and where[1] in _TOLD)

@@ -317,6 +317,26 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True)
+class End:
+    """The end of a sentence for which a writer has no mark: without it, the next one's would be taken for its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A writer's line on how its answer came about; it goes into the answer's notes.
+
+    An `outcome` says what that makes of the answer.  Abstained holds only where nothing was written.
+    """
+
+    text: str
+    outcome: Outcome | None = None
+
+
+Written = Text | Mark | End | Note
+"""What a writer yields."""
+
+
+@dataclass(frozen=True, slots=True)
 class EvidenceSentence:
     """A sentence of a hit that may answer, `article.text[start:end] == text`; a higher score is better.
 

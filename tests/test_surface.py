@@ -69,7 +69,20 @@ def test_searching_does_not_import_the_page() -> None:
 
 def test_imports_point_one_way() -> None:
     """Faces and evaluation use the engine, the engine the stages, the stages the types."""
-    stages = ("to_json", "converse", "intake", "embed", "answer", "store", "folding", "retrieve", "timed")
+    stages = (
+        "to_json",
+        "converse",
+        "converse_chat",
+        "chat_client",
+        "fence",
+        "intake",
+        "embed",
+        "answer",
+        "store",
+        "folding",
+        "retrieve",
+        "timed",
+    )
     floors = {
         **dict.fromkeys(("types", "protocols", "errors", "files", "settings", "words"), 0),
         **dict.fromkeys(stages, 1),

@@ -15,7 +15,22 @@ from rag.answer.support import verdict
 from rag.errors import RagError
 from rag.folding import prints
 from rag.intake.chunk import sentences as spans_of
-from rag.types import Answer, ArticleHead, Citation, Evidence, Mark, Outcome, Role, Sentence, Support, Text, Verdict
+from rag.types import (
+    Answer,
+    ArticleHead,
+    Citation,
+    End,
+    Evidence,
+    Mark,
+    Note,
+    Outcome,
+    Role,
+    Sentence,
+    Support,
+    Text,
+    Verdict,
+    Written,
+)
 
 Printing = Callable[[str, str], tuple[ArticleHead, ...]]
 """Which twins of an article, named by its id, print a quote from it."""
@@ -30,27 +45,37 @@ class BadMark(RagError):
 
 def cite(
     question: str,
-    written: Iterable[Text | Mark],
+    written: Iterable[Written],
     evidence: Evidence,
     outcome: Outcome,
     *,
     printing: Printing = lambda id, quote: (),
     entails: Entails | None = None,
-    notes: tuple[str, ...] = (),
 ) -> Iterator[Text | Citation | Answer]:
     """Yield text and, right after what it backs, each citation; last the whole answer.
 
     `question` is as it was asked; evidence is for it standing alone.  Citations are numbered by first
     use, and one number names one span.  What a twin prints alike is not a second source: a mark that only
     repeats a twin's words behind the same sentence is left out.  `entails` is a model that is asked for its reading
-    too.  Raises BadMark.
+    too.  A writer's last word on the outcome holds; where it found no answer, and so wrote nothing, the answer is a
+    refusal.  Raises BadMark.
     """
     numbers: dict[tuple[str, str, int, int], Citation] = {}
     around: dict[int, tuple[str, str]] = {}
     sentences: list[Sentence] = []
     pieces: list[Text] = []
     cited: list[Citation] = []
+    notes: list[str] = []
     for piece in written:
+        if isinstance(piece, Note):
+            notes.append(piece.text)
+            outcome = piece.outcome or outcome
+            continue
+        if isinstance(piece, End):
+            if any(p.text.strip() for p in pieces):
+                sentences.append(_sentence(pieces, cited, around, entails))
+                pieces, cited = [], []
+            continue
         if isinstance(piece, Text):
             # White space between two marks begins no sentence.
             if cited and piece.text.strip():
@@ -72,6 +97,9 @@ def cite(
             yield citation
     if any(p.text.strip() for p in pieces):
         sentences.append(_sentence(pieces, cited, around, entails))
+    if outcome == "abstained" and not sentences:
+        yield from abstain(question, evidence, notes)
+        return
     yield Answer(
         question=question,
         standalone=evidence.question,
@@ -79,17 +107,18 @@ def cite(
         sentences=tuple(sentences),
         citations=tuple(_worst(c, sentences) for c in numbers.values()),
         hits=evidence.hits,
-        outcome=outcome,
+        outcome="partly" if outcome == "abstained" else outcome,
         confidence=round(evidence.confidence, 4),
-        notes=notes,
+        notes=tuple(notes),
     )
 
 
-def abstain(question: str, evidence: Evidence) -> Iterator[Text | Citation | Answer]:
+def abstain(question: str, evidence: Evidence, notes: Sequence[str] = ()) -> Iterator[Text | Citation | Answer]:
     """Yield a refusal that says what is missing, and last the answer that carries the nearest passages."""
     text = refusal(evidence)
     yield Text(text)
-    yield Answer(question, evidence.question, text, (), (), evidence.hits, "abstained", round(evidence.confidence, 4))
+    sure = round(evidence.confidence, 4)
+    yield Answer(question, evidence.question, text, (), (), evidence.hits, "abstained", sure, notes=tuple(notes))
 
 
 def marked(sentences: Iterable[Sentence]) -> str:

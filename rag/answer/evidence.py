@@ -106,6 +106,12 @@ class Judge:
         near = vectors @ vector
         return near[len(hits) :], near[: len(hits)]
 
+    def near(self, text: str, others: Sequence[str]) -> list[float]:
+        """Return the cosine of a text with each of some sentences; zeros for one that is too long to be read whole."""
+        if self.embedder.count([text])[0] > self.embedder.max_tokens:
+            return [0.0] * len(others)
+        return [float(c) for c in self._embed(others) @ self.embedder.vectors([text])[0].astype(np.float64)]
+
     def _embed(self, texts: Sequence[str]) -> Features:
         known = self._vectors
         new = [t for t in dict.fromkeys(texts) if t not in known]

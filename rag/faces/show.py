@@ -127,8 +127,8 @@ def piece(p: Text | Citation | Answer) -> str:
 
 
 def sources(a: Answer) -> str:
-    """Return what stands below an answer: its sources, or the nearest passages when there is no answer."""
-    lines = [""]
+    """Return what stands below an answer: how it came about, its sources, or the nearest passages without an answer."""
+    lines = ["", *([""] if a.notes else []), *(f"Note: {line(note)}" for note in a.notes)]
     if a.outcome == "abstained":
         if a.hits:
             lines += ["", "Nearest passages:"]
