@@ -7,7 +7,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import click
+
 from rag.types import Answer, Article, ArticleHead, Citation, Hit, Progress, Report, Steps, Text
+
+LOOKS: dict[str, dict[str, bool]] = {"strong": {"bold": True}, "added": {"dim": True}}
+"""How a terminal shows the answering words, and what was added to a quote."""
 
 
 @contextmanager
@@ -122,7 +127,8 @@ def hits(found: Sequence[Hit], phrases: Sequence[str] = ()) -> str:
 def piece(p: Text | Citation | Answer) -> str:
     """Return a piece of a streaming answer."""
     if isinstance(p, Text):
-        return _safe(p.text)
+        # What click.echo writes elsewhere than to a terminal loses these again.
+        return _safe(p.text) if p.role == "plain" else click.style(_safe(p.text), **LOOKS[p.role])
     return f" [{p.number}]" if isinstance(p, Citation) else ""
 
 

@@ -40,16 +40,17 @@ class Turn:
         if isinstance(item, Citation):
             self.citations[item.number] = source(item)
             self.pieces.append({"cite": item.number})
-        elif self.pieces and "text" in self.pieces[-1]:
-            self.pieces[-1] = {"text": self.pieces[-1]["text"] + item.text}
+        elif self.pieces and self.pieces[-1].get("role") == item.role:
+            self.pieces[-1] = {"text": self.pieces[-1]["text"] + item.text, "role": item.role}
         else:
-            self.pieces.append({"text": item.text})
+            self.pieces.append({"text": item.text, "role": item.role})
 
     def finish(self, answer: Answer, stats: Stats, seconds: float) -> None:
         """Take the whole answer, whose verdicts are final."""
         self.citations = {c.number: source(c) for c in answer.citations}
         self.end = {
             "outcome": answer.outcome,
+            "searched": answer.standalone if answer.standalone != answer.question else None,
             "notes": list(answer.notes),
             "hits": [card(h) for h in nearest(answer.hits)] if answer.outcome == "abstained" else [],
             "passages": stats.passages,

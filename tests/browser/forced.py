@@ -115,6 +115,7 @@ class ForcedEngine:
     - "endless": words that come until the stream is left, or patience ends;
     - "gate": the second sentence waits until `gate` is set;
     - "nothing": abstains; "fail": an error of ours; "crash": a programming error;
+    - "roles": words of each role first, and a question put otherwise;
     - anything else: the harbour, and with "repeat" the question is said again first.
 
     `histories` holds what each question was given, `left` the questions whose stream was left before its end.
@@ -140,6 +141,13 @@ class ForcedEngine:
                 while time.monotonic() < end:
                     yield Text("on and ")
                     time.sleep(0.02)
+            if "roles" in question:
+                yield from (
+                    Text("In "),
+                    Text("1934", "strong"),
+                    Text(" [in <b>“Harbour”</b>]", "added"),
+                    Text(", so. "),
+                )
             outcome, said, hits = script(question)
             for i, (sentence, citations) in enumerate(said):
                 if i and "gate" in question:
@@ -151,7 +159,8 @@ class ForcedEngine:
         except GeneratorExit:
             self.left.append(question)
             raise
-        yield whole(question, outcome, said, hits)
+        answer = whole(question, outcome, said, hits)
+        yield replace(answer, standalone=f"{question} (<i>Harbour</i>)") if "roles" in question else answer
 
     def article(self, id: str, revision: str | None = None) -> Article:
         """Return an article by id and revision."""

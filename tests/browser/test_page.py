@@ -272,6 +272,18 @@ def test_follow_up_carries_the_conversation_until_a_new_one_begins(visit: Visit,
     assert engine.histories["repeat third"] == []
 
 
+def test_what_answers_what_was_added_and_what_was_searched_for(visit: Visit) -> None:
+    page = visit()
+    turn = ask(page, "roles")
+    finished(turn)
+    expect(turn.locator(".answer > strong")).to_have_text("1934")
+    expect(turn.locator(".answer > .added")).to_have_text(" [in <b>“Harbour”</b>]")
+    expect(turn.locator(".searched")).to_have_text("Searched for: roles (<i>Harbour</i>)")
+    plain = ask(page, "repeat")
+    finished(plain)
+    expect(plain.locator(".searched")).to_have_count(0)
+
+
 def test_sources_previous_and_next_and_the_way_to_the_original(visit: Visit) -> None:
     page = visit()
     turn = finished(ask(page, "conflict"))

@@ -120,7 +120,7 @@ function draw() {
     if (!last) {
       if ('cite' in piece) bind(live.answer.lastChild);
       live.drawn[i] = 'cite' in piece ? citation(live, piece.cite) : document.createTextNode(piece.text);
-      live.answer.append(live.drawn[i]);
+      live.answer.append('cite' in piece ? live.drawn[i] : inRole(live.drawn[i], piece.role));
     } else if ('text' in piece && piece.text.length > last.data.length) {
       last.appendData(piece.text.slice(last.data.length));
     }
@@ -129,6 +129,15 @@ function draw() {
   if (value.end) finish(live, value.end);
   // Follow the words as they come, but never so far that the question leaves the screen.
   if (following) page.scrollTop += Math.min(page.scrollHeight, Math.max(0, element.getBoundingClientRect().top - 8));
+}
+
+// What answers is strong; what was put in to make a quote clear looks different from what is quoted.
+function inRole(words, role) {
+  if (role === 'plain') return words;
+  const element = make(role === 'strong' ? 'strong' : 'span', role);
+  if (role === 'added') element.title = 'Added to make clear what is quoted';
+  element.append(words);
+  return element;
 }
 
 // A number at the start of a line would stand beside a sentence that it has nothing to do with.
@@ -163,6 +172,7 @@ function finish(turn, end) {
     settle();
     return;
   }
+  if (end.searched) box.insertBefore(isolated('p', 'searched', 'Searched for: ' + end.searched), turn.answer);
   if (end.outcome === 'abstained') {
     const title = make('p', 'refusal', 'No answer in these articles');
     box.insertBefore(title, turn.answer);
