@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from tables import commit
 
 import rag
@@ -37,7 +38,7 @@ def main() -> None:
     wrong = [a for a in asked if not a["answerable"]]
     refused = sum(a["outcome"] == "abstained" for a in wrong)
     rows.append({"kind": "all wrong premises", "questions": len(wrong), "refused": refused, "answered right": None})
-    sure = auroc([a["confidence"] for a in asked], [a["answerable"] for a in asked])
+    sure = auroc(np.array([a["confidence"] for a in asked]), np.array([a["answerable"] for a in asked]))
     text = (
         f"Made by eval/premises.py at commit {commit()}.  Threshold {asked[0]['threshold']:.2f}; "
         f"AUROC of right against wrong premises {sure:.3f}.\n\n{of_records(rows)}\n\n"

@@ -63,7 +63,7 @@ def test_the_head_computes_what_was_fitted(model: Model) -> None:
     torch.manual_seed(3)
     network = Network(np.random.default_rng(1).normal(size=(20, rows.shape[1])).astype(np.float32), 384).eval()
     weights = {name: value.numpy() for name, value in network.state_dict().items()}
-    weights |= {"calibration": np.array([1, 0], np.float32), "threshold": np.array(0.5, np.float32)}
+    weights["threshold"] = np.array(0.5, np.float32)
     reading_of = Head({**weights, "digest": np.array("x")}).read(asked, passages, ranges, rows)
 
     width = max(len(p.ids) for p in passages)
@@ -78,9 +78,8 @@ def test_the_head_computes_what_was_fitted(model: Model) -> None:
     whole = States(np.concatenate([p.ids for p in passages]), np.concatenate([p.states for p in passages]))
     passage = np.array([i for i, r in enumerate(ranges) for _ in r])
     none = np.zeros(len(found), bool)
-    case = Case(
-        "s", "tune", "answerable", asked, tokens, sentence, tokens < 0, passage, rows, none, none, False
-    )  # fmt: skip
+    known = ("s", "tune", "answerable", QUESTION, hits_of(found), found, asked)
+    case = Case(*known, tokens, sentence, tokens < 0, passage, rows, none, none, marked=False)
     with torch.inference_mode():
         scores, nothing, answering = network(batch([case], {"s": whole}))
     assert reading_of.scores == pytest.approx(scores[0].numpy(), abs=1e-3)

@@ -52,6 +52,9 @@ class Case:
     set_name: str
     half: str
     kind: str  # answerable, unanswerable, withheld, swapped
+    text: str
+    hits: Sequence[Hit]
+    found: Sequence[EvidenceSentence]
     question: TokenStates
     tokens: np.ndarray
     sentence: np.ndarray
@@ -155,7 +158,8 @@ class _Maker:
         marked = bool(r.get("evidence"))
         which = half(self.name, r["id"])
         return Case(
-            self.name, which, kind, asked, tokens, sentence, answering, passage, rows, gold, answer, marked
+            self.name, which, kind, r["question"], hits, found, asked, tokens, sentence, answering, passage, rows, gold,
+            answer, marked,
         )  # fmt: skip
 
     def read(self, text: str) -> tuple[int, TokenStates]:

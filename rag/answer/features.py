@@ -41,6 +41,9 @@ QUESTION = (
 )
 
 
+SURE = ("odds", *QUESTION)  # the head's log-odds that any sentence answers, and as above
+
+
 def of_sentences(
     question: str, hits: Sequence[Hit], found: Sequence[EvidenceSentence], near: Features, near_hits: Features
 ) -> Features:

@@ -40,8 +40,8 @@ NO_ANSWER = -20.0
 class Reading:
     """What the network makes of a question's candidates.
 
-    `scores` are log-odds of each sentence against the others, shape (n,); `odds` the calibrated log-odds that any
-    answers; `answering` for each passage the log-odds of each token to be a part of the answer.
+    `scores` are log-odds of each sentence against the others, shape (n,); `odds` the log-odds that any answers, not
+    calibrated; `answering` for each passage the log-odds of each token to be a part of the answer.
     """
 
     scores: Array
@@ -118,8 +118,12 @@ class Head:
         total = float(best) + math.log(float(np.exp(scores - best).sum()))
         x = np.append(features[order[0]], [best, lead, total]).astype(np.float32)[None, :]
         nothing = float(self._linear("n2", np.tanh(self._linear("n1", x)))[0, 0])
-        slope, bias = self._w["calibration"]
-        return float(slope * (total - nothing) + bias)
+        return total - nothing
+
+    def probability(self, row: npt.NDArray[np.float64]) -> float:
+        """Return the calibrated probability that a question is answered, from its features.SURE."""
+        odds = float(row @ self._w["sure.weight"] + self._w["sure.bias"])
+        return 1 / (1 + math.exp(-min(max(odds, -500.0), 500.0)))
 
     def _linear(self, name: str, x: Array) -> Array:
         return np.asarray(x @ self._w[f"{name}.weight"].T + self._w[f"{name}.bias"], np.float32)

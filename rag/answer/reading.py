@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -52,7 +51,8 @@ def read(
             hit = at[id(s.hit)]
             s = replace(s, answer=_answering(s, passages[hit], flat[i], reading.answering[hit]))
         best.append(s)
-    return Evidence(question, tuple(hits), tuple(best), 1 / (1 + math.exp(-max(reading.odds, -500.0))))
+    row = features.of_question(question, hits, best, rows[order].astype(np.float64))
+    return Evidence(question, tuple(hits), tuple(best), head.probability(np.append(reading.odds, row)))
 
 
 def token_ranges(
