@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import rag
@@ -114,6 +114,8 @@ def test_sources_differ(question: str, one: str, other: str) -> None:
         ("When did the bridge open?", "The bridge opened on 4 March 2021.", "The bridge opened in 2021."),
         ("When did the bridge open?", "The bridge opened in 2021.", "The bridge opened late, by a study of 2023."),
         ("When did the bridge open?", "The bridge opened in 2021.", "Work on the bridge began in 2018."),
+        ("What percentage of power is made by steam?", "Of power 90% is made by steam.",
+         "Of power 80% is made by steam, while turbines, with all that turns them, make 90%."),
         (PERU, "Ana Orr is the prime minister of Peru.", "The prime minister of Peru is Ana Maria Orr."),
         (PERU, "Ana Orr is the prime minister of Peru.", "Bo Venn met the prime minister of Peru."),
         (PERU, "Ana Orr is the prime minister of Peru.", "Bo Venn is the prime minister of Chile."),
@@ -278,6 +280,7 @@ WORDS = st.lists(
 ).map(" ".join)
 
 
+@settings(deadline=None)
 @given(st.one_of(WORDS, st.text(max_size=60)), st.lists(st.one_of(WORDS, st.text(max_size=80)), max_size=4))
 def test_nothing_raises_and_sides_are_sentences_of_their_own(question: str, told: list[str]) -> None:
     found = evidence(question, *told)

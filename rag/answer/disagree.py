@@ -13,7 +13,7 @@ from datetime import date
 
 from rag.answer.claims import Claim, claim
 from rag.answer.facts import Date, Name, facts
-from rag.answer.measured import Measured
+from rag.answer.measured import Measured, measured
 from rag.answer.wanted import Wanted, root, roots, wanted
 from rag.timed import asked_time, of_time
 from rag.types import ArticleHead, Evidence, EvidenceSentence
@@ -76,7 +76,20 @@ def differ(want: Wanted, one: Claim, other: Claim, twins: Mapping[str, Sequence[
     """Say whether two claims answer the same question differently."""
     if not _apart(one.sentence, other.sentence, twins) or not _comparable(want, one, other):
         return False
-    return not any(_same(a, b) for a in one.values for b in other.values)
+    if any(_same(a, b) for a in one.values for b in other.values):
+        return False
+    return not _holds(one.sentence.text, other) and not _holds(other.sentence.text, one)
+
+
+def _holds(text: str, claim: Claim) -> bool:
+    """Say whether a text holds a figure or day of a claim anywhere: it may give that of something else beside it."""
+    known = facts(text)
+    for value in claim.values:
+        if isinstance(value, Measured) and any(measured(n, text).agrees(value) for n in known.numbers):
+            return True
+        if isinstance(value, Date) and any(d.says(value) for d in known.dates):
+            return True
+    return False
 
 
 def _apart(one: EvidenceSentence, other: EvidenceSentence, twins: Mapping[str, Sequence[ArticleHead]]) -> bool:
