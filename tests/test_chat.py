@@ -616,7 +616,7 @@ def test_whatever_fails_the_articles_are_quoted(
     assert answer.text == ask(bridges, Settings.load(answer={"threshold": 0})).text
     assert len(server.requests) == tries
     assert KEY not in caplog.text
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < 15, "what never ends, ends after 20 seconds"
 
 
 def test_a_service_that_is_not_there_is_tried_again(bridges: Path) -> None:
@@ -639,6 +639,23 @@ def test_a_service_is_waited_for_as_long_as_it_asks(bridges: Path) -> None:
         answer = ask(bridges, served(server.url, total=5))
     assert time.monotonic() - began >= 1
     assert answer.notes == ()
+
+
+def test_a_model_that_wants_other_parameters_gets_them(bridges: Path) -> None:
+    def refuse(param: str) -> Behaviour:
+        return raw(json.dumps({"error": {"message": "no", "param": param}}), "application/json", 400)
+
+    good = numbered("It cost 5 million crowns [bridge].")
+    with ChatServer(refuse("max_tokens"), refuse("temperature"), good) as server:
+        with engine.open_engine(bridges, served(server.url)) as e:
+            assert e.ask("What did the bridge cost?").notes == ()
+            assert e.ask("What did the bridge cost?").notes == ()
+    asked = [set(r.body) - {"model", "messages", "stream"} for r in server.requests]
+    new = "max_completion_tokens"
+    assert asked == [{"max_tokens", "temperature"}, {new, "temperature"}, {new}, {new}]
+    with ChatServer(refuse("max_tokens"), refuse("max_tokens"), good) as server:
+        assert "400 Bad Request" in ask(bridges, served(server.url)).notes[0]
+    assert len(server.requests) == 2
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
@@ -729,6 +746,8 @@ def test_a_setting_that_is_wrong_does_not_tell_the_key(wrong: Any) -> None:
 def test_wrong_settings_are_told_in_a_line(bridges: Path) -> None:
     with pytest.raises(InvalidSettings, match=r"chat\.model"):
         ask(bridges, Settings.load(answer={"writer": "chat"}))
+    with pytest.raises(InvalidSettings, match=r"leave room for sources"):
+        Settings.load(chat={"context_tokens": 600})
     with pytest.raises(InvalidSettings, match=r"answer\.writer='poet'.*chat, extractive"):
         ask(bridges, Settings.load(answer={"writer": "poet"}))
 
