@@ -126,6 +126,10 @@ class ChatClient:
                 log.info("%s: %s; trying again in %.1f seconds", self.host, failed, wait)
                 time.sleep(wait)
 
+    def close(self) -> None:
+        """Close the connections that are kept open."""
+        self._http.close()
+
     def _tried(
         self, messages: Sequence[Message], tokens: int, timeout: float, until: float
     ) -> Generator[str, None, None]:

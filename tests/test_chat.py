@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -446,6 +447,10 @@ def test_less_is_sent_where_there_is_less_room() -> None:
     assert {12, 8, 4, 3, 2, 1, 0} == set(kept)
     one = prompt(given, tokens=next(t for t in range(300, 1_400, 5) if prompt(given, tokens=t, most=4).sources), most=4)
     assert one.sources[0].texts() == [given.sentences[0].text]
+    assert one.sources[0].hit is given.hits[0]
+    late = replace(given, sentences=tuple(replace(s, score=-s.score) for s in given.sentences))
+    two = next(made for t in range(1_400, 300, -10) if len((made := prompt(late, tokens=t, most=4)).sources) < 3)
+    assert [s.hit.rank for s in two.sources] == [2, 3], "the last sentence is best now"
 
 
 def test_without_room_for_a_source_the_articles_are_quoted() -> None:
