@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 from chat_server import Behaviour, ChatServer, event, for_ever, raw, says, slowly
+from fakes import FINGERPRINT
 from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
@@ -34,6 +35,7 @@ from rag.chat_client import ChatClient, ChatFailed
 from rag.converse_chat import accepted
 from rag.engine import Engine
 from rag.errors import InvalidSettings, MissingExtra
+from rag.faces import show, view
 from rag.fence import cleaned, cost
 from rag.settings import ChatSettings, Settings
 from rag.to_json import to_dict
@@ -46,6 +48,7 @@ from rag.types import (
     EvidenceSentence,
     Hit,
     Passage,
+    Stats,
     Text,
 )
 
@@ -425,6 +428,17 @@ def test_cut_off_before_anything_is_there_the_articles_are_quoted() -> None:
     )
 
 
+def test_every_face_shows_the_notes() -> None:
+    answer = answered(failed="it is\x1b[2J away")
+    turn = view.Turn("1")
+    turn.finish(answer, Stats(1, 1, 0, 0, 1, 1, FINGERPRINT), 0.1)
+    assert turn.value()["end"]["notes"] == to_dict(answer)["notes"] == list(answer.notes)
+    below = show.sources(answer).splitlines()
+    assert "Note: The chat model at model.example did not answer (it is [2J away); these sentences" in below[2]
+    assert "\x1b" not in below[2]
+    assert show.sources(answered("It cost 5 million crowns [1].")).splitlines()[2] == "Sources:"
+
+
 # -- what is sent ---------------------------------------------------------------------------------
 
 
@@ -573,7 +587,7 @@ ERROR_PAGE = "<html><body><h1>502</h1> sk-very-secret-0123456789</body></html>"
 FAILURES = [
     failing("429 Too Many Requests, after 3 tries", raw("{}", status=429, retry_after="0"), tries=3),
     failing("429 Too Many Requests; another try would have to wait 3600 seconds",
-            raw("{}", "application/json", 429, retry_after="3600")),
+            raw("{}", "application/json", 429, retry_after="3600"), total=7000),
     failing("500 Internal Server Error, after 3 tries", raw(ERROR_PAGE, "text/html", 500), tries=3),
     failing("503 Service Unavailable", raw("{}", status=503), retries=0),
     failing("401 Unauthorized: check chat.key", raw('{"error": {"message": "bad sk-very"}}', "application/json", 401)),
@@ -610,6 +624,7 @@ def test_whatever_fails_the_articles_are_quoted(
     reason: str, script: tuple[Behaviour, ...], tries: int, chat: dict[str, Any], bridges: Path,
     caplog: pytest.LogCaptureFixture,
 ) -> None:  # fmt: skip
+    quoted = ask(bridges, Settings.load(answer={"threshold": 0}))
     caplog.set_level(logging.DEBUG)
     began = time.monotonic()
     with ChatServer(*script) as server:
@@ -618,7 +633,7 @@ def test_whatever_fails_the_articles_are_quoted(
         f"The chat model at {server.host} did not answer ({reason.rstrip()}); these sentences are quoted from the "
         "articles instead.",
     )
-    assert answer.text == ask(bridges, Settings.load(answer={"threshold": 0})).text
+    assert answer.text == quoted.text
     assert len(server.requests) == tries
     assert KEY not in caplog.text
     assert time.monotonic() - began < 15, "what never ends, ends after 20 seconds"
@@ -798,7 +813,8 @@ def test_a_first_question_is_not_rephrased(bridges: Path) -> None:
     "written",
     [
         raw("", status=500), says(""), says("It cost 5.\nIt did."), says("Who rules Rome?"), says("x" * 5_000),
-        says("What did the Halden bridge cost in 1999?"), says("See http://evil.example for the Halden bridge"),
+        says("What did the Halden bridge cost in 1999?"), says("What did the Rome bridge cost?"),
+        says("See http://evil.example for the Halden bridge"),
     ],
 )  # fmt: skip
 def test_what_is_no_question_of_the_conversation_gives_way_to_the_rules(written: Behaviour, bridges: Path) -> None:
