@@ -34,6 +34,7 @@ FIRST_WAIT, LONGEST_WAIT = 0.5, 20.0
 MOST_BYTES = 8 * 2**20
 """A reply of more is not read on: an answer of a thousand tokens comes in some 300 kB."""
 
+_NEW_LIMIT = "max_completion_tokens"
 _AGAIN = frozenset((408, 425, 429, 500, 502, 503, 504, 529))
 _SENT = frozenset(("host", "accept", "connection", "content-type", "content-length"))
 _ADVICE = {
@@ -71,6 +72,7 @@ class ChatClient:
         except ImportError as e:
             raise MissingExtra("a chat model", "chat") from e
         self.settings = settings
+        self._limit, self._warm = "max_tokens", True
         parts = urlsplit(settings.base_url)
         self.host = parts.netloc
         self._http = httpx2.Client(
@@ -124,6 +126,10 @@ class ChatClient:
                 log.info("%s: %s; trying again in %.1f seconds", self.host, failed, wait)
                 time.sleep(wait)
 
+    def close(self) -> None:
+        """Close the connections that are kept open."""
+        self._http.close()
+
     def _tried(
         self, messages: Sequence[Message], tokens: int, timeout: float, until: float
     ) -> Generator[str, None, None]:
@@ -137,16 +143,7 @@ class ChatClient:
         silence = min(timeout, left)
         at = _until.set(until)
         try:
-            # No tools, ever: what a model reads must not be able to have it do anything but write.
-            create: Any = self._openai.chat.completions.create
-            stream = create(
-                model=self.settings.model,
-                messages=[dict(m) for m in messages],
-                temperature=self.settings.temperature,
-                max_tokens=tokens,
-                stream=True,
-                timeout=httpx2.Timeout(silence, connect=min(silence, 10)),
-            )
+            stream = self._stream(messages, tokens, httpx2.Timeout(silence, connect=min(silence, 10)))
         except openai.OpenAIError as error:
             raise _told(error, timeout, until) from error
         except (httpx2.HTTPError, httpx2.InvalidURL, ValueError, OSError) as error:
@@ -177,6 +174,31 @@ class ChatClient:
             raise ChatFailed("it reached the limit of chat.answer_tokens")
         if ended == "content_filter":
             raise ChatFailed("its service held back the rest")
+
+    def _stream(self, messages: Sequence[Message], tokens: int, timeout: httpx2.Timeout) -> Any:
+        """Return the open stream of one try."""
+        import openai
+
+        create: Any = self._openai.chat.completions.create
+        while True:
+            # No tools, ever: what a model reads must not be able to have it do anything but write.
+            asked: dict[str, Any] = {
+                "model": self.settings.model,
+                "messages": [dict(m) for m in messages],
+                self._limit: tokens,
+            }
+            if self._warm:
+                asked["temperature"] = self.settings.temperature
+            try:
+                return create(**asked, stream=True, timeout=timeout)
+            except openai.BadRequestError as error:
+                # Newer models of OpenAI's have another name for the one and do without the other, and say so.
+                if error.param == "max_tokens" and self._limit != _NEW_LIMIT:
+                    self._limit = _NEW_LIMIT
+                elif error.param == "temperature" and self._warm:
+                    self._warm = False
+                else:
+                    raise
 
     def _only_what_is_needed(self, request: httpx2.Request) -> None:
         """Leave the request no other header: the package adds the machine's, and whatever a variable names."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 
 from rag import converse
 from rag.answer.asked import FIGURE, name_runs
@@ -40,13 +41,12 @@ not answer the question and add nothing to it. If it can be understood by itself
 Write the question alone, on one line."""
 
 
+@dataclass(frozen=True, slots=True)
 class Rephrased:
     """A question that stands alone, and why the rules made it, if the model was to."""
 
-    __slots__ = ("failed", "question")
-
-    def __init__(self, question: str, failed: str | None = None) -> None:
-        self.question, self.failed = question, failed
+    question: str
+    failed: str | None = None
 
 
 def standalone(question: str, history: Sequence[Mapping[str, str]], client: ChatClient) -> Rephrased:

@@ -240,8 +240,10 @@ class Engine:
             return tuple(a for a in articles if view.current(a.id) and prints(view.article(a.id).text, quote))
 
     def close(self) -> None:
-        """Release the index's files."""
+        """Release the index's files, and the chat model's connections."""
         self.store.close()
+        if chat := self.__dict__.get("chat"):  # only if there has been a use for it
+            chat.close()
 
     def __enter__(self) -> Engine:
         return self

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from rag.errors import InvalidSettings
@@ -110,6 +110,12 @@ class ChatSettings(_Group):
         if not key.isascii() or not key.isprintable():
             raise ValueError("a key has printable ASCII characters only")
         return SecretStr(key) if key else None
+
+    @model_validator(mode="after")
+    def _leaves_room(self) -> ChatSettings:
+        if self.answer_tokens >= self.context_tokens:
+            raise ValueError("chat.answer_tokens are a part of chat.context_tokens, and must leave room for sources")
+        return self
 
 
 class PageSettings(_Group):

@@ -12,12 +12,14 @@ import sys
 import time
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
 from chat_server import Behaviour, ChatServer, event, for_ever, raw, says, slowly
+from fakes import FINGERPRINT
 from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
@@ -33,6 +35,7 @@ from rag.chat_client import ChatClient, ChatFailed
 from rag.converse_chat import accepted
 from rag.engine import Engine
 from rag.errors import InvalidSettings, MissingExtra
+from rag.faces import show, view
 from rag.fence import cleaned, cost
 from rag.settings import ChatSettings, Settings
 from rag.to_json import to_dict
@@ -45,6 +48,7 @@ from rag.types import (
     EvidenceSentence,
     Hit,
     Passage,
+    Stats,
     Text,
 )
 
@@ -424,6 +428,17 @@ def test_cut_off_before_anything_is_there_the_articles_are_quoted() -> None:
     )
 
 
+def test_every_face_shows_the_notes() -> None:
+    answer = answered(failed="it is\x1b[2J away")
+    turn = view.Turn("1")
+    turn.finish(answer, Stats(1, 1, 0, 0, 1, 1, FINGERPRINT), 0.1)
+    assert turn.value()["end"]["notes"] == to_dict(answer)["notes"] == list(answer.notes)
+    below = show.sources(answer).splitlines()
+    assert "Note: The chat model at model.example did not answer (it is [2J away); these sentences" in below[2]
+    assert "\x1b" not in below[2]
+    assert show.sources(answered("It cost 5 million crowns [1].")).splitlines()[2] == "Sources:"
+
+
 # -- what is sent ---------------------------------------------------------------------------------
 
 
@@ -446,6 +461,10 @@ def test_less_is_sent_where_there_is_less_room() -> None:
     assert {12, 8, 4, 3, 2, 1, 0} == set(kept)
     one = prompt(given, tokens=next(t for t in range(300, 1_400, 5) if prompt(given, tokens=t, most=4).sources), most=4)
     assert one.sources[0].texts() == [given.sentences[0].text]
+    assert one.sources[0].hit is given.hits[0]
+    late = replace(given, sentences=tuple(replace(s, score=-s.score) for s in given.sentences))
+    two = next(made for t in range(1_400, 300, -10) if len((made := prompt(late, tokens=t, most=4)).sources) < 3)
+    assert [s.hit.rank for s in two.sources] == [2, 3], "the last sentence is best now"
 
 
 def test_without_room_for_a_source_the_articles_are_quoted() -> None:
@@ -568,7 +587,7 @@ ERROR_PAGE = "<html><body><h1>502</h1> sk-very-secret-0123456789</body></html>"
 FAILURES = [
     failing("429 Too Many Requests, after 3 tries", raw("{}", status=429, retry_after="0"), tries=3),
     failing("429 Too Many Requests; another try would have to wait 3600 seconds",
-            raw("{}", "application/json", 429, retry_after="3600")),
+            raw("{}", "application/json", 429, retry_after="3600"), total=7000),
     failing("500 Internal Server Error, after 3 tries", raw(ERROR_PAGE, "text/html", 500), tries=3),
     failing("503 Service Unavailable", raw("{}", status=503), retries=0),
     failing("401 Unauthorized: check chat.key", raw('{"error": {"message": "bad sk-very"}}', "application/json", 401)),
@@ -605,6 +624,7 @@ def test_whatever_fails_the_articles_are_quoted(
     reason: str, script: tuple[Behaviour, ...], tries: int, chat: dict[str, Any], bridges: Path,
     caplog: pytest.LogCaptureFixture,
 ) -> None:  # fmt: skip
+    quoted = ask(bridges, Settings.load(answer={"threshold": 0}))
     caplog.set_level(logging.DEBUG)
     began = time.monotonic()
     with ChatServer(*script) as server:
@@ -613,10 +633,10 @@ def test_whatever_fails_the_articles_are_quoted(
         f"The chat model at {server.host} did not answer ({reason.rstrip()}); these sentences are quoted from the "
         "articles instead.",
     )
-    assert answer.text == ask(bridges, Settings.load(answer={"threshold": 0})).text
+    assert answer.text == quoted.text
     assert len(server.requests) == tries
     assert KEY not in caplog.text
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < 15, "what never ends, ends after 20 seconds"
 
 
 def test_a_service_that_is_not_there_is_tried_again(bridges: Path) -> None:
@@ -639,6 +659,23 @@ def test_a_service_is_waited_for_as_long_as_it_asks(bridges: Path) -> None:
         answer = ask(bridges, served(server.url, total=5))
     assert time.monotonic() - began >= 1
     assert answer.notes == ()
+
+
+def test_a_model_that_wants_other_parameters_gets_them(bridges: Path) -> None:
+    def refuse(param: str) -> Behaviour:
+        return raw(json.dumps({"error": {"message": "no", "param": param}}), "application/json", 400)
+
+    good = numbered("It cost 5 million crowns [bridge].")
+    with ChatServer(refuse("max_tokens"), refuse("temperature"), good) as server:
+        with engine.open_engine(bridges, served(server.url)) as e:
+            assert e.ask("What did the bridge cost?").notes == ()
+            assert e.ask("What did the bridge cost?").notes == ()
+    asked = [set(r.body) - {"model", "messages", "stream"} for r in server.requests]
+    new = "max_completion_tokens"
+    assert asked == [{"max_tokens", "temperature"}, {new, "temperature"}, {new}, {new}]
+    with ChatServer(refuse("max_tokens"), refuse("max_tokens"), good) as server:
+        assert "400 Bad Request" in ask(bridges, served(server.url)).notes[0]
+    assert len(server.requests) == 2
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
@@ -729,6 +766,8 @@ def test_a_setting_that_is_wrong_does_not_tell_the_key(wrong: Any) -> None:
 def test_wrong_settings_are_told_in_a_line(bridges: Path) -> None:
     with pytest.raises(InvalidSettings, match=r"chat\.model"):
         ask(bridges, Settings.load(answer={"writer": "chat"}))
+    with pytest.raises(InvalidSettings, match=r"leave room for sources"):
+        Settings.load(chat={"context_tokens": 600})
     with pytest.raises(InvalidSettings, match=r"answer\.writer='poet'.*chat, extractive"):
         ask(bridges, Settings.load(answer={"writer": "poet"}))
 
@@ -774,7 +813,8 @@ def test_a_first_question_is_not_rephrased(bridges: Path) -> None:
     "written",
     [
         raw("", status=500), says(""), says("It cost 5.\nIt did."), says("Who rules Rome?"), says("x" * 5_000),
-        says("What did the Halden bridge cost in 1999?"), says("See http://evil.example for the Halden bridge"),
+        says("What did the Halden bridge cost in 1999?"), says("What did the Rome bridge cost?"),
+        says("See http://evil.example for the Halden bridge"),
     ],
 )  # fmt: skip
 def test_what_is_no_question_of_the_conversation_gives_way_to_the_rules(written: Behaviour, bridges: Path) -> None:

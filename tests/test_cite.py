@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rag.answer.cite import BadMark, abstain, cite, marked
+from rag.answer.cite import ABSTAINED, BadMark, abstain, cite, marked
 from rag.answer.support import verdict
-from rag.types import Answer, ArticleHead, Citation, Evidence, Hit, Mark, Passage, Text
+from rag.types import Answer, ArticleHead, Citation, End, Evidence, Hit, Mark, Note, Passage, Text, Written
 
 BODY = "Pad. It has two [2] engines. They are old. 😀 Später mehr."
 
@@ -25,7 +26,7 @@ def hit(n: int, start: int = 0) -> Hit:
 HITS = (hit(0), hit(1, 5), hit(2, 29))
 
 
-def run(written: list[Text | Mark]) -> tuple[list[Text | Citation | Answer], Answer]:
+def run(written: Sequence[Written]) -> tuple[list[Text | Citation | Answer], Answer]:
     out = list(cite("q", written, Evidence("q", HITS, (), 0.9), "answered"))
     answer = out[-1]
     assert isinstance(answer, Answer)
@@ -40,6 +41,48 @@ SPANS = st.sampled_from(HITS).flatmap(
 PIECES = st.lists(st.one_of(st.text("ab [1]2.", min_size=1, max_size=8).map(Text), SPANS), max_size=12).map(
     lambda p: [Text("x"), *p]
 )
+
+
+def test_an_end_keeps_a_sentence_without_a_mark_from_the_next_ones() -> None:
+    written = [
+        End(),
+        Text("It flies."),
+        End(),
+        End(),
+        Text(" They are old."),
+        Mark(HITS[0], 28, 41),
+        Text(" So."),
+        End(),
+    ]
+    _, answer = run(written)
+    assert [(s.text, s.citations) for s in answer.sentences] == [
+        ("It flies.", ()),
+        ("They are old.", (1,)),
+        ("So.", ()),
+    ]
+    assert answer.text == "It flies. They are old. [1] So."
+
+
+def test_a_note_is_no_text_and_may_say_the_outcome() -> None:
+    said: list[Written] = [
+        Note("One."),
+        Text("They are old."),
+        Mark(HITS[0], 28, 41),
+        Note("Two.", "partly"),
+        Note("Three."),
+    ]
+    out, answer = run(said)
+    assert (answer.outcome, answer.notes) == ("partly", ("One.", "Two.", "Three."))
+    assert (answer.text, len(out)) == ("They are old. [1]", 3)
+    assert run([])[1].outcome == "answered"
+
+
+def test_a_writer_can_find_no_answer_only_where_it_wrote_none() -> None:
+    out, answer = run([Note("Nothing.", "abstained")])
+    assert [p.text for p in out if isinstance(p, Text)] == [answer.text] == [ABSTAINED]
+    assert (answer.outcome, answer.sentences, answer.hits, answer.notes) == ("abstained", (), HITS, ("Nothing.",))
+    _, answer = run([Text("They are old."), Mark(HITS[0], 28, 41), Note("Nothing.", "abstained")])
+    assert (answer.outcome, answer.text) == ("partly", "They are old. [1]")
 
 
 def test_roles_are_spans_of_their_sentence() -> None:

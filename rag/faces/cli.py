@@ -163,6 +163,7 @@ def serve(host: str, port: int, index: str) -> None:
     with rag.open(index) as engine:
         # The model loads here, not at the first question.
         engine.search("warm up", k=1)
+        _ = engine.writer  # and what it lacks is told now
         click.echo("footnote: starting the page", err=True)
         from rag.faces import app
 
