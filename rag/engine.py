@@ -297,7 +297,14 @@ def _chat_writer(engine: Engine) -> Writer:
 
     chosen = engine.settings.answer
     assert engine.chat is not None
-    return Chat(engine.chat, engine.quoting, most=chosen.sentences, strict=chosen.strict, near=engine.judge.near)
+    return Chat(
+        engine.chat,
+        engine.quoting,
+        most=chosen.sentences,
+        strict=chosen.strict,
+        near=engine.judge.near,
+        entails=engine.entails,
+    )
 
 
 def open_engine(index: str | Path = "index", settings: Settings | None = None) -> Engine:

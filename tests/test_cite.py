@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rag.answer.cite import ABSTAINED, BadMark, abstain, cite, marked
+from rag.answer.cite import BadMark, abstain, cite, marked
+from rag.answer.refuse import refusal
 from rag.answer.support import verdict
 from rag.types import Answer, ArticleHead, Citation, End, Evidence, Hit, Mark, Note, Passage, Text, Written
 
@@ -79,7 +80,7 @@ def test_a_note_is_no_text_and_may_say_the_outcome() -> None:
 
 def test_a_writer_can_find_no_answer_only_where_it_wrote_none() -> None:
     out, answer = run([Note("Nothing.", "abstained")])
-    assert [p.text for p in out if isinstance(p, Text)] == [answer.text] == [ABSTAINED]
+    assert [p.text for p in out if isinstance(p, Text)] == [answer.text] == [refusal(Evidence("q", HITS, (), 0.9))]
     assert (answer.outcome, answer.sentences, answer.hits, answer.notes) == ("abstained", (), HITS, ("Nothing.",))
     _, answer = run([Text("They are old."), Mark(HITS[0], 28, 41), Note("Nothing.", "abstained")])
     assert (answer.outcome, answer.text) == ("partly", "They are old. [1]")

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from rag.answer.prompt import NO_ANSWER, NOT_ALL, SYSTEM, Prompt, Source, prompt
 from rag.answer.said import Echo, is_refusal, plain
 from rag.answer.spans import Near, supporting
-from rag.answer.support import verdict
+from rag.answer.support import Entails, backing
 from rag.chat_client import ChatClient, ChatFailed
 from rag.intake.chunk import sentences as boundaries
 from rag.protocols import Writer
@@ -228,13 +228,21 @@ class Chat:
     """A Writer that has a chat model say it, and `instead` where that does not work.
 
     With `strict` a sentence without support is left out; else it is given, without a source or with one whose verdict
-    says so.  `near` finds support in other words.
+    says so.  `near` finds support in other words, `entails` is asked for its reading of it.
     """
 
     def __init__(
-        self, client: ChatClient, instead: Writer, *, most: int = 4, strict: bool = False, near: Near | None = None
+        self,
+        client: ChatClient,
+        instead: Writer,
+        *,
+        most: int = 4,
+        strict: bool = False,
+        near: Near | None = None,
+        entails: Entails | None = None,
     ) -> None:
-        self.client, self.instead, self.most, self.strict, self.near = client, instead, most, strict, near
+        self.client, self.instead, self.most, self.strict = client, instead, most, strict
+        self.near, self.entails = near, entails
 
     def write(self, evidence: Evidence) -> Iterator[Written]:
         s = self.client.settings
@@ -288,7 +296,7 @@ class Chat:
                 continue
             told.seen.add(same)
             marks = tuple(self._mark(text, source) for source in cited)
-            supported = any(verdict(text, _quote(m)).verdict != "unsupported" for m in marks)
+            supported = any(backing(text, m, self.entails).verdict != "unsupported" for m in marks)
             refuses = not supported and is_refusal(text)
             told.refused = told.refused or refuses
             yield _Claim(text, () if refuses else marks, supported, refuses)
@@ -314,11 +322,6 @@ def _given(claims: Iterable[_Claim], begun: bool, told: _Told) -> Iterator[Writt
         begun = True
         told.unsupported += bool(claim.marks) and not claim.supported
         told.bare += not claim.marks and not claim.refuses
-
-
-def _quote(mark: Mark) -> str:
-    p = mark.hit.passage
-    return p.text[mark.start - p.start : mark.end - p.start]
 
 
 def _many(n: int, what: str) -> str:

@@ -11,10 +11,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from rag.answer.refuse import refusal
-from rag.answer.support import verdict
+from rag.answer.support import Entails, backing
 from rag.errors import RagError
 from rag.folding import prints
-from rag.intake.chunk import sentences as spans_of
 from rag.types import (
     Answer,
     ArticleHead,
@@ -34,9 +33,6 @@ from rag.types import (
 
 Printing = Callable[[str, str], tuple[ArticleHead, ...]]
 """Which twins of an article, named by its id, print a quote from it."""
-
-Entails = Callable[[str, str], Mapping[str, float]]
-"""How likely a quote is to entail and to contradict a sentence: probabilities of "entailment" and "contradiction"."""
 
 
 class BadMark(RagError):
@@ -61,7 +57,7 @@ def cite(
     refusal.  Raises BadMark.
     """
     numbers: dict[tuple[str, str, int, int], Citation] = {}
-    around: dict[int, tuple[str, str]] = {}
+    marks: dict[int, Mark] = {}
     sentences: list[Sentence] = []
     pieces: list[Text] = []
     cited: list[Citation] = []
@@ -73,13 +69,13 @@ def cite(
             continue
         if isinstance(piece, End):
             if any(p.text.strip() for p in pieces):
-                sentences.append(_sentence(pieces, cited, around, entails))
+                sentences.append(_sentence(pieces, cited, marks, entails))
                 pieces, cited = [], []
             continue
         if isinstance(piece, Text):
             # White space between two marks begins no sentence.
             if cited and piece.text.strip():
-                sentences.append(_sentence(pieces, cited, around, entails))
+                sentences.append(_sentence(pieces, cited, marks, entails))
                 pieces, cited = [], []
             pieces.append(piece)
             yield piece
@@ -91,12 +87,12 @@ def cite(
         if any(_repeats(citation, c) for c in cited):
             continue
         numbers[span] = citation
-        around.setdefault(citation.number, _around(piece))
+        marks.setdefault(citation.number, piece)
         if citation.number not in [c.number for c in cited]:
             cited.append(citation)
             yield citation
     if any(p.text.strip() for p in pieces):
-        sentences.append(_sentence(pieces, cited, around, entails))
+        sentences.append(_sentence(pieces, cited, marks, entails))
     if outcome == "abstained" and not sentences:
         yield from abstain(question, evidence, notes)
         return
@@ -147,21 +143,10 @@ def _repeats(citation: Citation, other: Citation) -> bool:
     return any(a.id == other.article_id for a in citation.also) and prints(other.quote, citation.quote)
 
 
-def _around(mark: Mark) -> tuple[str, str]:
-    """Return what a reader of a marked span knows besides, and how the span's own sentence begins before it."""
-    text, at = mark.hit.passage.text, mark.start - mark.hit.passage.start
-    spans = spans_of(text)
-    own = max((i for i, s in enumerate(spans) if s.start <= at), default=0)
-    previous = text[spans[own - 1].start : spans[own - 1].end] if own else ""
-    before = text[spans[own].start : at] if spans else ""
-    published = mark.hit.article.published
-    return f"{mark.hit.article.title}. {published.isoformat() if published else ''} {previous} {before}", before
-
-
 def _sentence(
     pieces: Sequence[Text],
     cited: Sequence[Citation],
-    around: Mapping[int, tuple[str, str]],
+    marks: Mapping[int, Mark],
     entails: Entails | None,
 ) -> Sentence:
     text = "".join(p.text for p in pieces)
@@ -169,11 +154,7 @@ def _sentence(
     cut = len(text) - len(text.lstrip())
     # What was added to a quote is not for the quote to support.
     claimed = "".join(p.text for p in pieces if p.role != "added").strip() or said
-    verdicts = []
-    for c in cited:
-        context, before = around[c.number]
-        entailed = entails(c.quote, claimed) if entails else None
-        verdicts.append((c.number, verdict(claimed, c.quote, context=context, before=before, entailed=entailed)))
+    verdicts = [(c.number, backing(claimed, marks[c.number], entails)) for c in cited]
     return Sentence(
         said,
         tuple(n for n, _ in verdicts),

@@ -9,17 +9,21 @@ chosen on the tuning half of sentences that a model wrote (eval/verdicts.py); fi
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from rag.answer.compared import compared
 from rag.answer.facts import negations
-from rag.types import Verdict, VerdictName
+from rag.intake.chunk import sentences
+from rag.types import Mark, Verdict, VerdictName
 
 ENOUGH, SOME = 0.85, 0.5
 """Scores from which a sentence counts as supported, or in part."""
 
 CAPPED = 0.05
 """How far below the next verdict the score of a sentence is put that a rule keeps from it."""
+
+Entails = Callable[[str, str], Mapping[str, float]]
+"""How likely a quote is to entail and to contradict a sentence: probabilities of "entailment" and "contradiction"."""
 
 _PLAIN = str.maketrans("“”„«»‘’‚–—\u00a0", '"""""\'\'\'-- ')
 _EDGES = " .,;:!?\"'()[]…"
@@ -75,6 +79,27 @@ def verdict(
     elif found.unfounded or found.loose or (found.unhedged and not entailed):
         score = min(score, ENOUGH - CAPPED)
     return _named(score)
+
+
+def backing(sentence: str, mark: Mark, entails: Entails | None = None) -> Verdict:
+    """Return the verdict on a sentence that is marked with a span, in the light of what stands around it."""
+    p = mark.hit.passage
+    quote = p.text[mark.start - p.start : mark.end - p.start]
+    context, before = _around(mark)
+    return verdict(
+        sentence, quote, context=context, before=before, entailed=entails(quote, sentence) if entails else None
+    )
+
+
+def _around(mark: Mark) -> tuple[str, str]:
+    """Return what a reader of a marked span knows besides, and how the span's own sentence begins before it."""
+    text, at = mark.hit.passage.text, mark.start - mark.hit.passage.start
+    spans = sentences(text)
+    own = max((i for i, s in enumerate(spans) if s.start <= at), default=0)
+    previous = text[spans[own - 1].start : spans[own - 1].end] if own else ""
+    before = text[spans[own].start : at] if spans else ""
+    published = mark.hit.article.published
+    return f"{mark.hit.article.title}. {published.isoformat() if published else ''} {previous} {before}", before
 
 
 def _entailed(score: float, entailed: Mapping[str, float]) -> float:

@@ -109,6 +109,7 @@ def judge(question: Question, answer: Answer, places: Sequence[Place], engine: E
     }
     if answer.outcome == "abstained":
         return record
+    record["sentences"] = len(answer.sentences)
     record["words"] = len(_WORD.findall(answer.text))
     record["cited"] = sum(bool(s.citations) for s in answer.sentences) / max(len(answer.sentences), 1)
     if question.answerable and question.answers:
@@ -180,7 +181,7 @@ def citation_values(answer: Answer, places: Sequence[Place]) -> dict[str, float]
 
 
 MEANS = (
-    "holds_answer", "words", "cited", "evidence_precision", "evidence_recall", "evidence_f1", "citation_recall",
+    "holds_answer", "sentences", "words", "cited", "evidence_precision", "evidence_recall", "evidence_f1", "citation_recall",
     "citation_precision",
 )  # fmt: skip
 """Values of answered questions that are averaged."""
@@ -189,7 +190,8 @@ MEANS = (
 def summary(records: Sequence[Mapping[str, Any]], threshold: float) -> dict[str, Any]:
     """Return the figures of all answers: means with intervals, both kinds of error, and how well calibrated it is.
 
-    `answer_recall` counts a refusal as not holding the answer; `holds_answer` is of the answered questions alone.
+    `answer_recall` counts a refusal as not holding the answer, `unrefused_recall` is what it would be at a threshold of
+    0; `holds_answer` is of the answered questions alone.
     """
     confidence = np.array([r["confidence"] for r in records], float)
     answerable = np.array([r["answerable"] for r in records], bool)
@@ -197,6 +199,7 @@ def summary(records: Sequence[Mapping[str, Any]], threshold: float) -> dict[str,
     given = {str(n): r for n, r in enumerate(records) if answered[n]}
     known = {str(n): r for n, r in enumerate(records) if r["answerable"] and r["answers"]}
     means = {"answer_recall": {n: float(n in given and r.get("holds_answer", False)) for n, r in known.items()}}
+    means["unrefused_recall"] = {n: float(r.get("holds_answer", False)) for n, r in known.items()}
     means |= {m: {n: float(r[m]) for n, r in given.items() if m in r} for m in MEANS}
     curve = refusals.risk_coverage(confidence, np.array([_is_right(r) for r in records], bool))
     seconds = np.array([r["seconds"] for r in records])

@@ -103,7 +103,7 @@ def answers(
                 Path(out) / c.name,
                 name=called,
                 config=config,
-                threshold=_threshold(settings),
+                threshold=_threshold(settings, engine),
                 part=part,
                 most=most,
                 on_progress=on_progress,
@@ -226,7 +226,6 @@ def _engine(
         yield engine
 
 
-def _threshold(settings: Settings) -> float:
-    from rag.answer.evidence import fitted
-
-    return fitted()[2] if settings.answer.threshold is None else settings.answer.threshold
+def _threshold(settings: Settings, engine: Engine) -> float:
+    chosen = settings.answer.threshold
+    return engine.judge.threshold if chosen is None else chosen
