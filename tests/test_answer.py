@@ -9,6 +9,7 @@ from fakes import HashEmbedder
 from rag.answer import evidence, features
 from rag.answer.asked import asked
 from rag.answer.extract import Extractive, choose
+from rag.answer.refuse import refusal
 from rag.types import ArticleHead, Evidence, EvidenceSentence, Hit, Mark, Passage, Text
 
 
@@ -153,7 +154,8 @@ class TestWriter:
         )
         noise = scored("Grain was dear that year.", 2.0)
         question = "What did the Orsk bridge and the Lena bridge cost?"
-        assert choose(Evidence(question, (), (best, noise, far), 0.9), 4) == [best, far]
+        assert choose(Evidence(question, (), (best, noise, far), 0.9), 4) == [best, far, noise]
+        assert choose(Evidence(question, (), (best, noise, far), 0.9), 2) == [best, far]
 
     def test_it_writes_verbatim_and_marks_each(self) -> None:
         best = scored("The Orsk bridge opened in 1962.", 3.0, 4)
@@ -162,5 +164,74 @@ class TestWriter:
             Mark(best.hit, 4, 35),
         ]
 
+    def test_a_second_that_may_answer_as_well_is_added_and_then_no_more(self) -> None:
+        texts = ("The Orsk bridge opened in 1962.", "Grain was dear.", "A ferry ran until 1970.", "It rained a lot.")
+        many = tuple(scored(t, 3.0 - n) for n, t in enumerate(texts))
+        chosen = choose(Evidence("When did it open?", (), many, 0.9), 4)
+        assert [s.text for s in chosen] == list(texts[:3])
+        sure = tuple(scored(t, 3.0 - 4 * n) for n, t in enumerate(texts))
+        assert len(choose(Evidence("When did it open?", (), sure, 0.9), 4)) == 1
+
+    def test_a_list_draws_on_several_articles(self) -> None:
+        def of(article: int, text: str, score: float) -> EvidenceSentence:
+            return EvidenceSentence(hit(article, text), 0, len(text), text, score)
+
+        first = of(1, "Kenya bought the old ferry.", 9.0)
+        same, other = of(1, "Ghana wants a new train.", 7.0), of(2, "Three trams were bought by Peru.", 6.9)
+        asked_of = (first, same, other)
+        assert choose(Evidence("Which countries have bought vehicles?", (), asked_of, 0.9), 4)[-1] is other
+        assert other not in choose(Evidence("Where was the ferry bought?", (), asked_of, 0.9), 2)
+
+    def test_the_answering_words_are_strong(self) -> None:
+        best = EvidenceSentence(hit(1, "It opened in 1962."), 0, 18, "It opened in 1962.", 1.0, (13, 17))
+        written = list(Extractive().write(Evidence("When did it open?", (best.hit,), (best,), 0.9)))
+        assert [t.text for t in written if isinstance(t, Text) and t.role == "strong"] == ["1962"]
+        assert "".join(t.text for t in written if isinstance(t, Text) and t.role != "added") == best.text
+
+    def test_a_pronoun_is_made_clear_by_the_sentence_before(self) -> None:
+        whole = hit(1, "Ada Brix built the bridge. She was born in Orsk.", title="Orsk")
+        best = EvidenceSentence(whole, 27, 48, "She was born in Orsk.", 1.0)
+        written = list(Extractive().write(Evidence("Where was she born?", (whole,), (best,), 0.9)))
+        assert written == [
+            Text("Ada Brix built the bridge.", "added"),
+            Mark(whole, 0, 26),
+            Text(" "),
+            Text(best.text),
+            Mark(whole, 27, 48),
+        ]
+
+    def test_a_pronoun_with_nothing_before_it_is_followed_by_the_title(self) -> None:
+        alone = hit(1, "She was born in Orsk.", title="Ada Brix")
+        best = EvidenceSentence(alone, 0, 21, "She was born in Orsk.", 1.0)
+        written = list(Extractive().write(Evidence("Where was she born?", (alone,), (best,), 0.9)))
+        assert written[:3] == [Text("She"), Text(" [in “Ada Brix”]", "added"), Text(" was born in Orsk.")]
+
+    @pytest.mark.parametrize("text", ["It is said that ferries sink.", "Item 4 was sold.", "Hers was not the first."])
+    def test_what_only_looks_like_a_pronoun(self, text: str) -> None:
+        best = EvidenceSentence(hit(1, text, title="Ships"), 0, len(text), text, 1.0)
+        written = list(Extractive().write(Evidence("What?", (best.hit,), (best,), 0.9)))
+        added = [t for t in written if isinstance(t, Text) and t.role == "added"]
+        assert bool(added) == text.startswith("Hers")
+
     def test_nothing_to_say(self) -> None:
         assert list(Extractive().write(Evidence("When?", (), (), 0.0))) == []
+
+
+class TestRefusal:
+    @pytest.mark.parametrize(
+        ("question", "told"),
+        [
+            ("What did Ghana pay for the ferry?", "mentions “Ghana”"),
+            ("Who ran the ferry in 1871?", "mentions “1871”"),
+            ("how long is the zeppelin", "mentions “zeppelin”"),
+            ("Did Ada Brix go to Runsa?", "“Ada Brix” and “Runsa” together"),
+            ("When did the ferry sail?", "when it was"),
+            ("What is the ferry?", "clearly say this"),
+        ],
+    )
+    def test_it_says_what_is_missing(self, question: str, told: str) -> None:
+        hits = (hit(1, "Ada Brix ran the ferry. It is long."), hit(2, "Runsa has a harbour, where ferries sail."))
+        assert told in refusal(Evidence(question, hits, (), 0.1))
+
+    def test_without_hits(self) -> None:
+        assert refusal(Evidence("When?", (), (), 0.0)).endswith("No passage was found for it.")

@@ -85,48 +85,50 @@ def quoted(sentence: EvidenceSentence, *, space: bool = False, title: bool = Fal
 
 
 def choose(evidence: Evidence, most: int) -> list[EvidenceSentence]:
-    """Return the sentences to quote: the best, then those that may answer as well or name what is still missing."""
+    """Return the sentences to quote: the best, then those that name what is still missing or may answer as well."""
     if not evidence.sentences:
         return []
-    about = asked(evidence.question)
-    first = evidence.sentences[0]
-    chosen, held = [first], [set(terms(first.text))]
-    missing = _without(set(about.names), first)
-    several = bool(_LIST.search(evidence.question))
+    first, *others = evidence.sentences
+    chosen = [first]
+    for s in _naming(evidence, others):
+        if len(chosen) < most and not _repeats(s, chosen):
+            chosen.append(s)
+    about, several = asked(evidence.question), bool(_LIST.search(evidence.question))
     likely = _shares(evidence.sentences)
     covered = likely[0]
-    for s, share in zip(evidence.sentences[1:], likely[1:], strict=True):
-        if len(chosen) == most:
+    for s, share in zip(others, likely[1:], strict=True):
+        if len(chosen) >= most:
             break
-        stems = set(terms(s.text))
-        if any(len(stems & h) > SAME * max(min(len(stems), len(h)), 1) for h in held):
-            covered += share
-            continue
-        left = _without(missing, s)
-        if _adds(s, chosen, share, covered, names=left != missing, several=several, about=about):
+        enough = covered >= ENOUGH or share < LIKELY or len(chosen) >= USUAL
+        if s not in chosen and not _repeats(s, chosen) and (not enough or (several and _another(s, chosen, about))):
             chosen.append(s)
-            held.append(stems)
-            missing = left
         covered += share
     return chosen
 
 
-def _adds(
-    s: EvidenceSentence,
-    chosen: Sequence[EvidenceSentence],
-    share: float,
-    covered: float,
-    *,
-    names: bool,
-    several: bool,
-    about: Asked,
-) -> bool:
-    behind = chosen[0].score - s.score
-    if names and behind <= FURTHER_WITH_NAME:
-        return True
-    if several and behind <= SEVERAL and all(s.hit.article.id != c.hit.article.id for c in chosen):
-        return about.kind == "other" or about.kind_in(s.text) > 0
-    return covered < ENOUGH and share >= LIKELY and len(chosen) < USUAL
+def _naming(evidence: Evidence, others: Sequence[EvidenceSentence]) -> Iterator[EvidenceSentence]:
+    """Yield the sentences near the best that hold a name of the question which those before do not."""
+    best = evidence.sentences[0]
+    missing = _without(set(asked(evidence.question).names), best)
+    for s in others:
+        if not missing or best.score - s.score > FURTHER_WITH_NAME:
+            return
+        if (left := _without(missing, s)) != missing:
+            missing = left
+            yield s
+
+
+def _another(s: EvidenceSentence, chosen: Sequence[EvidenceSentence], about: Asked) -> bool:
+    """Say whether a sentence may tell of another of the things asked for: near the best, from an article of its own."""
+    near = chosen[0].score - s.score <= SEVERAL
+    apart = all(s.hit.article.id != c.hit.article.id for c in chosen)
+    return near and apart and (about.kind == "other" or about.kind_in(s.text) > 0)
+
+
+def _repeats(s: EvidenceSentence, chosen: Sequence[EvidenceSentence]) -> bool:
+    stems = set(terms(s.text))
+    held = (set(terms(c.text)) for c in chosen)
+    return any(len(stems & h) > SAME * max(min(len(stems), len(h)), 1) for h in held)
 
 
 def _shares(found: Sequence[EvidenceSentence]) -> list[float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence, Set
 
 from rag.answer.asked import asked, name_runs
 from rag.types import Evidence, Hit
@@ -13,6 +13,9 @@ ABSTAINED = "The articles do not seem to answer this."
 
 TOLD = 3
 """Missing words that are told, at most."""
+
+LONG = 5
+"""Letters of a word, no name and no figure, whose absence tells something."""
 
 _OF_KIND = {
     "when": "when it was",
@@ -25,30 +28,29 @@ _OF_KIND = {
 
 def refusal(evidence: Evidence) -> str:
     """Return why a question is not answered, in a sentence or two."""
-    lacking = missing(evidence.question, evidence.hits)
     if not evidence.hits:
         return f"{ABSTAINED} No passage was found for it."
-    if lacking:
+    held = [_held(h) for h in evidence.hits]
+    about, names = asked(evidence.question), _names(evidence.question)
+    if lacking := missing([*names, *sorted(about.figures)], held):
         return f"{ABSTAINED} Nothing that was found mentions {_listed(lacking[:TOLD])}."
-    about = asked(evidence.question)
-    names = _names(evidence.question)
-    apart = len(names) > 1 and not any(_held(h).issuperset(w for n in names for w in words(n)) for h in evidence.hits)
-    if apart:
+    if len(names) > 1 and not any(h.issuperset(w for n in names for w in words(n)) for h in held):
         return f"{ABSTAINED} No passage that was found speaks of {_listed(names[:TOLD], 'and')} together."
+    stems = [set(terms(f"{h.article.title} {h.passage.text}")) for h in evidence.hits]
+    said = [w for w in dict.fromkeys(words(evidence.question)) if len(w) >= LONG and terms(w)]
+    if lacking := missing(said, stems, terms):
+        return f"{ABSTAINED} Nothing that was found mentions {_listed(lacking[:TOLD])}."
     if about.kind in _OF_KIND:
         return f"{ABSTAINED} The nearest passages are about it, but do not clearly say {_OF_KIND[about.kind]}."
     return f"{ABSTAINED} The nearest passages are about it, but do not clearly say this."
 
 
-def missing(question: str, hits: Sequence[Hit]) -> list[str]:
-    """Return the names and figures of a question that no hit holds, as the question writes them, else other words."""
-    about = asked(question)
-    held = set().union(*(_held(h) for h in hits)) if hits else set()
-    names = [n for n in (*_names(question), *sorted(about.figures)) if words(n) and not held.issuperset(words(n))]
-    if names:
-        return names
-    stems = {t for h in hits for t in terms(f"{h.article.title} {h.passage.text}")}
-    return [w for w in dict.fromkeys(words(question)) if (t := terms(w)) and not stems.issuperset(t)]
+def missing(
+    wanted: Sequence[str], held: Sequence[Set[str]], taken: Callable[[str], Sequence[str]] = words
+) -> list[str]:
+    """Return what of some things wanted is in none of some texts, by their words or what else is taken of them."""
+    every = set().union(*held)
+    return [w for w in wanted if not every.issuperset(taken(w))]
 
 
 def _names(question: str) -> list[str]:

@@ -181,8 +181,8 @@ def citation_values(answer: Answer, places: Sequence[Place]) -> dict[str, float]
 
 
 MEANS = (
-    "holds_answer", "sentences", "words", "cited", "evidence_precision", "evidence_recall", "evidence_f1", "citation_recall",
-    "citation_precision",
+    "holds_answer", "sentences", "words", "cited", "evidence_precision", "evidence_recall", "evidence_f1",
+    "citation_recall", "citation_precision",
 )  # fmt: skip
 """Values of answered questions that are averaged."""
 
