@@ -117,7 +117,7 @@ def calibrate(
     data: Sequence[str | Path],
     *,
     config: Sequence[str] = (),
-    wrong_cost: float = 1.5,
+    wrong_cost: float = 1.0,
     most: int | None = None,
     index: str | Path | None = None,
     out: str | Path = "eval/out",

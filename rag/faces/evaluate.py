@@ -128,7 +128,7 @@ def answers(
 @evaluation.command()
 @data_argument
 @config_option
-@click.option("--wrong-cost", type=click.FloatRange(0, min_open=True), default=1.5, show_default=True,
+@click.option("--wrong-cost", type=click.FloatRange(0, min_open=True), default=1.0, show_default=True,
               help="What a wrong answer costs, in wrong refusals.")  # fmt: skip
 @most_option
 @there_option
