@@ -24,7 +24,7 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from rag import chat_client, engine
+from rag import chat_client, engine, keeping
 from rag.answer.chat import Chat, Reply, Said
 from rag.answer.cite import cite
 from rag.answer.extract import Extractive
@@ -514,7 +514,7 @@ def bridges(tmp_path_factory: pytest.TempPathFactory) -> Path:
         Article(id="bridge", title="The bridge", text=BRIDGE, published="2024-05-01"),
         Article(id="ferry", title="The ferry", text=FERRY, published="2024-05-02"),
     ]
-    engine.ingest(articles, folder, Settings.load())
+    keeping.ingest(articles, folder, Settings.load())
     return folder
 
 
@@ -855,7 +855,7 @@ def attacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("attacked") / "index"
     pages = sorted(p for p in HOSTILE.iterdir() if p.suffix in (".md", ".txt", ".html") and p.name != "README.md")
     assert len(pages) == len(ATTACKS) == 65
-    report = engine.ingest(pages, folder, Settings.load())
+    report = keeping.ingest(pages, folder, Settings.load())
     assert not report.failed
     return folder
 

@@ -78,7 +78,7 @@ def test_the_head_computes_what_was_fitted(model: Model) -> None:
     whole = States(np.concatenate([p.ids for p in passages]), np.concatenate([p.states for p in passages]))
     passage = np.array([i for i, r in enumerate(ranges) for _ in r])
     none = np.zeros(len(found), bool)
-    known = ("s", "tune", "answerable", QUESTION, hits_of(found), found, asked)
+    known = ("s", "1", "tune", "answerable", QUESTION, hits_of(found), found, asked)
     case = Case(*known, tokens, sentence, tokens < 0, passage, rows, none, none, marked=False)
     with torch.inference_mode():
         scores, nothing, answering = network(batch([case], {"s": whole}))

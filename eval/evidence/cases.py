@@ -50,6 +50,7 @@ class Case:
     """
 
     set_name: str
+    id: str
     half: str
     kind: str  # answerable, unanswerable, withheld, swapped
     text: str
@@ -157,10 +158,8 @@ class _Maker:
         passage = np.array([i for i, of_hit in enumerate(ranges) for _ in of_hit])
         marked = bool(r.get("evidence"))
         which = half(self.name, r["id"])
-        return Case(
-            self.name, which, kind, r["question"], hits, found, asked, tokens, sentence, answering, passage, rows, gold,
-            answer, marked,
-        )  # fmt: skip
+        known = (self.name, r["id"], which, kind, r["question"], hits, found, asked)
+        return Case(*known, tokens, sentence, answering, passage, rows, gold, answer, marked)
 
     def read(self, text: str) -> tuple[int, TokenStates]:
         if text not in self._read:

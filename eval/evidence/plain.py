@@ -38,7 +38,7 @@ from rag.evaluation.retrieval import index_of
 from rag.evaluation.tables import of_records
 from rag.types import ArticleHead, EvidenceSentence, Hit, Passage
 
-AGAINST = {"missing"}
+AGAINST = {"missing", "lacking", "undated", "apart"}
 """Features that speak against an answer."""
 EITHER = {"length", "near"}
 """Features that may speak either way."""

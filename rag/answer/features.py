@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from rag.answer import lacking
 from rag.answer.asked import asked
 from rag.intake.chunk import sentences
 from rag.types import EvidenceSentence, Hit
@@ -41,7 +42,12 @@ QUESTION = (
 )
 
 
-SURE = ("odds", *QUESTION)  # the head's log-odds that any sentence answers, and as above
+PREMISE = (
+    "lacking",  # number of the question's names and figures, years aside, that no hit mentions
+    "undated",  # number of its years that no hit mentions, nor was published in
+    "apart",  # number of its names that no hit of the best sentence's article mentions
+)
+SURE = ("odds", *QUESTION, *PREMISE)  # the head's log-odds that any sentence answers, and as above
 
 
 def of_sentences(
@@ -88,6 +94,20 @@ def of_question(question: str, hits: Sequence[Hit], best: Sequence[EvidenceSente
             about.figures_share(f"{top.hit.article.title} {top.hit.passage.text}"),
             rows[0, SENTENCE.index("kind")],
             top.score - second,
+        ],
+        np.float64,
+    )
+
+
+def of_premise(question: str, hits: Sequence[Hit], top: EvidenceSentence) -> Features:
+    """Return what of a question nothing found bears out, shape (len(PREMISE),)."""
+    every = lacking.mentioned(hits)
+    own = lacking.mentioned([h for h in hits if h.article.id == top.hit.article.id])
+    return np.array(
+        [
+            len(lacking.names(question, every)) + len(lacking.figures(question, every)),
+            len(lacking.figures(question, every, years=True)),
+            len(lacking.names(question, own)),
         ],
         np.float64,
     )

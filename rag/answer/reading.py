@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -11,15 +11,11 @@ import numpy.typing as npt
 
 from rag.answer import features
 from rag.answer.head import Head, Range
+from rag.answer.pointed import pointed
 from rag.types import Evidence, EvidenceSentence, Hit, TokenStates
 
 POINTED = 8
 """Sentences whose answering words are looked for."""
-
-SURE, ALONG = 0.0, 2.0
-"""Log-odds from which a token is shown as a part of the answer, and how far its neighbours may be below it."""
-
-_WORD = re.compile(r"\w[\w.,'’%-]*\w|\w")
 
 
 def printed(hits: Sequence[Hit]) -> list[str]:
@@ -43,16 +39,17 @@ def read(
     reading = head.read(asked, passages, ranges, rows)
     order = np.argsort(-reading.scores, kind="stable")
     at = {id(h): i for i, h in enumerate(hits)}
-    flat = [r for of_hit in ranges for r in of_hit]
     best = []
     for n, i in enumerate(order):
         s = replace(found[i], score=float(reading.scores[i]))
         if n < POINTED:
             hit = at[id(s.hit)]
-            s = replace(s, answer=_answering(s, passages[hit], flat[i], reading.answering[hit]))
+            s = replace(s, answer=_answering(question, s, passages[hit], reading.answering[hit]))
         best.append(s)
     row = features.of_question(question, hits, best, rows[order].astype(np.float64))
-    return Evidence(question, tuple(hits), tuple(best), head.probability(np.append(reading.odds, row)))
+    premise = features.of_premise(question, hits, best[0])
+    sure = head.probability(np.concatenate([[reading.odds], row, premise]))
+    return Evidence(question, tuple(hits), tuple(best), sure)
 
 
 def token_ranges(
@@ -101,26 +98,15 @@ def halved(read: TokenStates) -> TokenStates:
 
 
 def _answering(
-    s: EvidenceSentence, passage: TokenStates, tokens: Range, logits: npt.NDArray[np.float32]
+    question: str, s: EvidenceSentence, passage: TokenStates, logits: npt.NDArray[np.float32]
 ) -> tuple[int, int] | None:
-    """Return the words of a sentence that are likeliest to be the answer, as characters of the article."""
-    start, end = tokens
-    if start == end:
-        return None
-    best = start + int(logits[start:end].argmax())
-    if logits[best] < SURE:
-        return None
-    a = b = best
-    while a > start and logits[a - 1] > logits[best] - ALONG:
-        a -= 1
-    while b + 1 < end and logits[b + 1] > logits[best] - ALONG:
-        b += 1
-    shift = len(s.hit.article.title) + 1 - s.hit.passage.start
-    here = [int(x) - shift - s.start for x in (passage.spans[a, 0], passage.spans[b, 1])]
-    # Word pieces are widened to words.
-    for m in _WORD.finditer(s.text):
-        if m.start() < here[0] < m.end():
-            here[0] = m.start()
-        if m.start() < here[1] < m.end():
-            here[1] = m.end()
-    return s.start + max(here[0], 0), s.start + min(here[1], len(s.text))
+    """Return the words of a sentence that answer, as characters of the article."""
+    shift = len(s.hit.article.title) + 1 - s.hit.passage.start + s.start
+    starts, ends = passage.spans.T
+
+    def likely(start: int, end: int) -> float:
+        inside = (ends > start + shift) & (starts < end + shift) & (starts < ends)
+        return float(logits[inside].mean()) if inside.any() else -math.inf
+
+    found = pointed(question, s.text, likely)
+    return (s.start + found[0], s.start + found[1]) if found else None

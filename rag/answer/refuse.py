@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Sequence
 
+from rag.answer import lacking
 from rag.answer.asked import asked, name_runs
 from rag.types import Evidence, Hit
 from rag.words import terms, words
@@ -30,27 +31,21 @@ def refusal(evidence: Evidence) -> str:
     """Return why a question is not answered, in a sentence or two."""
     if not evidence.hits:
         return f"{ABSTAINED} No passage was found for it."
+    question, every = evidence.question, lacking.mentioned(evidence.hits)
+    found = lacking.figures(question, every) + lacking.figures(question, every, years=True)
+    if unknown := lacking.names(question, every) + found:
+        return f"{ABSTAINED} Nothing that was found mentions {_listed(unknown[:TOLD])}."
     held = [_held(h) for h in evidence.hits]
-    about, names = asked(evidence.question), _names(evidence.question)
-    if lacking := missing([*names, *sorted(about.figures)], held):
-        return f"{ABSTAINED} Nothing that was found mentions {_listed(lacking[:TOLD])}."
+    about, names = asked(question), _names(question)
     if len(names) > 1 and not any(h.issuperset(w for n in names for w in words(n)) for h in held):
         return f"{ABSTAINED} No passage that was found speaks of {_listed(names[:TOLD], 'and')} together."
-    stems = [set(terms(f"{h.article.title} {h.passage.text}")) for h in evidence.hits]
+    stems = {t for h in evidence.hits for t in terms(f"{h.article.title} {h.passage.text}")}
     said = [w for w in dict.fromkeys(words(evidence.question)) if len(w) >= LONG and terms(w)]
-    if lacking := missing(said, stems, terms):
-        return f"{ABSTAINED} Nothing that was found mentions {_listed(lacking[:TOLD])}."
+    if unknown := [w for w in said if not stems.issuperset(terms(w))]:
+        return f"{ABSTAINED} Nothing that was found mentions {_listed(unknown[:TOLD])}."
     if about.kind in _OF_KIND:
         return f"{ABSTAINED} The nearest passages are about it, but do not clearly say {_OF_KIND[about.kind]}."
     return f"{ABSTAINED} The nearest passages are about it, but do not clearly say this."
-
-
-def missing(
-    wanted: Sequence[str], held: Sequence[Set[str]], taken: Callable[[str], Sequence[str]] = words
-) -> list[str]:
-    """Return what of some things wanted is in none of some texts, by their words or what else is taken of them."""
-    every = set().union(*held)
-    return [w for w in wanted if not every.issuperset(taken(w))]
 
 
 def _names(question: str) -> list[str]:

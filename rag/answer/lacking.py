@@ -1,0 +1,37 @@
+"""What a question takes for granted that nothing found mentions: its names, its figures, its years."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence, Set
+
+from rag.answer.asked import asked
+from rag.answer.facts import facts
+from rag.answer.names import folded
+from rag.types import Hit
+
+KNOWN = 0.5
+"""A name counts as mentioned when at least this share of its words is: Ada Brix where Brix is."""
+
+_YEAR = re.compile(r"1\d{3}|20\d\d")
+
+
+def names(question: str, held: Set[str]) -> list[str]:
+    """Return the names of a question that are not among some words, as the question writes them."""
+    # A single word that begins the question may be any word.
+    found = [n for n in facts(question).names if n.sure or len(n.words) > 1]
+    return [question[n.start : n.end] for n in found if n.among(held) < KNOWN]
+
+
+def figures(question: str, held: Set[str], *, years: bool = False) -> list[str]:
+    """Return the figures of a question that are not among some words; its years, or all others."""
+    wanted = (f for f in sorted(asked(question).figures) if bool(_YEAR.fullmatch(f)) == years)
+    return [f for f in wanted if not folded(f) <= held]
+
+
+def mentioned(hits: Sequence[Hit]) -> frozenset[str]:
+    """Return all words of some hits, their titles, and the years in which they were published."""
+    texts = (
+        f"{h.article.title} {h.passage.text} {h.article.published.year if h.article.published else ''}" for h in hits
+    )
+    return frozenset().union(*map(folded, texts))
