@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from fakes import HashEmbedder
 
-from rag.answer import evidence, features
+from rag.answer import evidence, features, lacking
 from rag.answer.asked import asked
 from rag.answer.extract import Extractive, choose
+from rag.answer.head import shipped
 from rag.answer.refuse import refusal
 from rag.types import ArticleHead, Evidence, EvidenceSentence, Hit, Mark, Passage, Text
 
@@ -235,3 +236,33 @@ class TestRefusal:
 
     def test_without_hits(self) -> None:
         assert refusal(Evidence("When?", (), (), 0.0)).endswith("No passage was found for it.")
+
+
+class TestLacking:
+    HITS = (
+        hit(1, "Türkiye and the European Union met Ada Brix in 1962; 4,500 came."),
+        hit(2, "A ferry.", title="Runsa"),
+    )
+
+    @pytest.mark.parametrize(
+        ("question", "names", "figures", "years"),
+        [
+            ("What did Brix tell the Turkish side in Runsa in 1962?", [], [], []),
+            ("What did the EU tell Ghana and Dr Ilse Lund?", ["Ghana", "Ilse Lund"], [], []),
+            ("Who were the 4,500 who came, and the 72 who left in 1971?", [], ["72"], ["1971"]),
+            ("Ferry when?", [], [], []),
+        ],
+    )
+    def test_what_nothing_found_mentions(
+        self, question: str, names: list[str], figures: list[str], years: list[str]
+    ) -> None:
+        held = lacking.mentioned(self.HITS)
+        assert [n.removeprefix("Dr ") for n in lacking.names(question, held)] == names
+        assert lacking.figures(question, held) == figures
+        assert lacking.figures(question, held, years=True) == years
+
+    def test_what_is_lacking_counts_against_an_answer(self) -> None:
+        weights = dict(zip(features.SURE, shipped()._w["sure.weight"], strict=True))
+        assert weights["lacking"] < 0
+        assert all(weights[n] <= 0 for n in features.PREMISE)
+        assert weights["odds"] > 0

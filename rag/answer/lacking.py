@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence, Set
+from functools import lru_cache
 
 from rag.answer.asked import asked
 from rag.answer.facts import facts
-from rag.answer.names import folded
+from rag.answer.names import acronyms, folded
+from rag.answer.names import names as named
 from rag.types import Hit
 
 KNOWN = 0.5
@@ -30,8 +32,13 @@ def figures(question: str, held: Set[str], *, years: bool = False) -> list[str]:
 
 
 def mentioned(hits: Sequence[Hit]) -> frozenset[str]:
-    """Return all words of some hits, their titles, and the years in which they were published."""
-    texts = (
-        f"{h.article.title} {h.passage.text} {h.article.published.year if h.article.published else ''}" for h in hits
-    )
-    return frozenset().union(*map(folded, texts))
+    """Return all words of some hits and their titles, short forms of their names, and the years of publication."""
+    texts = [
+        f"{h.article.title}. {h.passage.text} {h.article.published.year if h.article.published else ''}" for h in hits
+    ]
+    return frozenset().union(*map(_held, texts))
+
+
+@lru_cache(maxsize=1024)
+def _held(text: str) -> frozenset[str]:
+    return folded(text) | acronyms(named(text))
