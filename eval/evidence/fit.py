@@ -10,16 +10,19 @@ middle of those at which the two kinds of error cost about least there, averaged
 from __future__ import annotations
 
 import argparse
+import sys
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import plain
-from cases import Case, States, load
-from network import fit, scored
+import torch
+from cases import NOT_WITHHELD, Case, States, load
+from network import Network, fit, scored
 from sklearn.metrics import roc_auc_score
 
 from rag.answer import evidence as ev
@@ -27,6 +30,9 @@ from rag.answer import features, head
 from rag.embed.model import Model
 from rag.evaluation.refusals import brier, cheapest, ece
 from rag.evaluation.tables import of_records
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from tables import commit
 
 WRONG_COST = 1.0
 """What a wrong answer costs, in wrong refusals: every sentence of it can be checked in a second, and is."""
@@ -142,6 +148,7 @@ def main() -> None:
     """Fit, report, write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", nargs="+", metavar="DATA[:MOST]", help="a set, and how many questions of it at most")
+    parser.add_argument("--report", action="store_true", help="fit nothing, only show what is shipped")
     parser.add_argument("--without", action="store_true", help="fit also without each set, to see what carries over")
     args = parser.parse_args()
     states: dict[str, States] = {}
@@ -152,48 +159,58 @@ def main() -> None:
         every += some
         print(f"{Path(folder).name}: {len(some)} cases", flush=True)
     tune = [c for c in every if c.half == "tune"]
-    report = [c for c in every if c.half == "report"]
-
     # A part of the tuning cases, all of a question together, is judged by a network that has not seen it.
     unseen = [c for c in tune if held_out(c)]
-    judged = scored(fit([c for c in tune if not held_out(c)], states), unseen, states)
-    model = sure_of(unseen, judged)
-    threshold = threshold_of(unseen, _sure(model, unseen, judged))
-
-    network = fit(tune, states)
-    held = {name: value.numpy().astype(np.float16) for name, value in network.state_dict().items()}
-    held |= {"sure.weight": model.weights.astype(np.float32), "sure.bias": np.array(model.bias, np.float32)}
-    held["threshold"] = np.array(threshold, np.float32)
-    held |= {name: value.numpy() for name, value in network.state_dict().items() if name in ("mu", "sd", "mix")}
-    np.savez_compressed(TARGET, **held, digest=np.array(Model().digest.partition("-")[0]))
+    judged: Scored = []
+    if args.without or not args.report:
+        judged = scored(fit([c for c in tune if not held_out(c)], states), unseen, states)
+    if not args.report:
+        write(fit(tune, states), sure_of(unseen, judged), unseen, judged)
+    network, model, threshold = shipped(every)
 
     tables = []
-    names = sorted(states)
-    for name in names:
-        here = [c for c in report if c.set_name == name]
+    for name in sorted(states):
+        here = [c for c in every if c.set_name == name and c.half == "report"]
         found = scored(network, here, states)
-        sure = _sure(model, here, found)
         rows = [row("nearest by cosine", here, nearest(here), None, threshold)]
-        if args.without and name != "news-2022":
-            other = fit([c for c in tune if c.set_name != name], states, SHORT)
-            alone = scored(other, here, states)
+        if args.without and name not in NOT_WITHHELD:
+            alone = scored(fit([c for c in tune if c.set_name != name], states, SHORT), here, states)
             seen = [n for n, c in enumerate(unseen) if c.set_name != name]
             stranger = sure_of([unseen[n] for n in seen], [judged[n] for n in seen])
-            sure_alone = _sure(stranger, here, alone)
-            rows.append(row("fitted without this set", here, alone, sure_alone, threshold))
-        rows.append(row("as shipped", here, found, sure, threshold))
+            rows.append(row("fitted without this set", here, alone, _sure(stranger, here, alone), threshold))
+        rows.append(row("the network's odds alone", here, found, None, threshold))
+        rows.append(row("as shipped", here, found, _sure(model, here, found), threshold))
         # Columns that only one row has stand empty in the others.
         columns = dict.fromkeys(k for r in rows for k in r)
         tables.append(f"{name}, reporting half:\n\n{of_records([{k: r.get(k) for k in columns} for r in rows])}\n")
         print(tables[-1], flush=True)
-    size = TARGET.stat().st_size
     told = ", ".join(f"{n} {w:.3f}" for n, w in zip(features.SURE, model.weights, strict=True))
     text = (
-        "Made by eval/evidence/fit.py.  "
-        f"Threshold {threshold}; {size / 1000:.0f} kB of weights; weights of the probability: {told}.\n\n"
+        f"Made {date.today()} by eval/evidence/fit.py at commit {commit()}.  Threshold {threshold}; "
+        f"{TARGET.stat().st_size / 1000:.0f} kB of weights; weights of the probability: {told}.\n\n"
     )
     (RESULTS / "evidence.md").write_text(text + "\n".join(tables), "utf-8")
     print(text)
+
+
+def write(network: Network, model: ev.Weights, unseen: Sequence[Case], judged: Scored) -> None:
+    """Write what is shipped."""
+    named = {name: value.numpy() for name, value in network.state_dict().items()}
+    # A few numbers that others are multiplied by stay exact.
+    held = {name: value if name in ("mu", "sd", "mix") else value.astype(np.float16) for name, value in named.items()}
+    held |= {"sure.weight": model.weights.astype(np.float32), "sure.bias": np.array(model.bias, np.float32)}
+    held["threshold"] = np.array(threshold_of(unseen, _sure(model, unseen, judged)), np.float32)
+    np.savez_compressed(TARGET, **held, digest=np.array(Model().digest.partition("-")[0]))
+
+
+def shipped(cases: Sequence[Case]) -> tuple[Network, ev.Weights, float]:
+    """Return what is shipped: the network, the model of probabilities, the threshold."""
+    with np.load(TARGET, allow_pickle=False) as held:
+        weights = {name: held[name] for name in held.files}
+    network = Network(cases[0].rows, cases[0].question.states.shape[1])
+    network.load_state_dict({n: torch.from_numpy(np.asarray(weights[n], np.float32)) for n in network.state_dict()})
+    model = ev.Weights(weights["sure.weight"].astype(np.float64), float(weights["sure.bias"]))
+    return network.eval(), model, round(float(weights["threshold"]), 2)
 
 
 def _sure(model: ev.Weights, cases: Sequence[Case], found: Scored) -> np.ndarray:
