@@ -21,7 +21,7 @@ LIKELY = 0.07
 USUAL = 3
 """Sentences of an answer unless several things are asked for."""
 
-FURTHER_WITH_NAME = 3.0
+FURTHER_WITH_NAME = 5.0
 """Log-odds below the best that a sentence may be when it holds a name of the question that is still missing."""
 
 SEVERAL = 2.5
