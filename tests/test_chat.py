@@ -25,11 +25,12 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from rag import chat_client, engine, keeping
-from rag.answer.chat import Chat, Reply, Said
+from rag.answer.chat import Chat
 from rag.answer.cite import cite
 from rag.answer.extract import Extractive
 from rag.answer.prompt import NO_ANSWER, NOT_ALL, SYSTEM, prompt
 from rag.answer.refuse import ABSTAINED
+from rag.answer.reply import Reply, Said
 from rag.answer.said import is_refusal, plain
 from rag.answer.spans import supporting
 from rag.chat_client import ChatClient, ChatFailed

@@ -136,7 +136,7 @@ class _Maker:
         found = ev.candidates(hits)
         if not found:
             return None
-        asked = self.engine.judge._tokens([r["question"]])[0]
+        asked = reading.halved(self.engine.embedder.tokens([r["question"]])[0])
         kept = [self.read(t) for t in reading.printed(hits)]
         passages = [p for _, p in kept]
         ranges = reading.token_ranges(hits, found, passages)

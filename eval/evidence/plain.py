@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from cases import NOT_WITHHELD, holds_evidence
 from scipy.optimize import minimize
 from sklearn.metrics import roc_auc_score
 
@@ -42,9 +43,6 @@ AGAINST = {"missing", "lacking", "undated", "apart"}
 """Features that speak against an answer."""
 EITHER = {"length", "near"}
 """Features that may speak either way."""
-
-NOT_WITHHELD = {"news-2022"}
-"""Sets in which other articles tell of the same event, so that withholding the gold one proves nothing."""
 
 WRONG_COST = 1.5
 """What a wrong answer costs, in wrong refusals: a refusal shows the nearest passages and misleads nobody."""
@@ -123,19 +121,9 @@ def cases(name: str, path: Path) -> Iterator[Case]:
             if not found or (r["withheld"] and name in NOT_WITHHELD):
                 continue
             rows = features.of_sentences(r["question"], hits, found, np.array(r["near"]), np.array(r["near_hits"]))
-            gold = np.array([holds(s, r["evidence"] or []) for s in found])
+            gold = np.array([holds_evidence(s, r["evidence"] or []) for s in found])
             which = half(name, r["id"])
             yield Case(name, which, r["answerable"], r["withheld"], r["question"], hits, found, rows, gold)
-
-
-def holds(sentence: EvidenceSentence, evidence: list[dict[str, Any]]) -> bool:
-    """Say whether a sentence is in marked evidence, or holds it."""
-    said = " ".join(sentence.text.split())
-    for e in evidence:
-        gold = " ".join(e["text"].split())
-        if e["doc_id"] == sentence.hit.article.id and (said in gold or gold in said):
-            return True
-    return False
 
 
 def fit(x: np.ndarray, y: np.ndarray, weight: np.ndarray, names: Sequence[str]) -> ev.Weights:

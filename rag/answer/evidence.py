@@ -10,11 +10,11 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from importlib import resources
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +32,8 @@ REMEMBERED = 20_000
 
 READ = 400
 """Passages whose tokens are kept, some 80 kB each."""
+
+T = TypeVar("T")
 
 _LETTER = re.compile(r"[^\W\d_]")
 
@@ -71,8 +73,8 @@ class Judge:
 
     def __init__(self, embedder: Embedder) -> None:
         self.embedder = embedder
-        self._vectors: dict[str, npt.NDArray[np.float32]] = {}
-        self._read: dict[str, TokenStates] = {}
+        self._vectors = _Remembered[npt.NDArray[np.float32]](REMEMBERED)
+        self._read = _Remembered[TokenStates](READ)
 
     @cached_property
     def head(self) -> Head | None:
@@ -113,23 +115,30 @@ class Judge:
         return [float(c) for c in self._embed(others) @ self.embedder.vectors([text])[0].astype(np.float64)]
 
     def _embed(self, texts: Sequence[str]) -> Features:
-        known = self._vectors
-        new = [t for t in dict.fromkeys(texts) if t not in known]
-        if len(known) + len(new) > REMEMBERED:
-            known, new = {}, list(dict.fromkeys(texts))
         # None is too long: each is at most a passage.
-        vectors = self.embedder.vectors(new)
-        # A new dictionary, because another thread may be reading the one before.
-        self._vectors = known = {**known, **dict(zip(new, vectors, strict=True))}
-        return np.stack([known[t] for t in texts]).astype(np.float64)
+        return np.stack(self._vectors.of(texts, self.embedder.vectors)).astype(np.float64)
 
     def _tokens(self, texts: Sequence[str]) -> list[TokenStates]:
-        assert isinstance(self.embedder, TokenReader)
-        known = self._read
+        reader = self.embedder
+        assert isinstance(reader, TokenReader)
+        return self._read.of(texts, lambda new: [halved(t) for t in reader.tokens(new)])
+
+
+class _Remembered(Generic[T]):
+    """What was made of texts, at most so many; questions about the same articles meet the same ones."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._known: dict[str, T] = {}
+
+    def of(self, texts: Sequence[str], make: Callable[[Sequence[str]], Iterable[T]]) -> list[T]:
+        """Return what is made of each text, made now of those that are new."""
+        known = self._known
         new = [t for t in dict.fromkeys(texts) if t not in known]
-        if len(known) + len(new) > READ:
+        if len(known) + len(new) > self._most:
             known, new = {}, list(dict.fromkeys(texts))
-        self._read = known = {**known, **{t: halved(r) for t, r in zip(new, self.embedder.tokens(new), strict=True)}}
+        # A new dictionary, because another thread may be reading the one before.
+        self._known = known = {**known, **dict(zip(new, make(new), strict=True))}
         return [known[t] for t in texts]
 
 
