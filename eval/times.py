@@ -42,6 +42,8 @@ def main() -> None:
     for name in SETS:
         for part in ("tune", "report"):
             some = [r for r in records if (r["set"], r["half"]) == (name, part)]
+            if not some:
+                continue
             for way in ("without", "with"):
                 values = [f"{sum(r[way][m] for r in some) / len(some):.3f}" for m in MEASURES]
                 rows.append([name, part, str(len(some)), way, *values])

@@ -123,8 +123,12 @@ def ask(
 ) -> Answer:
     """Return the answer to a question, every sentence cited, or an abstention with the nearest passages.
 
+    `history` holds the messages before, oldest first, `{"role": "user", "content": ...}`: what a follow-up leaves out
+    is taken from the last of the user's; one that is longer than a question may be is passed over.
+
     Opens the index for this one question; use `rag.open` for more.
-    Raises InvalidQuestion, and what `rag.open` raises.
+    Raises InvalidQuestion, InvalidFilter, MissingExtra where the settings ask for a chat model without its packages,
+    and what `rag.open` raises.
     """
     with open(index) as engine:
         return engine.ask(question, history=history, where=where)

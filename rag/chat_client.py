@@ -294,5 +294,8 @@ def _asked_to_wait(headers: Mapping[str, str]) -> float:
     said = headers.get("retry-after", "").strip()
     if said.isascii() and said.isdigit():
         return float(min(int(said[:9]), 10**6))
-    at = email.utils.parsedate_tz(said)
-    return max(email.utils.mktime_tz(at) - time.time(), 0.0) if at else 0.0
+    try:
+        at = email.utils.parsedate_tz(said)
+        return max(email.utils.mktime_tz(at) - time.time(), 0.0) if at else 0.0
+    except (ValueError, OverflowError):  # a day that no calendar has
+        return 0.0

@@ -75,6 +75,18 @@ _QUESTION_WORD = re.compile(r"\b(?:who|whom|whose|when|where|why|how|which|what)
 _VERB = re.compile(rf"\b{_VERBS}\b", re.IGNORECASE)
 _OWNED = re.compile(r"(?:\b[A-ZÀ-Þ][\w-]*\s+)*\b[A-ZÀ-Þ][\w-]*['’]s?(?=\s)")
 _NO_OWNER = re.compile(r"(?:What|Who|Where|When|How|It|That|There|He|She|Let)['’]s", re.IGNORECASE)
+_SMALL_TALK = re.compile(
+    r"\W*(?:(?:hello|hi|hey|thanks?(?: you)?(?: very much| a lot)?|ok(?:ay)?|yes|no|yep|nope|sure|great|good|nice|cool"
+    r"|wow|please|bye|goodbye|interesting|i see|got it|who cares)\b\W*)+",
+    re.IGNORECASE,
+)
+"""What asks nothing."""
+_MORE = re.compile(
+    r"\W*(?:(?:please|and|ok(?:ay)?)\W+)*"
+    r"(?:tell me more|say more|more(?: details)?|go on|continue|what else|anything else)\W*",
+    re.IGNORECASE,
+)
+_HOW_MUCH = re.compile(r"\W*how\s+\w", re.IGNORECASE)
 _WORD = re.compile(r"[\w’'-]+")
 _ENDS_PHRASE = frozenset(
     "that which who whom whose when where is are was were did do does has have had will would can could and or than as "
@@ -94,14 +106,16 @@ def standalone(question: str, history: Sequence[Mapping[str, str]] = ()) -> str:
     before: list[str] = []
     for message in history:
         said = message.get("content", "").strip()
-        if message.get("role") == "user" and said:
+        if message.get("role") == "user" and said and not _SMALL_TALK.fullmatch(said):
             before = [*before[1 - TURNS :], _alone(said, before)]
     return _alone(question, before)
 
 
 def _alone(question: str, before: Sequence[str]) -> str:
-    if not before:
+    if not before or _SMALL_TALK.fullmatch(question):
         return question
+    if _MORE.fullmatch(question):
+        return f"{question.strip()} ({', '.join(_names(before[-1])[:NAMES])})"
     left = _WHAT_ABOUT.sub("", _OPENING.sub("", question)).strip().rstrip("?!. ")
     last = before[-1]
     return (
@@ -145,7 +159,10 @@ def _year(told: re.Match[str], date: str) -> str | None:
         by = int(count) if count.isdigit() else _COUNTS.get(count, 1)
         by = by if told["way"].lower() in ("after", "later", "on") else -by
     year = str(int(found[1]) + by)
-    return f"{year}{found[2]}{str(int(found[3]) + by).zfill(len(found[3]))}" if found[2] else year
+    if not found[2]:
+        return year
+    digits = len(found[3])
+    return f"{year}{found[2]}{str((int(found[3]) + by) % 10**digits).zfill(digits)}"
 
 
 # -- another thing ----------------------------------------------------------------------------
@@ -190,7 +207,7 @@ def _like(left: str, last: str) -> tuple[int, int] | None:
     # Whom or what the question is about stands behind its verb.
     for m in _VERB.finditer(last):
         for start, end in phrases:
-            if not last[m.end() : start].strip():
+            if start >= m.end() and not last[m.end() : start].strip():
                 return start, end
     return phrases[0] if phrases else None
 
@@ -232,7 +249,8 @@ def _gone_on(question: str, last: str) -> str | None:
         r"[\s,]*\b(?:then|exactly|tho|though|so|come|please)\W*$", "", bare.rstrip("?!. "), flags=re.IGNORECASE
     )
     asks = _ASKS.match(last)
-    if asks and (not asks[1].strip() or _QUESTION_WORD.search(asks[1])):
+    # "How much freight" cannot be left out of what was asked.
+    if asks and not _HOW_MUCH.match(asks[1]) and (not asks[1].strip() or _QUESTION_WORD.search(asks[1])):
         return f"{bare} {asks[2].lower()} {asks[3]}"
     return f"{bare}? ({last})"
 

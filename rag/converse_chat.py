@@ -93,7 +93,7 @@ def accepted(written: str, question: str, before: str) -> str | None:
         return None
     made = _LABEL.sub("", " ".join(lines[0].split())).strip("*` ")
     if made[:1] == made[-1:] == '"':
-        made = made[1:-1]
+        made = made[1:-1].strip()
     # In quotation marks, words must occur in what is found: that is for the user to ask for.
     if '"' not in question:
         made = made.replace('"', "")

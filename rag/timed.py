@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
+from rag.intake.text import fold
 from rag.protocols import Retriever, View
 from rag.types import Filter, Hit
 
@@ -162,5 +163,5 @@ def _recency(hits: Sequence[Hit]) -> list[float]:
 def _months(month: str | None, year: int) -> Time:
     if month is None:
         return Time(year * 12, year * 12 + 11)
-    at = year * 12 + _NAMES.index(month[:3].lower())
+    at = year * 12 + _NAMES.index(fold(month)[:3])
     return Time(at, at)

@@ -167,6 +167,8 @@ def test_half_a_pair_is_replaced_wherever_it_stands(tmp_path: Path, hashed: None
             Filter(articles=["a\ud800"]), Filter(phrases=["ferry\ud800"]),
         ):  # fmt: skip
             assert {h.article.id for h in opened.search("ferry\ud800", where=where)} == {"a\ufffd"}
+        pasted = [{"role": "user", "content": "Who saw the Kaan? " + "x" * 5_000}]
+        assert opened.ask("When?", history=pasted).standalone == "When?"
         assert opened.ask("and it\ud800?", history=[{"role": "user", "content": "The Kaan\ud800 ferry"}]).question
         rag.keeping.remove("a\ud800", index)
         with pytest.raises(UnknownArticle, match="was removed"):

@@ -6,7 +6,9 @@ import importlib.util
 import itertools
 import json
 import logging
+import random
 import re
+import string
 import subprocess
 import sys
 import time
@@ -49,6 +51,7 @@ from rag.types import (
     Evidence,
     EvidenceSentence,
     Hit,
+    Mark,
     Passage,
     Stats,
     Text,
@@ -439,7 +442,36 @@ def test_every_face_shows_the_notes() -> None:
     below = show.sources(answer).splitlines()
     assert "Note: The chat model at model.example did not answer (it is [2J away); these sentences" in below[2]
     assert "\x1b" not in below[2]
+    assert show.sources(answer).count("did not answer") == 1
     assert show.sources(answered("It cost 5 million crowns [1].")).splitlines()[2] == "Sources:"
+
+
+def test_what_is_said_again_with_its_source_is_kept() -> None:
+    answer = answered("The last ferry sailed in June 1932 [1]. The last ferry sailed in June 1932 [2].")
+    assert quotes(answer) == [["The last ferry sailed in June 1932."]]
+    assert answer.notes == ()
+
+
+def test_a_year_in_brackets_is_no_marker() -> None:
+    answer = answered("In [1932] the Halden bridge opened [1].")
+    assert answer.sentences[0].text == "In (1932) the Halden bridge opened."
+    assert answer.notes == ()
+
+
+@pytest.mark.parametrize("said", [f"{NO_ANSWER}", ""])
+def test_where_sources_differ_a_chat_model_that_fails_or_refuses_has_the_last_word_taken(said: str) -> None:
+    class Sides:
+        def write(self, evidence: Evidence) -> Iterator[Text | Mark]:
+            for s in evidence.sentences[:2]:
+                yield Text(s.text)
+                yield Mark(s.hit, s.start, s.end)
+
+    given = evidence()
+    out = list(cite("q", Chat(Scripted(said), Extractive()).write(given, Sides()), given, "conflict"))
+    answer = out[-1]
+    assert isinstance(answer, Answer)
+    assert answer.outcome == "conflict"
+    assert len(answer.citations) == 2
 
 
 # -- what is sent ---------------------------------------------------------------------------------
@@ -593,6 +625,7 @@ FAILURES = [
             raw("{}", "application/json", 429, retry_after="3600"), total=7000),
     failing("500 Internal Server Error, after 3 tries", raw(ERROR_PAGE, "text/html", 500), tries=3),
     failing("503 Service Unavailable", raw("{}", status=503), retries=0),
+    failing("503 Service Unavailable", raw("{}", status=503, retry_after="Fri, 01 Jan 99999 00:00:00 GMT"), retries=0),
     failing("401 Unauthorized: check chat.key", raw('{"error": {"message": "bad sk-very"}}', "application/json", 401)),
     failing("404 Not Found: check chat.base_url and chat.model", raw("no", "text/plain", 404)),
     failing("400 Bad Request", raw("{}", "application/json", 400)),
@@ -992,9 +1025,30 @@ def test_a_real_model_is_read(small_model: str) -> None:
 
 
 @pytest.mark.model
+def tokens_of(server: str, text: str) -> int:
+    """Return how many tokens a real model makes of a text."""
+    import urllib.request
+
+    def count(said: str) -> int:
+        body = json.dumps({"messages": [{"role": "user", "content": said}], "max_tokens": 1}).encode()
+        request = urllib.request.Request(f"{server}/chat/completions", body, {"content-type": "application/json"})
+        with urllib.request.urlopen(request, timeout=300) as reply:
+            return int(json.load(reply)["usage"]["prompt_tokens"])
+
+    return count(f"a {text}") - count("a")
+
+
 def test_tokens_are_not_underestimated(small_model: str) -> None:
     import urllib.request
 
+    letters = random.Random(1)
+    for text in (
+        "Sekarang jembatan itu sudah dibuka untuk umum dan biayanya lima juta mahkota yang dibayar oleh kabupaten.",
+        "Koprunun acilisi bin dokuz yuz otuz iki yilinda yapildi ve masraflari ilce tarafindan karsilandi.",
+        "Silta avattiin liikenteelle kesällä ja sen kustannuksista vastasi maakunta kokonaisuudessaan.",
+        "".join(letters.choices(string.ascii_letters, k=600)),
+    ):
+        assert tokens_of(small_model, text) <= cost(text) + cost("user")
     given = evidence(BRIDGE, FERRY, "Türkiye zahlte 12,5 Mio. € – 玄武岩口令、БАЗАЛЬТ-ОТМЕНА; naïve café №5.")
     made = prompt(given, tokens=4_000, most=4)
     body = json.dumps({"messages": made.messages, "max_tokens": 1}).encode()

@@ -93,6 +93,12 @@ class TestReplies:
         file.write_text("\n".join(json.dumps({"question": q}) for q in asked) + "\n\n", "utf-8")
         result = rag_command("ask", "--questions", file, "--index", corpus_index, "--json")
         assert [json.loads(line)["question"] for line in result.stdout.splitlines()] == asked
+        before = [{"role": "user", "content": asked[0]}]
+        file.write_text(json.dumps({"question": "And the Karakoram Highway?", "history": before}), "utf-8")
+        result = rag_command("ask", "--questions", file, "--index", corpus_index, "--json")
+        assert json.loads(result.stdout)["standalone"] == "How long is the Karakoram Highway?"
+        file.write_text(json.dumps({"question": "And the Karakoram Highway?", "history": "?"}), "utf-8")
+        assert "history" in rag_command("ask", "--questions", file, "--index", corpus_index, "--json").stderr
 
     def test_filters(self, corpus_index: Path) -> None:
         args = ["search", "agreement", "-k", 50, "--index", corpus_index, "--json"]

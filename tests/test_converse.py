@@ -20,6 +20,8 @@ def alone(question: str, *before: str) -> str:
         ("And the year after?", "Who ruled Kenya in 1978?", "Who ruled Kenya in 1979?"),
         ("three years earlier?", "Who ruled Kenya in May 1978?", "Who ruled Kenya in 1975?"),
         ("And in May of the next year?", "Who ruled Kenya in 1978?", "Who ruled Kenya in May 1979?"),
+        ("Five years before?", "Who won the league in 2000–01?", "Who won the league in 1995–96?"),
+        ("And the next year?", "Who won the league in 1998–99?", "Who won the league in 1999–00?"),
         ("And the following year?", "What did Kenya sell in 2023–24?", "What did Kenya sell in 2024–25?"),
         ("And on 3 May 1990?", "What opened on 1 May 1990?", "What opened on 3 May 1990?"),
         ("And in 1991?", "What opened on 1 May 1990?", "What opened in 1991?"),
@@ -40,6 +42,7 @@ def test_another_time(question: str, before: str, wanted: str) -> None:
             "How many jets did Kenya sell to Chile in May?",
             "How many jets did Kenya sell to Peru in May?",
         ),
+        ("And Peru?", "How many Mirage jets did Kenya order?", "How many Mirage jets did Peru order?"),
         ("and the Tana?", "How long is the Nile?", "How long is the Tana?"),
         ("And in Kenya?", "Which jets did Peru buy?", "Which jets did Peru buy in Kenya?"),
     ],
@@ -53,6 +56,9 @@ def test_another_thing(question: str, before: str, wanted: str) -> None:
     [
         ("Why?", "When did Kenya sell its jets?", "Why did Kenya sell its jets?"),
         ("For how much?", "Did Kenya sell its jets to Peru?", "For how much did Kenya sell its jets to Peru?"),
+        ("why?", "How much grain did Kenya sell?", "why? (How much grain did Kenya sell?)"),
+        ("Tell me more!", "Who rules Kenya?", "Tell me more! (Kenya)"),
+        ("Thanks a lot", "Who rules Kenya?", "Thanks a lot"),
         ("Since when, then?", "Who rules Kenya?", "Since when? (Who rules Kenya?)"),
     ],
 )
@@ -65,6 +71,7 @@ def test_going_on(question: str, before: str, wanted: str) -> None:
     [
         ("How much did it cost?", ["Which jets did Kenya buy?"], "How much did it cost? (Kenya)"),
         ("Who made them?", ["what is grain?"], "Who made them? (grain)"),
+        ("Who made it?", ["What is grain?", "OK, great!"], "Who made it? (grain)"),
         ("Who made it?", ["Where is Lima?", "and the weather there?"], "Who made it? (Lima)"),
         ("When did that war end?", ["Who began the Boer War?", "Where is Lima?"], "When did that war end? (Boer War)"),
         ("How long is the first one?", ["Where is the Orsk bridge?", "And the Lena bridge?"],

@@ -132,6 +132,10 @@ def test_sources_differ(question: str, one: str, other: str) -> None:
          "The Normans were in Normandy in 911."),
         ("What is the protocol suite?", "X.25 is the protocol suite.", "AppleTalk is the protocol suite."),
         ("Who played the bear?", "An American played the bear.", "A Briton played the bear."),
+        ("When was the parade in Baku?", "President Orr saw the parade in Baku on 3 May 2020.",
+         "The parade in Baku for the Guild was on 5 June 2025."),
+        ("How many kilometres long is the border?", "The border of Peru is 300 kilometres long.",
+         "The border with Chad is 70 kilometres long."),
         ("Why was the bridge closed?", "The bridge was closed in 2020.", "The bridge was closed in 2021."),
     ],
 )  # fmt: skip

@@ -244,7 +244,10 @@ def test_names_of_questions_are_found_as_before() -> None:
     assert name_runs("Last May Ana Brix met the Lima council. Then Peru paid.") == [["Ana", "Brix"], ["Lima"], ["Peru"]]
 
 
-PIECES = [*"abcdeABC 0123456789.,-–/%$€'’()\n½ßİ", " million ", " not ", " May ", " 20", " one ", " between "]
+PIECES = [
+    *"abcdeABC 0123456789.,-–−/%$€'’()\n\t\u00a0½ßİıſ", " million ", " not ", " May ", " 20", " one ", " between ",
+    "two", "third", "half", " fırst ", "mİllİon", "thouſand", "Rſ 5", " ſep 2019", " frıday",
+]  # fmt: skip
 PROSE = st.lists(st.sampled_from(PIECES), max_size=40).map("".join) | st.text(max_size=40)
 
 
@@ -255,6 +258,27 @@ def test_any_text_can_be_read_and_spans_lie_in_it(text: str) -> None:
     for one in (*found.numbers, *found.dates, *found.names, *found.negations, *found.directions):
         assert 0 <= one.start < one.end <= len(text)
     assert all(n.low <= n.high for n in found.numbers)
+
+
+@pytest.mark.parametrize(
+    ("text", "low", "high"),
+    [
+        ("It fell to -5 degrees.", -5, -5),
+        ("It fell to −5.5 degrees (-3 before).", -5.5, -5.5),
+        ("Of the sum two\u00a0thirds was paid.", 2 / 3, 2 / 3),
+        ("a\thalf of it", 0.5, 0.5),
+        ("He came fırst.", 1, 1),
+        ("5 MİLLİON crowns", 5e6, 5e6),
+        ("5 to 12 lakh rupees", 5e5, 12e5),
+        ("10 to 12 crore rupees", 1e8, 1.2e8),
+        ("1 to 1.25 billion people", 1e9, 1.25e9),
+        ("ten to twelve thousand people", 1e4, 1.2e4),
+        ("pages 3-5", 3, 5),
+    ],
+)
+def test_signs_odd_letters_and_scales_of_ranges(text: str, low: float, high: float) -> None:
+    found = facts(text).numbers[0]
+    assert (found.low, found.high) == pytest.approx((low, high))
 
 
 COUNTS = st.builds(

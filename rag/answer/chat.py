@@ -50,7 +50,8 @@ class _Told:
     unsupported: int = 0
     left_out: int = 0
     refused: bool = False
-    seen: set[str] = field(default_factory=set)
+    # What it has said, and whether that had support.
+    seen: dict[str, bool] = field(default_factory=dict)
 
     def notes(self, host: str, failed: str | None) -> Iterator[Note]:
         """Yield the notes; an answer is there in part if some of it is missing or without support."""
@@ -96,11 +97,15 @@ class Chat:
         self.client, self.instead, self.most, self.strict = client, instead, most, strict
         self.near, self.entails = near, entails
 
-    def write(self, evidence: Evidence) -> Iterator[Written]:
+    def write(self, evidence: Evidence, sides: Writer | None = None) -> Iterator[Written]:
+        """Yield what the chat model says; `sides`, where sources disagree, write in its stead and against a refusal."""
+        instead = sides or self.instead
         s = self.client.settings
         request = prompt(evidence, tokens=s.context_tokens - s.answer_tokens, most=self.most)
         if not request.sources:
-            yield from self._instead(evidence, "the question leaves no room for a source in chat.context_tokens")
+            yield from self._instead(
+                instead, evidence, "the question leaves no room for a source in chat.context_tokens"
+            )
             return
         told, begun = _Told(), False
         held: list[_Claim] = []
@@ -110,6 +115,7 @@ class Chat:
                 if self.strict and not claim.supported:
                     told.left_out += not claim.refuses
                     continue
+                held = [c for c in held if c.text != claim.text]
                 held.append(claim)
                 if begun or claim.supported:
                     yield from _given(held, begun, told)
@@ -117,15 +123,15 @@ class Chat:
         if begun:
             yield from told.notes(self.client.host, reply.failed)
         elif reply.failed or not told.seen:
-            yield from self._instead(evidence, reply.failed or "it wrote nothing that could be used")
-        elif told.refused:
+            yield from self._instead(instead, evidence, reply.failed or "it wrote nothing that could be used")
+        elif told.refused and sides is None:
             yield Note(f"The chat model at {self.client.host} found no answer in the nearest passages.", "abstained")
         else:
             yield Note(
                 f"Nothing that the chat model at {self.client.host} wrote could be traced to the articles; these "
                 "sentences are quoted from them instead."
             )
-            yield from self.instead.write(evidence)
+            yield from instead.write(evidence)
 
     def _claims(self, reply: Reply, request: Prompt, told: _Told) -> Iterator[_Claim]:
         """Yield the sentences of a reply that say something, with what they rest on."""
@@ -144,11 +150,14 @@ class Chat:
             if not _LETTER.search(text) or (text.endswith(":") and not cited):
                 continue
             same = " ".join(words(text)) or text
-            if same in told.seen:
+            if told.seen.get(same):
                 continue
-            told.seen.add(same)
             marks = tuple(self._mark(text, source) for source in cited)
             supported = any(backing(text, m, self.entails).verdict != "unsupported" for m in marks)
+            # Said again it may name the source that it lacked.
+            if same in told.seen and not supported:
+                continue
+            told.seen[same] = supported
             refuses = not supported and is_refusal(text)
             told.refused = told.refused or refuses
             yield _Claim(text, () if refuses else marks, supported, refuses)
@@ -157,13 +166,13 @@ class Chat:
         first, last = supporting(text, source.texts(), self.near)
         return Mark(source.hit, source.spans[first][0], source.spans[last][1])
 
-    def _instead(self, evidence: Evidence, reason: str) -> Iterator[Written]:
+    def _instead(self, instead: Writer, evidence: Evidence, reason: str) -> Iterator[Written]:
         """Yield the answer of the other writer, and say why."""
         yield Note(
             f"The chat model at {self.client.host} did not answer ({reason}); these sentences are quoted from the "
             "articles instead."
         )
-        yield from self.instead.write(evidence)
+        yield from instead.write(evidence)
 
 
 def _given(claims: Iterable[_Claim], begun: bool, told: _Told) -> Iterator[Written]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from rag.intake.text import fold
+
 MONTHS = "January|February|March|April|May|June|July|August|September|October|November|December"
 WEEKDAYS = "Monday|Tuesday|Wednesday|Thursday|Friday|Saturday|Sunday"
 
@@ -129,15 +131,15 @@ def dates(text: str) -> tuple[Date, ...]:
             add(m, Date(*m.span(), int(m["y"]), last=int(m["y"])))
     for m in _LONE_MONTH.finditer(text):
         if free(m) and (m["m"] not in ("May", "March") or _MONTH_AFTER.search(text, max(m.start() - 10, 0), m.start())):
-            add(m, Date(*m.span(), month=_MONTH_NUMBERS[m["m"][:3].lower()]))
+            add(m, Date(*m.span(), month=_MONTH_NUMBERS[fold(m["m"])[:3]]))
     for m in _LONE_WEEKDAY.finditer(text):
         if free(m):
-            add(m, Date(*m.span(), weekday=_WEEKDAY_NUMBERS[m["w"][:3].lower()]))
+            add(m, Date(*m.span(), weekday=_WEEKDAY_NUMBERS[fold(m["w"])[:3]]))
     return tuple(sorted(found, key=lambda d: (d.start, d.end)))
 
 
 def _read(m: re.Match[str]) -> tuple[Date, ...]:
-    """Return the dates of one of the forms, none if it names no day there is."""
+    """Return the dates of one of the forms, none if it names a day that no month has."""
     parts = m.groupdict()
     span = m.span()
     if parts.get("ten") or parts.get("short"):
@@ -156,8 +158,8 @@ def _read(m: re.Match[str]) -> tuple[Date, ...]:
         if one != two and max(one, two) <= 12:
             return (Date(*span, year, last=year),)
         return (Date(*span, year, min(one, two), max(one, two), last=year),)
-    month = _MONTH_NUMBERS[parts["m"][:3].lower()] if parts.get("m") else int(parts["mn"])
-    weekday = _WEEKDAY_NUMBERS[parts["w"][:3].lower()] if parts.get("w") else None
+    month = _MONTH_NUMBERS[fold(parts["m"])[:3]] if parts.get("m") else int(parts["mn"])
+    weekday = _WEEKDAY_NUMBERS[fold(parts["w"])[:3]] if parts.get("w") else None
     days = [int(re.sub(r"\D", "", d)) for d in (parts.get("d"), parts.get("d2")) if d]
     return tuple(Date(*span, year, month, d, weekday, year) for d in sorted(days)) or (
         Date(*span, year, month, last=year),

@@ -7,6 +7,7 @@ make one of two answers about different things.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -14,6 +15,7 @@ from datetime import date
 from rag.answer.claims import Claim, claim
 from rag.answer.facts import Date, Name, facts
 from rag.answer.measured import Measured, measured
+from rag.answer.names import folded, kin
 from rag.answer.wanted import Wanted, root, roots, wanted
 from rag.timed import asked_time, of_time
 from rag.types import ArticleHead, Evidence, EvidenceSentence
@@ -27,6 +29,9 @@ NEAR = 16
 
 MOST = 4
 """Sides that are shown, unless more or fewer are asked for."""
+
+
+_PLACE = re.compile(r"\b(?:in|at|near|on|off)\s+(?:the\s+)?$", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +106,29 @@ def _apart(one: EvidenceSentence, other: EvidenceSentence, twins: Mapping[str, S
     return a != b and not linked & {a, b}
 
 
+def _of_one_subject(want: Wanted, one: Claim, other: Claim) -> bool:
+    """Say whether two claims may be about the same: "the parade" of one article need not be that of another.
+
+    Where a question names its subject, or there can be only one, that is enough.  A place is no subject.
+    """
+    if want.unique or not all(isinstance(v, Measured | Date) for c in (one, other) for v in c.values):
+        return True
+    asked = [n for n in facts(want.question).names if not _PLACE.search(want.question[: n.start])]
+    if asked or (want.names and want.question == want.question.lower()):
+        return True
+    mine, theirs = (
+        {kin(w) for n in facts(c.sentence.text).names if n.sure or len(n.words) > 1 for w in n.words}
+        for c in (one, other)
+    )
+    around = [
+        {kin(w) for w in folded(f"{c.sentence.hit.article.title} {c.sentence.hit.passage.text}")} for c in (one, other)
+    ]
+    return not (mine - around[1] and theirs - around[0])
+
+
 def _comparable(want: Wanted, one: Claim, other: Claim) -> bool:
     """Say whether nothing tells apart what two claims are about."""
-    if one.extra != other.extra or one.missing != other.missing:
+    if not _of_one_subject(want, one, other) or one.extra != other.extra or one.missing != other.missing:
         return False
     # What neither calls as the question does, both must call by one other word: released, for came out.
     if one.missing and not (roots(one.sentence.text) & roots(other.sentence.text)) - want.stems:

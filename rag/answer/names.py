@@ -70,12 +70,13 @@ class Name:
     def among(self, held: Set[str]) -> float:
         """Return the share of the name's words among those held; 1 if its acronym is, or it is one of one of these.
 
-        Words are held when they are themselves there, or one of the same people: Turkish where Türkiye is.
+        Words are held when they are themselves there, or their singular, or one of the same people: Turkish where
+        Türkiye is.
         """
         if len(self.words) > 1 and self.initials in held:
             return 1.0
         ours = {kin(w) for w in held}
-        return sum(w in held or kin(w) in ours for w in self.words) / len(self.words)
+        return sum(w in held or w.removesuffix("s") in held or kin(w) in ours for w in self.words) / len(self.words)
 
 
 def runs(text: str) -> list[tuple[bool, list[re.Match[str]]]]:
@@ -144,8 +145,10 @@ def kin(word: str) -> str:
 
 
 def folded(text: str) -> frozenset[str]:
-    """Return the words of a text as those of names are compared, "us" for U.S."""
-    return frozenset(_PARTS.findall(fold(re.sub(r"\b((?:[A-Z]\.){2,})", lambda m: m[1].replace(".", ""), text))))
+    """Return the words of a text as those of names are compared, "us" for U.S., "f16" too where there is an F-16."""
+    plain = re.sub(r"\b((?:[A-Z]\.){2,})", lambda m: m[1].replace(".", ""), text)
+    joined = " ".join(f"{m[1]}{m[2]}" for m in re.finditer(r"\b([A-Z]{1,4})-(\d+)", plain))
+    return frozenset(_PARTS.findall(fold(f"{plain} {joined}")))
 
 
 def is_common(word: str) -> bool:

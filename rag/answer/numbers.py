@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from rag.intake.text import fold
 from rag.words import stem
 
 Qualifier = Literal["", "about", "over", "under"]
@@ -53,7 +54,7 @@ _NUMBER = re.compile(
     r"(?P<money>US\$|[$€£¥₹₺]|\b(?:USD|EUR|GBP|Rs)\b\.?)?\s?"
     r"(?<![\w.,])(?<![^\W\d]-)(?:"
     r"(?P<part>\b(?:(?:one|two|three|a)[\s-](?:thirds?|quarters?|fifths?|half)|half|quarters?)\b|[½¼¾])"
-    rf"|(?P<digits>{_DIGITS})(?P<half>\s?[½¼¾]|\s1/2)?"
+    rf"|(?P<minus>(?<![^\s(])[-−])?(?P<digits>{_DIGITS})(?P<half>\s?[½¼¾]|\s1/2)?"
     r"(?:(?P<ordinal>st|nd|rd|th)\b|(?P<short>k|mn|mln|m|bn|b|tn)\b)?"
     r"(?:[\s-](?P<scale>hundred|thousand|lakh|million|crore|billion|trillion|dozen)s?\b)?"
     rf"|(?P<words>(?:\ba\s+(?=(?:hundred|thousand|million|billion|trillion|dozen)\b))?"
@@ -89,7 +90,7 @@ class Number:
 
     `unit` is one sign for all its spellings ("%", "$", "km", "year"), "" for none.  `place` is the value of its last
     digit, 100,000 in 1.2 million, or of the last one that is not zero where it is qualified.  `nouns` are the stems
-    of the words behind it, up to three.
+    of the words behind it, up to three; `scale` is what its figures are multiplied by, a million in 1.2 million.
 
     >>> [(n.low, n.unit) for n in numbers("$45m, or 12 per cent of three thousand")]
     [(45000000.0, '$'), (12.0, '%'), (3000.0, '')]
@@ -104,6 +105,7 @@ class Number:
     ordinal: bool = False
     place: float = 1.0
     nouns: tuple[str, ...] = ()
+    scale: float = 1.0
 
     def comparable(self, other: Number) -> bool:
         """Say whether both are of one kind: no rank with a count, no dollars with per cent."""
@@ -169,7 +171,7 @@ def _bounds(bound: Number, value: Number) -> bool:
 
 
 def _read(m: re.Match[str], text: str) -> Number | None:
-    end, place, ordinal, unit = m.end(), 1.0, False, ""
+    end, place, ordinal, unit, scale = m.end(), 1.0, False, "", 1.0
     if m["digits"]:
         plain = m["digits"].replace(",", "")
         value = float(plain)
@@ -177,34 +179,42 @@ def _read(m: re.Match[str], text: str) -> Number | None:
         if m["half"]:
             value += _FRACTIONS.get(m["half"].strip(), 0.5)
         ordinal = bool(m["ordinal"])
-        short = (m["short"] or "").lower()
+        short = fold(m["short"] or "")
         if short and (m["money"] or short not in ("m", "b")):
-            value, place = value * _SHORT[short], place * _SHORT[short]
+            scale = _SHORT[short]
+            value, place = value * scale, place * scale
         elif short:
             unit, end = ("m" if short == "m" else ""), m.end("short")
         if m["scale"]:
-            value, place = value * _SCALES[m["scale"].lower()], place * _SCALES[m["scale"].lower()]
+            scale = _SCALES[fold(m["scale"])]
+            value, place = value * scale, place * scale
+        if m["minus"]:
+            value = -value
     elif m["words"]:
-        value = _spelled(m["words"])
+        said = fold(m["words"])
+        value = _spelled(said)
         place = _place(value) if value >= 100 else 1.0
-        if m["words"].lower() == "one" and (
+        scale = _SCALES.get(re.split(r"[\s-]", said)[-1], 1.0)
+        if said == "one" and (
             _OF_ONE.match(text, m.end()) or _NO.search(text, max(m.start("words") - 9, 0), m.start("words"))
         ):
             return None
     elif m["rank"]:
-        *tens, last = re.split(r"[\s-]", m["rank"].lower())
+        *tens, last = re.split(r"[\s-]", fold(m["rank"]))
         value, ordinal = _ORDINALS[last] + sum(_VALUES[t] for t in tens), True
         if last == "second" and text[m.end() : m.end() + 1] == "s":
             return None
     else:
-        count, _, part = m["part"].lower().replace("-", " ").rpartition(" ")
+        # A sign such as ½ is none of the words that folding is for.
+        said = m["part"] if m["part"] in _FRACTIONS else fold(m["part"])
+        count, _, part = said.replace("-", " ").rpartition(" ")
         value = _FRACTIONS[part.rstrip("s") if part != "half" else part] * {"two": 2, "three": 3}.get(count, 1)
         unit, place = "part", 0.01
     start = m.start() + len(m.group()) - len(m.group().lstrip())
     if m["money"]:
-        unit = _CURRENCIES[m["money"].lower().rstrip(".")]
+        unit = _CURRENCIES[fold(m["money"]).rstrip(".")]
     elif not ordinal and not unit and (after := _UNIT.match(text, end)):
-        named = re.sub(r"\s+", " ", after.group().lower().strip(" -"))
+        named = fold(after.group()).strip(" -")
         named = "per cent" if named in ("percent", "per cent") else named
         unit = _UNITS.get(named) or _CURRENCIES.get(named) or _UNITS.get(named[:-1]) or _CURRENCIES.get(named[:-1], "")
         end = after.end()
@@ -212,13 +222,13 @@ def _read(m: re.Match[str], text: str) -> Number | None:
     qualifier: Qualifier = (about.lastgroup or "") if about else ""  # type: ignore[assignment]
     if qualifier and not ordinal:
         place = max(place, _place(value))
-    return Number(start, end, value, value, unit, qualifier, ordinal, place, _nouns(text, end))
+    return Number(start, end, value, value, unit, qualifier, ordinal, place, _nouns(text, end), scale)
 
 
 def _spelled(said: str) -> float:
     """Return the value of a number in words; what is before a scale is multiplied by it."""
     whole, part = 0.0, 0.0
-    for word in re.findall(r"[a-z]+", said.lower()):
+    for word in re.findall(r"[a-z]+", said):
         if word in _VALUES:
             part += _VALUES[word]
         elif word in ("hundred", "dozen"):
@@ -242,10 +252,8 @@ def _range(first: Number, second: Number, text: str) -> Number | None:
     joined = _RANGE.match(between) if "between " not in before else _BETWEEN.match(between)
     if not joined or "from " in before:
         return None
-    scale = 1.0
     # "10 to 12 million": the scale of the second is the first's too.
-    if second.place >= 1000 and first.high < 1000 <= second.low:
-        scale = 1000.0 ** (len(f"{second.place:.0f}") // 3)
+    scale = second.scale if second.scale >= 1000 and first.scale == 1 and first.high < 1000 else 1.0
     low, unit = first.low * scale, first.unit or second.unit
     if low >= second.high or (first.unit and second.unit and first.unit != second.unit):
         return None

@@ -123,6 +123,10 @@ def _markers(characters: Iterator[str]) -> Iterator[str | list[int]]:
     yield from held
 
 
+_YEAR = re.compile(r"1\d{3}|20\d\d")
+"""What in brackets is a year, which a model may have quoted, and no source's number."""
+
+
 def _numbers(inside: str, *, lens: bool) -> list[int] | None:
     """Return the numbers of a marker by what stands in its brackets, None if it is none.
 
@@ -132,6 +136,8 @@ def _numbers(inside: str, *, lens: bool) -> list[int] | None:
     if lens and (found := _LENS.fullmatch(inside)):
         return [_small(found[1])]
     if not _MARKER.fullmatch(inside):
+        return None
+    if _YEAR.fullmatch(inside.strip()):
         return None
     numbers: list[int] = []
     for m in _SEVERAL.finditer(inside):

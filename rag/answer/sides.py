@@ -8,9 +8,20 @@ from rag.answer.claims import Claim
 from rag.answer.dates import MONTHS
 from rag.answer.disagree import Disagreement, published
 from rag.answer.measured import Measured
-from rag.types import Mark, Text
+from rag.types import Evidence, Mark, Text
 
 UNDATED = "undated"
+
+
+class Sides:
+    """A Writer that quotes the sides of a disagreement, whatever the evidence."""
+
+    def __init__(self, found: Disagreement) -> None:
+        self.found = found
+
+    def write(self, evidence: Evidence) -> Iterator[Text | Mark]:
+        """Yield each side."""
+        return quoted(self.found)
 
 
 def quoted(found: Disagreement) -> Iterator[Text | Mark]:

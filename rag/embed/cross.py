@@ -67,6 +67,14 @@ class PairScorer:
         """Return how well each text answers the question, 0 to 1, shape (texts,).  The model cuts what is too long."""
         if not texts:
             return np.empty(0, np.float32)
+        import torch
+
         with self._lock:
-            found = self._model.predict([(question, t) for t in texts], show_progress_bar=False, convert_to_numpy=True)
+            found = self._model.predict(
+                [(question, t) for t in texts],
+                # Whatever its authors set: all that follows counts on a score between 0 and 1.
+                activation_fn=torch.nn.Sigmoid(),
+                show_progress_bar=False,
+                convert_to_numpy=True,
+            )
         return np.asarray(found, np.float32).reshape(len(texts))

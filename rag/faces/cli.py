@@ -130,7 +130,10 @@ def search(question: str, k: int, group: Any, where: Filter | None, index: str, 
 @main.command()
 @click.argument("question", required=False)
 @click.option(
-    "--questions", type=click.Path(), metavar="FILE.jsonl", help='One {"question": ...} a line; one answer a line.'
+    "--questions",
+    type=click.Path(),
+    metavar="FILE.jsonl",
+    help='One {"question": ...} a line, with "history" where it follows; one answer a line.',
 )
 @filter_options
 @index_option
@@ -139,15 +142,15 @@ def ask(question: str | None, questions: str | None, where: Filter | None, index
     """Answer a question, each sentence cited to the words that say so."""
     if (question is None) == (questions is None):
         raise click.UsageError("give a question or --questions FILE.jsonl, one of the two")
-    asked = [question] if question is not None else list(_questions(Path(str(questions))))
+    asked: list[tuple[str, Any]] = [(question, ())] if question is not None else list(_questions(Path(str(questions))))
     with rag.open(index) as engine:
-        for n, q in enumerate(asked):
+        for n, (q, history) in enumerate(asked):
             if as_json:
-                print_json(to_dict(engine.ask(q, where=where)))
+                print_json(to_dict(engine.ask(q, history=history, where=where)))
                 continue
             if len(asked) > 1:
                 click.echo(f"{chr(10) if n else ''}{show.line(q)}")
-            for piece in engine.stream(q, where=where):
+            for piece in engine.stream(q, history=history, where=where):
                 click.echo(show.piece(piece), nl=False)
                 if isinstance(piece, Answer):
                     click.echo(show.sources(piece))
@@ -163,7 +166,7 @@ def serve(host: str, port: int, index: str) -> None:
     with rag.open(index) as engine:
         # The model loads here, not at the first question.
         engine.search("warm up", k=1)
-        _ = engine.writer  # and what it lacks is told now
+        _ = engine.writer, engine.entails  # and what they lack is told now
         click.echo("footnote: starting the page", err=True)
         from rag.faces import app
 
@@ -303,12 +306,13 @@ def doctor(index: str, repair: bool, as_json: bool) -> None:
         sys.exit(1)
 
 
-def _questions(path: Path) -> Iterator[str]:
+def _questions(path: Path) -> Iterator[tuple[str, Any]]:
+    """Yield each question of a file with what was said before it."""
     for where, record in records(path):
         asked = record.get("question", record.get("text"))
         if not isinstance(asked, str):
             raise RagError(f'{where} has no "question": write {{"question": "..."}} on each line')
-        yield asked
+        yield asked, record.get("history") or ()
 
 
 main.add_command(evaluation)

@@ -142,7 +142,6 @@ def sources(a: Answer) -> str:
             lines.append(f"  - {line(byline(h.article))}\n    {line(_short(h.passage.text))}")
             lines += [f"    {line(also(twin))}" for twin in h.also]
         return "\n".join(lines)
-    lines += [told for n in a.notes for told in ("", line(n))]
     lines += ["", "Sources:"]
     for c in a.citations:
         mark = "" if c.support.verdict == "supported" else f"  ({c.support.verdict})"
