@@ -6,6 +6,7 @@ import logging
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
@@ -30,6 +31,7 @@ from rag.types import (
     Article,
     ArticleHead,
     Citation,
+    Evidence,
     Filter,
     Fingerprint,
     Group,
@@ -37,11 +39,13 @@ from rag.types import (
     Note,
     Stats,
     Text,
+    Written,
     whole,
 )
 
 # What only an answer or an ingest needs is imported there: a search from a cold start is to be over in half a second.
 if TYPE_CHECKING:
+    from rag.answer.disagree import Disagreement
     from rag.answer.evidence import Judge
     from rag.chat_client import ChatClient
     from rag.embed.entailment import Entailment
@@ -151,13 +155,12 @@ class Engine:
         """Yield an answer as it is written: text, each citation right after what it backs, and last the Answer."""
         from rag.answer.cite import abstain, cite
         from rag.answer.disagree import disagreement
-        from rag.answer.extract import Extractive
-        from rag.answer.sides import note, quoted
+        from rag.answer.sides import note
 
         question = self._asked(question)
         _check_kind(where)
         writer = self.writer
-        alone, notes = self._standalone(question, _said(history))
+        alone, notes = self._standalone(question, self._said(history))
         with self.view() as view:
             settings = self.settings
             hits = search(
@@ -165,13 +168,17 @@ class Engine:
             )
             twins = view.twins(list(dict.fromkeys(h.article.id for h in hits)))
         evidence = self.judge(alone, hits)
-        if evidence.confidence < self.threshold:
+        if evidence.confidence < self.threshold or not evidence.sentences:
             yield from abstain(question, evidence, [note.text for note in notes])
         else:
+            if left := [p for p in evidence.parts if p.confidence < self.threshold]:
+                told = "; ".join(p.question.rstrip("?!. ") for p in left)
+                notes.append(Note(f"The articles do not seem to answer a part of this: {told}?", "partly"))
+                evidence = replace(evidence, parts=tuple(p for p in evidence.parts if p not in left))
             differ = disagreement(evidence, twins, most=self.settings.answer.sentences)
             if differ:
                 notes.append(Note(note(differ)))
-            written = quoted(differ) if differ and isinstance(writer, Extractive) else writer.write(evidence)
+            written = self._written(writer, evidence, differ)
             yield from cite(
                 question,
                 chain(notes, written),
@@ -180,6 +187,39 @@ class Engine:
                 printing=lambda id, quote: self._printing(twins.get(id), quote),
                 entails=self.entails,
             )
+
+    def _written(self, writer: Writer, evidence: Evidence, differ: Disagreement | None) -> Iterable[Written]:
+        """Return what a writer writes; where sources disagree, their sides, or what a chat model makes of them."""
+        from rag.answer.extract import Extractive
+        from rag.answer.sides import Sides
+
+        if differ and isinstance(writer, Extractive):
+            return Sides(differ).write(evidence)
+        if differ and self.chat:
+            from rag.answer.chat import Chat
+
+            if isinstance(writer, Chat):
+                return writer.write(evidence, Sides(differ))
+        return writer.write(evidence)
+
+    def _said(self, history: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
+        """Return what was said before, without what was too long to be asked.
+
+        Raises InvalidQuestion for what is no list of messages.
+        """
+        listed: Any = history
+        several = isinstance(listed, Iterable) and not isinstance(listed, (str, Mapping))
+        said = []
+        for message in history if several else [listed]:
+            known = isinstance(message, Mapping)
+            role, content = (message.get(n) if known else None for n in ("role", "content"))
+            if not isinstance(role, str) or not isinstance(content, str):
+                raise InvalidQuestion(
+                    'the history is no list of messages: give [{"role": "user", "content": "..."}, ...]'
+                )
+            if role != "user" or len(content) <= self.settings.limits.question_chars:
+                said.append({"role": role, "content": whole(content)})
+        return said
 
     def _standalone(self, question: str, history: Sequence[Mapping[str, str]]) -> tuple[str, list[Note]]:
         """Return the question as it stands alone, and what there is to say on how that was made."""
@@ -272,17 +312,6 @@ def _check_kind(where: object, group: object = "passage") -> None:
         raise InvalidFilter(f"where is {type(where).__name__}, no filter: give rag.Filter(...)")
     if group not in ("passage", "article"):
         raise InvalidQuestion(f"group {group!r:.40} is unknown: give 'passage' or 'article'")
-
-
-def _said(history: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
-    """Return what was said before.  Raises InvalidQuestion for what is no list of messages."""
-    said = []
-    for message in history if isinstance(history, Iterable) and not isinstance(history, (str, Mapping)) else [history]:
-        role, content = (message.get(n) for n in ("role", "content")) if isinstance(message, Mapping) else (None, None)
-        if not isinstance(role, str) or not isinstance(content, str):
-            raise InvalidQuestion('the history is no list of messages: give [{"role": "user", "content": "..."}, ...]')
-        said.append({"role": role, "content": whole(content)})
-    return said
 
 
 def choose(table: Mapping[str, Callable[..., Any]], name: str, setting: str) -> Callable[..., Any]:

@@ -17,6 +17,7 @@ from rag.types import (
     Fingerprint,
     Hit,
     NewPassage,
+    PairReading,
     Passage,
     Scored,
     Stats,
@@ -69,12 +70,16 @@ class Embedder(Protocol):
 
 @runtime_checkable
 class TokenReader(Protocol):
-    """An Embedder that tells what it makes of single tokens."""
+    """An Embedder that tells what it makes of single tokens, and of two texts read together."""
 
     @property
     def digest(self) -> str: ...
     def tokens(self, texts: Sequence[str]) -> list[TokenStates]:
         """Return the tokens of some texts and their states; a text longer than the model reads ends where it must."""
+        ...
+
+    def pairs(self, question: TokenStates, passages: Sequence[TokenStates]) -> list[PairReading]:
+        """Return what is made of a question and each of some passages."""
         ...
 
 

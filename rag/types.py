@@ -353,12 +353,16 @@ class EvidenceSentence:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What was found for a question: hits, their sentences best first, and the probability that they answer."""
+    """What was found for a question: hits, their sentences best first, and the probability that they answer.
+
+    `parts` holds the evidence of each, where several things are asked.
+    """
 
     question: str
     hits: tuple[Hit, ...]
     sentences: tuple[EvidenceSentence, ...]
     confidence: float
+    parts: tuple[Evidence, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -370,6 +374,16 @@ class TokenStates:
     ids: npt.NDArray[np.int64]
     spans: npt.NDArray[np.int64]
     states: Vectors
+
+
+@dataclass(frozen=True, slots=True)
+class PairReading:
+    """A question and a passage read together: the log-odds that the passage answers; of each of its tokens to be a part
+    of the answer, against there being none, shape (tokens,).
+    """
+
+    odds: float
+    answering: npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)

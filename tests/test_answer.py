@@ -207,6 +207,24 @@ class TestWriter:
         written = list(Extractive().write(Evidence("Where was she born?", (alone,), (best,), 0.9)))
         assert written[:3] == [Text("She"), Text(" [in “Ada Brix”]", "added"), Text(" was born in Orsk.")]
 
+    def test_what_was_put_before_another_sentence_is_not_said_again(self) -> None:
+        whole = hit(1, "Ada Brix built the bridge. She was born in Orsk.", title="Orsk")
+        best = EvidenceSentence(whole, 27, 48, "She was born in Orsk.", 1.0)
+        first = EvidenceSentence(whole, 0, 26, "Ada Brix built the bridge.", 0.9)
+        written = list(Extractive().write(Evidence("Where was Brix born?", (whole,), (best, first), 0.9)))
+        assert [w.start for w in written if isinstance(w, Mark)] == [0, 27]
+
+    def test_a_sentence_that_says_since_then_has_the_one_before_it(self) -> None:
+        whole = hit(1, "Ada Brix left in 1962. Otto Vane has run the zoo since then.", title="Orsk")
+        best = EvidenceSentence(whole, 23, 60, "Otto Vane has run the zoo since then.", 1.0)
+        question = "Who runs the zoo?"
+        written = list(Extractive().write(Evidence(question, (whole,), (best,), 0.9)))
+        assert written[0] == Text("Ada Brix left in 1962.", "added")
+        alone = hit(1, best.text, title="Orsk")
+        best = EvidenceSentence(alone, 0, 37, best.text, 1.0)
+        written = list(Extractive().write(Evidence(question, (alone,), (best,), 0.9)))
+        assert [w.text for w in written if isinstance(w, Text)] == [best.text]
+
     @pytest.mark.parametrize("text", ["It is said that ferries sink.", "Item 4 was sold.", "Hers was not the first."])
     def test_what_only_looks_like_a_pronoun(self, text: str) -> None:
         best = EvidenceSentence(hit(1, text, title="Ships"), 0, len(text), text, 1.0)
@@ -224,10 +242,13 @@ class TestRefusal:
         [
             ("What did Ghana pay for the ferry?", "mentions “Ghana”"),
             ("Who ran the ferry in 1871?", "mentions “1871”"),
-            ("how long is the zeppelin", "mentions “zeppelin”"),
+            ("how long is the zeppelin", "has the word “zeppelin”"),
             ("Did Ada Brix go to Runsa?", "“Ada Brix” and “Runsa” together"),
             ("When did the ferry sail?", "when it was"),
             ("What is the ferry?", "clearly say this"),
+            ("What did Ada Brixes and the harbours of Runsa cost?", "“Ada Brixes” and “Runsa” together"),
+            ("the?", "is clearly about it"),
+            ("Who sailed?!! 阿富汗 瓦罕走廊", "is clearly about it"),
         ],
     )
     def test_it_says_what_is_missing(self, question: str, told: str) -> None:
@@ -242,6 +263,7 @@ class TestLacking:
     HITS = (
         hit(1, "Türkiye and the European Union met Ada Brix in 1962; 4,500 came."),
         hit(2, "A ferry.", title="Runsa"),
+        hit(3, "An F-16 on the Baku–Tbilisi–Kars railway saw a Typhoon."),
     )
 
     @pytest.mark.parametrize(
@@ -251,6 +273,8 @@ class TestLacking:
             ("What did the EU tell Ghana and Dr Ilse Lund?", ["Ghana", "Ilse Lund"], [], []),
             ("Who were the 4,500 who came, and the 72 who left in 1971?", [], ["72"], ["1971"]),
             ("Ferry when?", [], [], []),
+            ("Who were the 4500, or 4.5?", [], ["4.5"], []),
+            ("How many F16s and Eurofighters did the BTK carry? And Typhoons?", ["Eurofighters"], [], []),
         ],
     )
     def test_what_nothing_found_mentions(
@@ -264,5 +288,6 @@ class TestLacking:
     def test_what_is_lacking_counts_against_an_answer(self) -> None:
         weights = dict(zip(features.SURE, shipped()._w["sure.weight"], strict=True))
         assert weights["lacking"] < 0
-        assert all(weights[n] <= 0 for n in features.PREMISE)
-        assert weights["odds"] > 0
+        assert all(weights[n] <= 0 for n in (*features.PREMISE, *features.CONTRARY))
+        assert weights["odds"] >= 0
+        assert weights["together"] > 0

@@ -266,6 +266,37 @@ def test_progress_grows_to_its_total(tmp_path: Path) -> None:
     assert any(0 < p.done < 301 for p in seen)
 
 
+def test_a_question_of_two_parts_may_be_answered_in_part(engine: Engine) -> None:
+    both = engine.ask("When was the Shusha Declaration signed, and when did the Baku–Tbilisi–Kars railway open?")
+    assert both.outcome == "answered"
+    assert "15 June 2021" in both.text
+    assert "30 October 2017" in both.text
+    half = engine.ask("When was the Shusha Declaration signed, and how many ships does the navy of Ghana have?")
+    assert half.outcome == "partly"
+    assert "15 June 2021" in half.text
+    assert half.notes == (
+        "The articles do not seem to answer a part of this: how many ships does the navy of Ghana have?",
+    )
+    neither = engine.ask("When was the Lima Declaration signed, and how many ships does the navy of Ghana have?")
+    assert neither.outcome == "abstained"
+
+
+@pytest.mark.parametrize(
+    ("question", "several"),
+    [
+        ("Who built the Orsk bridge? And when did it open?", ["Who built the Orsk bridge", "when did it open? (Orsk)"]),
+        ("Where was the last world cup held and who won", ["Where was the last world cup held and who won"]),
+        ("Who came and went?", ["Who came and went?"]),
+        ("Who founded the Orsk zoo and when?", ["Who founded the Orsk zoo", "when? (Who founded the Orsk zoo)"]),
+        ("How long is the Nile and the Tana?", ["How long is the Nile and the Tana?"]),
+    ],
+)
+def test_what_asks_several_things(question: str, several: list[str]) -> None:
+    from rag.answer.parts import parts
+
+    assert parts(question) == several
+
+
 def test_the_first_questions_of_the_page_are_as_rag_toml_says(engine: Engine) -> None:
     """The fourth is answered from two articles, the last from none, the others from one or more."""
     import tomllib

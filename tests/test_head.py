@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import random
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ import torch
 
 from rag.answer import evidence as ev
 from rag.answer import reading
+from rag.answer.asked import asked
 from rag.answer.head import Head, shipped
 from rag.embed.model import Model
 from rag.types import ArticleHead, EvidenceSentence, Hit, Passage, TokenStates
@@ -63,7 +66,7 @@ def test_the_head_computes_what_was_fitted(model: Model) -> None:
     torch.manual_seed(3)
     network = Network(np.random.default_rng(1).normal(size=(20, rows.shape[1])).astype(np.float32), 384).eval()
     weights = {name: value.numpy() for name, value in network.state_dict().items()}
-    weights["threshold"] = np.array(0.5, np.float32)
+    weights |= {name: np.array(0.5, np.float32) for name in ("threshold", "pair.weight")}
     reading_of = Head({**weights, "digest": np.array("x")}).read(asked, passages, ranges, rows)
 
     width = max(len(p.ids) for p in passages)
@@ -86,6 +89,50 @@ def test_the_head_computes_what_was_fitted(model: Model) -> None:
     assert reading_of.odds == pytest.approx(float(torch.logsumexp(scores, 1) - nothing), abs=1e-3)
     for i, p in enumerate(passages):
         assert reading_of.answering[i] == pytest.approx(answering[0, i, : len(p.ids)].numpy(), abs=1e-3)
+
+
+def test_pairs_are_read_as_was_fitted(model: Model) -> None:
+    from fit import Judged
+    from pairs import Pair, Taught, read
+
+    from rag.embed import pairs
+
+    asked, *passages = model.tokens([QUESTION, *reading.printed(hits())])
+    taught = Taught()
+    taught.learn(pairs.weights(model.digest))
+    taught.exact = True
+    assert {n: w.shape for n, w in taught.learnt().items()} == {
+        n: w.shape for n, w in pairs.weights(model.digest).items()
+    }
+    fitted = read(
+        taught.eval(),
+        [Pair("s", "answerable", asked.ids, p.ids[1:], np.zeros(len(p.ids) - 1, bool), True) for p in passages],
+    )
+    for p, (odds, answering), found in zip(passages, fitted, model.pairs(asked, passages), strict=True):
+        assert found.odds == pytest.approx(odds, abs=1e-3)
+        assert found.answering[1:-1] == pytest.approx(answering[:-1], abs=1e-3)
+        # What stands nowhere in the text is no part of an answer.
+        assert len(found.answering) == len(p.ids)
+        assert found.answering[0] == found.answering[-1] < -100
+    ranges = [[(1, 5), (5, 9)], [(1, 4), (0, 0)]]
+    masses = reading.masses(ranges, {0: model.pairs(asked, passages)[0]})
+    tokens = np.arange(len(passages[0].ids))
+    sentence = np.where(tokens < 1, -1, np.where(tokens < 5, 0, np.where(tokens < 9, 1, -1)))
+    case = SimpleNamespace(gold=np.zeros(4, bool), tokens=tokens[None, :], sentence=sentence[None, :])
+    judged = Judged(np.zeros(4), 0.0, [(0, fitted[0][0], fitted[0][1][:-1])])
+    assert masses == pytest.approx(judged.mass(case), abs=1e-3)  # type: ignore[arg-type]
+    assert masses[2:].tolist() == [reading.LEAST_MASS] * 2
+
+
+def test_a_pair_is_more_than_two_texts(model: Model) -> None:
+    """The same words answer one question and not the other."""
+    text = "In 2016 Ana Brix was the manager of the Lima zoo; from 2019 on it was Otto Vane."
+    passages = model.tokens([f"Lima zoo\n{text}"])
+    right, wrong = (
+        model.pairs(model.tokens([q])[0], passages)[0].odds
+        for q in ("Who managed the Lima zoo in 2016?", "Who managed the Quito aquarium in 2016?")
+    )
+    assert right > wrong + 1
 
 
 def hits_of(found: list[EvidenceSentence]) -> list[Hit]:
@@ -120,3 +167,46 @@ def test_a_model_that_tells_no_tokens_is_judged_by_vectors() -> None:
 
 def test_a_question_without_a_word_has_no_evidence(model: Model) -> None:
     assert ev.Judge(model)("\u200b", hits()).confidence == 0
+
+
+def test_made_questions_ask_for_what_is_not_there() -> None:
+    from cases import another_figure, confused
+
+    question = "How many ferries did Ana Brix sell to Otto Vane in 1987?"
+    text = "In 1987 Ana Brix sold 17 ferries to Otto Vane. Ilse Brandt had refused them."
+    found = [Hit(1, 1.0, {}, Passage("a", "r", 0, len(text), "", text), ArticleHead("a", "Ferries"))]
+    case = SimpleNamespace(hits=found, found=[SimpleNamespace(hit=found[0])], gold=np.array([True]))
+    made = {confused(question, case, ["17"], random.Random(seed)) for seed in range(40)}  # type: ignore[arg-type]
+    assert made == {
+        "How many ferries did Otto Vane sell to Ana Brix in 1987?",
+        "How many ferries did Ilse Brandt sell to Otto Vane in 1987?",
+        "How many ferries did Ana Brix sell to Ilse Brandt in 1987?",
+    }
+    others = {another_figure(question, found, random.Random(seed)) for seed in range(40)}
+    assert len(others) > 3
+    for other in others:
+        assert other
+        year = int(other[-5:-1])
+        assert other == question.replace("1987", str(year))
+        assert 0 < abs(year - 1987) <= 12
+
+
+def test_the_second_is_not_the_first(model: Model) -> None:
+    texts = (
+        "The second flight of the Kaan was in May and lasted 14 minutes.",
+        "The first flight was in March, for 9 minutes.",
+    )
+    found = [
+        Hit(n, 1 / n, {}, Passage(f"a{n}", "r", 0, len(t), "", t), ArticleHead(f"a{n}", "Kaan"))
+        for n, t in enumerate(texts, 1)
+    ]
+    assert ev.Judge(model)("How long did the first flight of the Kaan last?", found).sentences[0].text == texts[1]
+    assert ev.Judge(model)("How long did the second flight of the Kaan last?", found).sentences[0].text == texts[0]
+
+
+def test_an_altitude_is_no_length() -> None:
+    about = asked("How long is the pass?")
+    assert about.kind_in("The pass lies at an altitude of 4,900 metres.") == 0
+    assert about.kind_in("The pass is 40 kilometres long, at an altitude of 4,900 metres.") == 1
+    assert about.kind_in("The pass measures 40 kilometres.") == 1
+    assert asked("How high is the pass?").kind_in("The pass lies at an altitude of 4,900 metres.") == 1

@@ -1,8 +1,10 @@
 """Questions with what the search found for them: what the evidence model learns from, and is measured on.
 
-Three kinds have no answer.  The set's own were written to look answerable.  Users also ask what is simply not there:
+Five kinds have no answer.  The set's own were written to look answerable.  Users also ask what is simply not there:
 for each answerable question a second case is made with the passages of its gold articles withheld.  And they ask from
-a wrong premise: a third case is the question with one of its names replaced by another that no passage found holds.
+a wrong premise: a third case is the question with one of its names replaced by another that no passage found holds, a
+fourth with one of its figures.  Harder is a name that the evidence does speak of: a fifth case is the question with a
+name of the passage in the place of one of its own, or with two of its names exchanged.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ import rag
 from rag import retrieve
 from rag.answer import evidence as ev
 from rag.answer import reading
-from rag.answer.asked import name_runs
+from rag.answer.asked import FIGURE, name_runs
 from rag.engine import Engine, open_engine
 from rag.evaluation import collection
 from rag.evaluation.answers import holds
@@ -34,8 +36,11 @@ from rag.words import words
 NOT_WITHHELD = {"news-2022"}
 """Sets in which other articles tell of the same event, so that withholding the gold one proves nothing."""
 
+DATED = {"timeqa-articles"}
+"""Sets whose questions name a year in which something held, which the evidence need not name."""
+
 TRIES = 20
-"""Names tried for one that no passage holds."""
+"""Names and figures tried for one that no passage holds."""
 
 OUT = Path(__file__).parents[1] / "out"
 
@@ -52,7 +57,7 @@ class Case:
     set_name: str
     id: str
     half: str
-    kind: str  # answerable, unanswerable, withheld, swapped
+    kind: str  # answerable, unanswerable, withheld, swapped, figure, confused
     text: str
     hits: Sequence[Hit]
     found: Sequence[EvidenceSentence]
@@ -114,7 +119,7 @@ class _Maker:
             self.names.setdefault(len(n.split()), []).append(n)
 
     def cases(self) -> Iterator[Case]:
-        rng = random.Random(1)
+        rng, rng_figures, rng_confused = (random.Random(seed) for seed in (1, 2, 3))
         for r, wide in zip(self.records, self.found, strict=True):
             gold = {e["doc_id"] for e in r.get("evidence") or []} if r["answerable"] else set()
             case = self.case(r, wide[: self.most], "answerable" if r["answerable"] else "unanswerable")
@@ -129,6 +134,19 @@ class _Maker:
                 case.gold.any()
                 and (question := self.swapped(r["question"], wide[: self.most], rng))
                 and (other := self.case({**r, "question": question}, wide[: self.most], "swapped"))
+            ):
+                yield other
+            if (
+                case.gold.any()
+                and self.name not in DATED
+                and (question := another_figure(r["question"], wide[: self.most], rng_figures))
+                and (other := self.case({**r, "question": question}, wide[: self.most], "figure"))
+            ):
+                yield other
+            if (
+                case.gold.any()
+                and (question := confused(r["question"], case, r.get("answers") or [], rng_confused))
+                and (other := self.case({**r, "question": question}, wide[: self.most], "confused"))
             ):
                 yield other
 
@@ -174,8 +192,7 @@ class _Maker:
     def swapped(self, question: str, hits: Sequence[Hit], rng: random.Random) -> str | None:
         """Return the question with one of its names replaced by one that no hit holds, or None."""
         held = {w for h in hits for w in words(f"{h.article.title} {h.passage.text}")}
-        known = [" ".join(run) for run in name_runs(question)] or _lower_names(question, hits)
-        known = [n for n in known if n in question]
+        known = _names(question, hits)
         if not known:
             return None
         name = rng.choice(known)
@@ -184,6 +201,54 @@ class _Maker:
             if not held.issuperset(words(other)):
                 return question.replace(name, other.lower() if name.islower() else other, 1)
         return None
+
+
+def confused(question: str, case: Case, answers: Sequence[str], rng: random.Random) -> str | None:
+    """Return the question with a name of the passage that answers in the place of one of its own, or None.
+
+    Or, as often where it can be, with two of its own exchanged.
+    """
+    own = list(dict.fromkeys(_names(question, case.hits)))
+    if not own:
+        return None
+    if len(own) > 1 and rng.random() < 0.5:
+        first, second = sorted(rng.sample(own, 2), key=question.index)
+        start, end = question.index(first), question.index(second)
+        between = question[start + len(first) : end]
+        # Of "A and B" as of "B and A" the same is true.
+        if between.strip() and not re.search(r"\b(?:and|or|between)\b", question[:end]):
+            return question[:start] + second + between + first + question[end + len(second) :]
+    gold = case.found[int(np.flatnonzero(case.gold)[0])].hit
+    taken = {w for text in (question, *answers) for w in words(text)}
+    others = [" ".join(run) for run in name_runs(gold.passage.text) if not taken.intersection(words(" ".join(run)))]
+    name = rng.choice(own)
+    alike = [n for n in others if len(n.split()) == len(name.split())] or others
+    if not alike:
+        return None
+    other = rng.choice(alike)
+    return question.replace(name, other.lower() if name.islower() else other, 1)
+
+
+def _names(question: str, hits: Sequence[Hit]) -> list[str]:
+    """Return the names of a question as it writes them."""
+    known = [" ".join(run) for run in name_runs(question)] or _lower_names(question, hits)
+    return [n for n in known if n in question]
+
+
+def another_figure(question: str, hits: Sequence[Hit], rng: random.Random) -> str | None:
+    """Return the question with one of its whole numbers replaced by one near it that no hit holds, or None."""
+    known = [m for m in FIGURE.finditer(question) if m.group().isdecimal()]
+    if not known:
+        return None
+    held = {f for h in hits for f in FIGURE.findall(f"{h.article.title} {h.passage.text}")}
+    chosen = rng.choice(known)
+    value = int(chosen.group())
+    for _ in range(TRIES):
+        far = rng.randint(1, 12 if 1000 <= value < 2100 else max(2, value // 2))
+        other = str(max(1, value + rng.choice((-far, far))))
+        if other not in held and int(other) != value:
+            return question[: chosen.start()] + other + question[chosen.end() :]
+    return None
 
 
 def _lower_names(question: str, hits: Sequence[Hit]) -> list[str]:

@@ -1,10 +1,13 @@
-"""Fit rag/answer/evidence.npz: `python eval/evidence/fit.py DATA[:MOST]...`.
+"""Fit rag/answer/evidence.npz and what rag/embed/pairs.py adds: `python eval/evidence/fit.py DATA[:MOST]...`.
 
-The network of network.py is fitted on the tuning halves and shown on the reporting halves, beside what it is to beat,
-the nearest sentences by cosine, and beside itself fitted without the set that is shown.  Its log-odds and a few plain
-features of the question become a probability by a logistic model, fitted on questions of the tuning halves that the
-network had not seen (stacking: Wolpert, "Stacked Generalization", Neural Networks 5, 1992).  The threshold is the
-middle of those at which the two kinds of error cost about least there, averaged over sets.
+The network of network.py and the model of pairs.py are fitted on the tuning halves and shown on the reporting halves,
+beside what they are to beat, the nearest sentences by cosine, and beside themselves fitted without the set that is
+shown.  What they tell and a few plain features of the question become a probability by a logistic model, fitted on
+questions of the tuning halves that neither had seen (stacking: Wolpert, "Stacked Generalization", Neural Networks 5,
+1992).  There also is chosen what a sentence's words weigh when its passage was read together with the question.  The
+threshold is the middle of those at which the two kinds of error cost about least there, averaged over sets.
+
+Each of the four fits is kept in out/fits and taken from there when the script is started again with --resume.
 """
 
 from __future__ import annotations
@@ -12,24 +15,29 @@ from __future__ import annotations
 import argparse
 import sys
 import zlib
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pairs
 import plain
 import torch
-from cases import NOT_WITHHELD, Case, States, load
+from cases import NOT_WITHHELD, OUT, Case, States, load
 from network import Network, fit, scored
 from sklearn.metrics import roc_auc_score
 
 from rag.answer import evidence as ev
 from rag.answer import features, head
+from rag.answer.features import of_pairs
+from rag.answer.reading import LEAST_MASS, TOGETHER, settled
+from rag.embed import pairs as trained
 from rag.embed.model import Model
 from rag.evaluation.refusals import brier, cheapest, ece
 from rag.evaluation.tables import of_records
+from rag.types import PairReading
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from tables import commit
@@ -37,11 +45,39 @@ from tables import commit
 WRONG_COST = 1.0
 """What a wrong answer costs, in wrong refusals: every sentence of it can be checked in a second, and is."""
 
-SHORT = 3
-"""Epochs where a fit only serves to measure."""
+UNANSWERED = ("unanswerable", "withheld", "swapped", "figure", "confused")
+"""Kinds of cases that nothing answers."""
 
-Scored = list[tuple[np.ndarray, float]]
+WEIGHED = np.arange(0, 1.01, 0.1)
+"""What is tried for `pair.weight`."""
+
+
+@dataclass
+class Judged:
+    """What is made of a case: scores of its candidates, log-odds, and what its best passages say read together."""
+
+    scores: np.ndarray
+    odds: float
+    read: list[tuple[int, float, np.ndarray]] = field(default_factory=list)
+
+    def mass(self, case: Case) -> np.ndarray:
+        """Return for each candidate how likely its tokens are the answer's, as rag.answer.reading does."""
+        found = np.full(len(case.gold), LEAST_MASS, np.float32)
+        for p, _, answering in self.read:
+            held = case.sentence[p][case.tokens[p] >= 0][1 : len(answering) + 1]
+            for n in set(held.tolist()) - {-1}:
+                found[n] = max(np.logaddexp.reduce(answering[: len(held)][held == n]), LEAST_MASS)
+        return found
+
+    def together(self) -> list[float]:
+        """Return the features that reading together gives."""
+        return of_pairs([PairReading(odds, answering) for _, odds, answering in self.read])
+
+
+Scored = list[Judged]
+FITS = OUT / "fits"
 TARGET = Path(head.__file__).with_name(head.FILE)
+TAUGHT = Path(str(trained.file_of(Model().digest)))
 RESULTS = Path(__file__).parents[1] / "results"
 
 
@@ -53,11 +89,12 @@ def held_out(case: Case) -> bool:
 def question_rows(cases: Sequence[Case], found: Scored) -> np.ndarray:
     """Return what the probability of an answer is made of, shape (cases, features)."""
     rows = []
-    for c, (scores, odds) in zip(cases, found, strict=True):
-        order = np.argsort(-scores, kind="stable")
-        best = [replace(c.found[i], score=float(scores[i])) for i in order[:2]]
+    for c, j in zip(cases, found, strict=True):
+        order = np.argsort(-j.scores, kind="stable")
+        best = [replace(c.found[i], score=float(j.scores[i])) for i in order[:2]]
         plain_ones = features.of_question(c.text, c.hits, best, c.rows[order])
-        rows.append([odds, *plain_ones, *features.of_premise(c.text, c.hits, best[0])])
+        premise, contrary = features.of_premise(c.text, c.hits, best[0]), features.of_contrary(c.text, best[0])
+        rows.append([j.odds, *j.together(), *plain_ones, *premise, *contrary])
     return np.array(rows)
 
 
@@ -95,7 +132,7 @@ def threshold_of(cases: Sequence[Case], sure: np.ndarray) -> float:
             here = sets == name
             wrong = [
                 float(np.mean(sure[here & (kinds == k)] >= threshold))
-                for k in ("unanswerable", "withheld", "swapped")
+                for k in UNANSWERED
                 if (here & (kinds == k)).any()
             ]
             total += float(np.mean(sure[here & (kinds == "answerable")] < threshold)) + WRONG_COST * float(
@@ -109,7 +146,7 @@ def threshold_of(cases: Sequence[Case], sure: np.ndarray) -> float:
 def row(what: str, cases: Sequence[Case], found: Scored, sure: np.ndarray | None, threshold: float) -> dict[str, Any]:
     """Return the figures of one way to judge some cases."""
     marked = [n for n, c in enumerate(cases) if c.kind == "answerable" and c.marked]
-    orders = {n: np.argsort(-found[n][0], kind="stable") for n in marked}
+    orders = {n: np.argsort(-found[n].scores, kind="stable") for n in marked}
 
     def among(k: int, of: Callable[[Case], np.ndarray]) -> float:
         return float(np.mean([of(cases[n])[orders[n][:k]].any() for n in marked]))
@@ -122,9 +159,9 @@ def row(what: str, cases: Sequence[Case], found: Scored, sure: np.ndarray | None
         "answer first": among(1, lambda c: c.answer),
         "answer in three": among(3, lambda c: c.answer),
     }
-    odds = np.array([f[1] for f in found]) if sure is None else sure
+    odds = np.array([j.odds for j in found]) if sure is None else sure
     kinds = np.array([c.kind for c in cases])
-    for k in ("unanswerable", "withheld", "swapped"):
+    for k in UNANSWERED:
         both = np.isin(kinds, ("answerable", k))
         has = len(set(kinds[both])) == 2
         figures[f"AUROC {k}"] = float(roc_auc_score(kinds[both] == "answerable", odds[both])) if has else None
@@ -132,7 +169,7 @@ def row(what: str, cases: Sequence[Case], found: Scored, sure: np.ndarray | None
         own = np.isin(kinds, ("answerable", "unanswerable"))
         truth = kinds == "answerable"
         figures["refused wrongly"] = float(np.mean(sure[truth] < threshold))
-        for k in ("unanswerable", "withheld", "swapped"):
+        for k in UNANSWERED:
             figures[f"{k} answered"] = float(np.mean(sure[kinds == k] >= threshold)) if (kinds == k).any() else None
         if len(set(truth[own])) == 2:
             figures |= {"Brier": brier(sure[own], truth[own]), "ECE": ece(sure[own], truth[own])}
@@ -141,7 +178,90 @@ def row(what: str, cases: Sequence[Case], found: Scored, sure: np.ndarray | None
 
 def nearest(cases: Sequence[Case]) -> Scored:
     """Return the candidates scored by their cosine alone."""
-    return [(c.rows[:, 0], float(c.rows[:, 0].max())) for c in cases]
+    return [Judged(c.rows[:, 0], float(c.rows[:, 0].max())) for c in cases]
+
+
+def read_together(taught: pairs.Taught, cases: Sequence[Case], states: Mapping[str, States], found: Scored) -> None:
+    """Add to what is made of cases what their best passages say when they are read together with the question."""
+    where = [
+        (n, p)
+        for n, (c, j) in enumerate(zip(cases, found, strict=True))
+        for p in pairs.passages_by(c, j.scores)[:TOGETHER]
+    ]
+    read = pairs.read(taught, [pairs.pair(cases[n], states, p) for n, p in where])
+    for (n, p), (odds, answering) in zip(where, read, strict=True):
+        found[n].read.append((p, odds, answering[:-1]))
+
+
+def weighed(cases: Sequence[Case], found: Scored, weight: float) -> Scored:
+    """Return what is made of cases with the words of sentences read together in their scores."""
+    return [
+        replace(j, scores=settled(c.text, c.found, j.scores + weight * j.mass(c)))
+        for c, j in zip(cases, found, strict=True)
+    ]
+
+
+def weight_of(cases: Sequence[Case], found: Scored) -> float:
+    """Return the weight with which the answer is first, and among three, for most questions, averaged over sets."""
+    marked = [n for n, c in enumerate(cases) if c.kind == "answerable" and c.marked]
+    names = np.array([cases[n].set_name for n in marked])
+
+    def right(weight: float) -> float:
+        judged = weighed([cases[n] for n in marked], [found[n] for n in marked], weight)
+        orders = [np.argsort(-j.scores, kind="stable") for j in judged]
+        hit = [cases[n].answer[o[:1]].any() + cases[n].answer[o[:3]].any() for n, o in zip(marked, orders, strict=True)]
+        return float(np.mean([np.array(hit)[names == name].mean() for name in sorted(set(names))]))
+
+    return round(float(max(WEIGHED, key=right)), 1)
+
+
+def kept(name: str, resume: bool, make: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Return the weights that a fit makes, or made before."""
+    path = FITS / f"{name}.npz"
+    if not (resume and path.exists()):
+        FITS.mkdir(parents=True, exist_ok=True)
+        began = path.with_suffix(".new.npz")
+        np.savez(began, **make())
+        began.rename(path)
+    with np.load(path, allow_pickle=False) as held:
+        return {name: held[name] for name in held.files}
+
+
+def network_from(held: Mapping[str, np.ndarray], cases: Sequence[Case]) -> Network:
+    """Return a network with some weights."""
+    network = Network(cases[0].rows, cases[0].question.states.shape[1])
+    network.load_state_dict({n: torch.from_numpy(np.asarray(held[n], np.float32)) for n in network.state_dict()})
+    return network.eval()
+
+
+def taught_from(held: Mapping[str, np.ndarray]) -> pairs.Taught:
+    """Return the model taught what is kept."""
+    taught = pairs.Taught()
+    taught.learn(held)
+    return taught.eval()
+
+
+def two_fits(name: str, resume: bool, cases: Sequence[Case], states: Mapping[str, States]) -> tuple[Network, Any]:
+    """Return the network and the model fitted on some cases."""
+    # Comparing word with word cannot tell who did what to whom.
+    plain_ones = [c for c in cases if c.kind != "confused"]
+    held = kept(
+        f"network-{name}", resume, lambda: {n: v.numpy() for n, v in fit(plain_ones, states).state_dict().items()}
+    )
+    network = network_from(held, cases)
+
+    def teach() -> dict[str, np.ndarray]:
+        found = [scores for scores, _ in scored(network, cases, states)]
+        return pairs.fit(pairs.pairs_of(cases, states, found)).learnt()
+
+    return network, taught_from(kept(f"pairs-{name}", resume, teach))
+
+
+def judge(network: Network, taught: pairs.Taught, cases: Sequence[Case], states: Mapping[str, States]) -> Scored:
+    """Return what both make of cases, the words of sentences read together not yet in their scores."""
+    found = [Judged(scores, odds) for scores, odds in scored(network, cases, states)]
+    read_together(taught, cases, states, found)
+    return found
 
 
 def main() -> None:
@@ -149,6 +269,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", nargs="+", metavar="DATA[:MOST]", help="a set, and how many questions of it at most")
     parser.add_argument("--report", action="store_true", help="fit nothing, only show what is shipped")
+    parser.add_argument("--resume", action="store_true", help="take the fits that were made before")
     parser.add_argument("--without", action="store_true", help="fit also without each set, to see what carries over")
     args = parser.parse_args()
     states: dict[str, States] = {}
@@ -159,26 +280,31 @@ def main() -> None:
         every += some
         print(f"{Path(folder).name}: {len(some)} cases", flush=True)
     tune = [c for c in every if c.half == "tune"]
-    # A part of the tuning cases, all of a question together, is judged by a network that has not seen it.
+    # A part of the tuning cases, all of a question together, is judged by fits that have not seen it.
     unseen = [c for c in tune if held_out(c)]
     judged: Scored = []
     if args.without or not args.report:
-        judged = scored(fit([c for c in tune if not held_out(c)], states), unseen, states)
+        judged = judge(*two_fits("part", args.resume, [c for c in tune if not held_out(c)], states), unseen, states)
     if not args.report:
-        write(fit(tune, states), sure_of(unseen, judged), unseen, judged)
-    network, model, threshold = shipped(every)
+        write(*two_fits("all", args.resume, tune, states), unseen, judged)
+    network, taught, weight, model, threshold = shipped(every)
 
     tables = []
     for name in sorted(states):
         here = [c for c in every if c.set_name == name and c.half == "report"]
-        found = scored(network, here, states)
+        alone = judge(network, taught, here, states)
+        found = weighed(here, alone, weight)
         rows = [row("nearest by cosine", here, nearest(here), None, threshold)]
         if args.without and name not in NOT_WITHHELD:
-            alone = scored(fit([c for c in tune if c.set_name != name], states, SHORT), here, states)
+            rest = [c for c in tune if c.set_name != name]
+            stranger = judge(*two_fits(f"without-{name}", args.resume, rest, states), here, states)
             seen = [n for n, c in enumerate(unseen) if c.set_name != name]
-            stranger = sure_of([unseen[n] for n in seen], [judged[n] for n in seen])
-            rows.append(row("fitted without this set", here, alone, _sure(stranger, here, alone), threshold))
-        rows.append(row("the network's odds alone", here, found, None, threshold))
+            others, of_others = [unseen[n] for n in seen], [judged[n] for n in seen]
+            by = weight_of(others, of_others)
+            sure = sure_of(others, weighed(others, of_others, by))
+            stranger = weighed(here, stranger, by)
+            rows.append(row("fitted without this set", here, stranger, _sure(sure, here, stranger), threshold))
+        rows.append(row("the network alone", here, alone, None, threshold))
         rows.append(row("as shipped", here, found, _sure(model, here, found), threshold))
         # Columns that only one row has stand empty in the others.
         columns = dict.fromkeys(k for r in rows for k in r)
@@ -187,30 +313,38 @@ def main() -> None:
     told = ", ".join(f"{n} {w:.3f}" for n, w in zip(features.SURE, model.weights, strict=True))
     text = (
         f"Made {date.today()} by eval/evidence/fit.py at commit {commit()}.  Threshold {threshold}; "
-        f"{TARGET.stat().st_size / 1000:.0f} kB of weights; weights of the probability: {told}.\n\n"
+        f"{TARGET.stat().st_size / 1000:.0f} and {TAUGHT.stat().st_size / 1000:.0f} kB of weights; words read together "
+        f"weigh {weight}; weights of the probability: {told}.\n\n"
     )
     (RESULTS / "evidence.md").write_text(text + "\n".join(tables), "utf-8")
     print(text)
 
 
-def write(network: Network, model: ev.Weights, unseen: Sequence[Case], judged: Scored) -> None:
+def write(network: Network, taught: pairs.Taught, unseen: Sequence[Case], judged: Scored) -> None:
     """Write what is shipped."""
+    weight = weight_of(unseen, judged)
+    judged = weighed(unseen, judged, weight)
+    model = sure_of(unseen, judged)
     named = {name: value.numpy() for name, value in network.state_dict().items()}
     # A few numbers that others are multiplied by stay exact.
     held = {name: value if name in ("mu", "sd", "mix") else value.astype(np.float16) for name, value in named.items()}
     held |= {"sure.weight": model.weights.astype(np.float32), "sure.bias": np.array(model.bias, np.float32)}
+    held["pair.weight"] = np.array(weight, np.float32)
     held["threshold"] = np.array(threshold_of(unseen, _sure(model, unseen, judged)), np.float32)
     np.savez_compressed(TARGET, **held, digest=np.array(Model().digest.partition("-")[0]))
+    np.savez_compressed(TAUGHT, **taught.learnt())
 
 
-def shipped(cases: Sequence[Case]) -> tuple[Network, ev.Weights, float]:
-    """Return what is shipped: the network, the model of probabilities, the threshold."""
+def shipped(cases: Sequence[Case]) -> tuple[Network, pairs.Taught, float, ev.Weights, float]:
+    """Return what is shipped: network, model, the weight of words read together, probabilities, the threshold."""
     with np.load(TARGET, allow_pickle=False) as held:
         weights = {name: held[name] for name in held.files}
-    network = Network(cases[0].rows, cases[0].question.states.shape[1])
-    network.load_state_dict({n: torch.from_numpy(np.asarray(weights[n], np.float32)) for n in network.state_dict()})
+    with np.load(TAUGHT, allow_pickle=False) as held:
+        taught = taught_from({name: held[name] for name in held.files})
     model = ev.Weights(weights["sure.weight"].astype(np.float64), float(weights["sure.bias"]))
-    return network.eval(), model, round(float(weights["threshold"]), 2)
+    numbers = (round(float(weights[name]), 2) for name in ("pair.weight", "threshold"))
+    weight, threshold = numbers
+    return network_from(weights, cases), taught, weight, model, threshold
 
 
 def _sure(model: ev.Weights, cases: Sequence[Case], found: Scored) -> np.ndarray:

@@ -18,9 +18,10 @@ WIDTH = 48
 """Of the learned product, and of the hidden layers that read it."""
 DROPOUT = 0.3
 EPOCHS, BATCH, RATE, DECAY = 5, 24, 3e-3, 1e-2
+MADE_KINDS = ("withheld", "swapped", "figure")
 MADE = 0.35
-"""Share of the withheld and swapped cases seen in an epoch, each time others."""
-WEIGHT = {"answerable": 1.0, "unanswerable": 1.0, "withheld": 0.4, "swapped": 0.4}
+"""Share of the made cases seen in an epoch, each time others."""
+WEIGHT = {"answerable": 1.0, "unanswerable": 1.0, "withheld": 0.4, "swapped": 0.4, "figure": 0.4}
 OFF = -1e4
 
 
@@ -174,8 +175,8 @@ def fit(cases: Sequence[Case], states: Mapping[str, States], epochs: int = EPOCH
         count[c.set_name, c.kind] = count.get((c.set_name, c.kind), 0) + 1
     weight = torch.tensor([WEIGHT[c.kind] / count[c.set_name, c.kind] ** 0.5 for c in cases])
     weight /= weight.mean()
-    made = [i for i, c in enumerate(cases) if c.kind in ("withheld", "swapped")]
-    own = [i for i, c in enumerate(cases) if c.kind not in ("withheld", "swapped")]
+    made = [i for i, c in enumerate(cases) if c.kind in MADE_KINDS]
+    own = [i for i, c in enumerate(cases) if c.kind not in MADE_KINDS]
     width = next(iter(states.values())).states.shape[1]
     network = Network(np.concatenate([c.rows for c in cases]), width)
     optimizer = torch.optim.AdamW(network.parameters(), lr=RATE, weight_decay=DECAY)

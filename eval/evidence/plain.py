@@ -39,7 +39,7 @@ from rag.evaluation.retrieval import index_of
 from rag.evaluation.tables import of_records
 from rag.types import ArticleHead, EvidenceSentence, Hit, Passage
 
-AGAINST = {"missing", "lacking", "undated", "apart"}
+AGAINST = {"missing", "lacking", "undated", "apart", *features.CONTRARY}
 """Features that speak against an answer."""
 EITHER = {"length", "near"}
 """Features that may speak either way."""

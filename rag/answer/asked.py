@@ -57,6 +57,23 @@ _UNITS = [
     )
 ]
 
+# By what is asked, what a measure that answers is called, and by which words it is another: an altitude is no length.
+_MEASURES = (
+    # Of a length or of a time.
+    ("long|length", r"runs?|stretch\w*|extend\w*|last\w*|t[ao]kes?|took|for|stay\w*", "long|longest|length"),
+    ("wide|width", "broad|across", "wide|width"),
+    ("high|tall|height", r"peak\w*|ris\w+|rose|climb\w*|reach\w*", "high|tall|heights?|altitude|elevation"),
+    ("deep|depth", "below|down", "deep|depths?"),
+)
+_DIMENSIONS = [
+    (
+        re.compile(rf"\b(?:how (?:{asks})|what (?:is|was) the (?:{asks}))\b", re.IGNORECASE),
+        re.compile(rf"\b(?:{told}|{own})\b", re.IGNORECASE),
+        re.compile(rf"\b(?:{'|'.join(other for *_, other in _MEASURES if other != own)})\b", re.IGNORECASE),
+    )
+    for asks, told, own in _MEASURES
+]
+
 # What ends the words right behind the question word: in "how many soldiers does" they are "soldiers".
 _STOP = frozenset(
     "is are was were be been do does did has have had will would can could should may might must in on at by from for "
@@ -78,7 +95,7 @@ class Asked:
 
     `terms` are stems of content words, `words` all words; `focus` the stems of what is asked for
     ("soldiers" in how many soldiers), unless an answer would not repeat it ("country"); `unit` is what
-    a figure must stand with, if the question tells.
+    a figure must stand with, if the question tells, `dimension` what a measure is called that answers and what others.
     """
 
     terms: frozenset[str]
@@ -88,6 +105,7 @@ class Asked:
     focus: frozenset[str]
     kind: Kind
     unit: re.Pattern[str] | None
+    dimension: tuple[re.Pattern[str], re.Pattern[str]] | None
 
     def share(self, stems: Set[str]) -> float:
         """Return the share of the content words among some stems; 0 to 1."""
@@ -112,6 +130,8 @@ class Asked:
     def kind_in(self, text: str) -> float:
         """Return 1 when a text holds what the kind asks for and the question lacks, else 0; .5 if any will do."""
         if self.unit and not self.unit.search(text):
+            return 0.0
+        if self.dimension and self.dimension[1].search(text) and not self.dimension[0].search(text):
             return 0.0
         if self.kind == "number":
             return float(any(f not in self.figures for f in FIGURE.findall(text)) or bool(_NUMBER_WORD.search(text)))
@@ -167,6 +187,7 @@ def asked(question: str) -> Asked:
         focus=frozenset(t for n in nouns if n not in _PEOPLE_AND_PLACES | _TIME | _COUNT for t in terms(n)),
         kind=_kind(word, rest, nouns),
         unit=next((unit for asks, unit in _UNITS if asks.search(question)), None),
+        dimension=next(((called, others) for asks, called, others in _DIMENSIONS if asks.search(question)), None),
     )
 
 

@@ -22,6 +22,7 @@ import numpy.typing as npt
 from rag.answer import features
 from rag.answer.features import Features
 from rag.answer.head import Head, shipped
+from rag.answer.parts import parts
 from rag.answer.reading import halved, printed, read
 from rag.intake.chunk import sentences
 from rag.protocols import Embedder, TokenReader
@@ -88,12 +89,27 @@ class Judge:
         return self.head.threshold if self.head else fitted()[2]
 
     def __call__(self, question: str, hits: Sequence[Hit]) -> Evidence:
-        """Return the candidate sentences, best first, and the probability that they answer."""
+        """Return the candidate sentences, best first, and the probability that they answer.
+
+        Of a question that asks several things each is judged for itself, and the whole as likely as the likeliest.
+        """
+        several = parts(question)
+        if len(several) == 1:
+            return self._judged(question, hits)
+        each = tuple(self._judged(p, hits) for p in several)
+        best: dict[tuple[str, int], EvidenceSentence] = {}
+        for s in sorted((s for e in each for s in e.sentences), key=lambda s: -s.score):
+            best.setdefault((s.hit.passage.id, s.start), s)
+        return Evidence(question, tuple(hits), tuple(best.values()), max(e.confidence for e in each), each)
+
+    def _judged(self, question: str, hits: Sequence[Hit]) -> Evidence:
         found = candidates(hits)
         if not found:
             return Evidence(question, tuple(hits), (), 0.0)
         if self.head:
-            return read(self.head, question, self._tokens([question])[0], hits, found, self._tokens(printed(hits)))
+            assert isinstance(self.embedder, TokenReader)
+            asked, passages = self._tokens([question])[0], self._tokens(printed(hits))
+            return read(self.head, self.embedder, question, asked, hits, found, passages)
         near, near_hits = self.cosines(question, hits, found)
         return judged(
             question, hits, found, features.of_sentences(question, hits, found, near, near_hits), *fitted()[:2]

@@ -12,19 +12,19 @@ from rag.intake.chunk import sentences
 from rag.types import Evidence, EvidenceSentence, Hit, Mark, Text
 from rag.words import terms, words
 
-ENOUGH = 0.9
+ENOUGH = 0.97
 """Sentences are added until one of them answers with this probability, given that any does."""
 
-LIKELY = 0.07
+LIKELY = 0.03
 """The least such probability of a sentence that is added."""
 
 USUAL = 3
 """Sentences of an answer unless several things are asked for."""
 
-FURTHER_WITH_NAME = 5.0
+FURTHER_WITH_NAME = 9.0
 """Log-odds below the best that a sentence may be when it holds a name of the question that is still missing."""
 
-SEVERAL = 2.5
+SEVERAL = 4.5
 """And when the question asks for several things, and it is from another article than those before."""
 
 SAME = 0.6
@@ -35,6 +35,10 @@ BEFORE = 240
 
 _LEANS = re.compile(
     r"\W*(?:He|She|It|They|His|Her|Hers|Its|Their|Theirs|This|That|These|Those|Both|Neither|The (?:latter|former))\b"
+)
+_LEANS_WITHIN = re.compile(
+    r"\b(?:since then|until then|by then|(?:at|on|during|after|before|in) (?:that|those|the same) \w+|in response"
+    r"|(?:was|were) the (?:second|third|other|latter|former)\b(?! \w))"
 )
 _ITSELF = re.compile(r"\W*It (?:is|was|has been) (?:\w+ ){1,2}(?:that|to|whether|when|who)\b")
 _LIST = re.compile(
@@ -52,13 +56,17 @@ class Extractive:
 
     def write(self, evidence: Evidence) -> Iterator[Text | Mark]:
         said: list[EvidenceSentence] = []
-        for sentence in choose(evidence, self.most):
+        several = evidence.parts or (evidence,)
+        for sentence in (s for e in several for s in choose(e, max(self.most // len(several), 1))):
+            # It may have been put before another that leans on it.
+            if any(_overlap(sentence, s) for s in said):
+                continue
             before = _before(sentence, evidence.hits) if _leans(sentence.text) else None
             if before and not any(_overlap(before, s) for s in said):
                 yield Text((" " if said else "") + before.text, "added")
                 yield Mark(before.hit, before.start, before.end)
                 said.append(before)
-            yield from quoted(sentence, space=bool(said), title=_leans(sentence.text) and before is None)
+            yield from quoted(sentence, space=bool(said), title=_opens_leaning(sentence.text) and before is None)
             said.append(sentence)
 
 
@@ -144,7 +152,11 @@ def _without(names: set[str], sentence: EvidenceSentence) -> set[str]:
 
 
 def _leans(text: str) -> bool:
-    """Say whether a sentence begins with a word whose meaning stands before it."""
+    """Say whether a sentence begins with a word whose meaning stands before it, or says "since then"."""
+    return _opens_leaning(text) or bool(_LEANS_WITHIN.search(text))
+
+
+def _opens_leaning(text: str) -> bool:
     return bool(_LEANS.match(text)) and not _ITSELF.match(text)
 
 

@@ -9,8 +9,9 @@ import numpy.typing as npt
 
 from rag.answer import lacking
 from rag.answer.asked import asked
+from rag.answer.compared import compared
 from rag.intake.chunk import sentences
-from rag.types import EvidenceSentence, Hit
+from rag.types import EvidenceSentence, Hit, PairReading
 from rag.words import terms, words
 
 Features = npt.NDArray[np.float64]
@@ -47,7 +48,19 @@ PREMISE = (
     "undated",  # number of its years that no hit mentions, nor was published in
     "apart",  # number of its names that no hit of the best sentence's article mentions
 )
-SURE = ("odds", *QUESTION, *PREMISE)  # the head's log-odds that any sentence answers, and as above
+PAIRS = (
+    "together",  # log-odds that a passage answers, read together with the question; the largest
+    "pointed",  # log-odds of the answer's words, there; the largest
+)
+CONTRARY = (  # what the best sentence has otherwise than the question, each a count
+    "other number",
+    "other date",
+    "other name",  # anywhere in the sentence
+    "name put",  # in the very place of one of the question's
+    "negated",  # in one of the two
+    "opposite",  # words in each other's place
+)
+SURE = ("odds", *PAIRS, *QUESTION, *PREMISE, *CONTRARY)  # the head's log-odds that any sentence answers, and as above
 
 
 def of_sentences(
@@ -111,6 +124,20 @@ def of_premise(question: str, hits: Sequence[Hit], top: EvidenceSentence) -> Fea
         ],
         np.float64,
     )
+
+
+def of_contrary(question: str, top: EvidenceSentence) -> Features:
+    """Return what the best sentence has otherwise than the question takes for granted, shape (len(CONTRARY),)."""
+    c = compared(question, top.text, top.hit.article.title)
+    return np.array(
+        [c.numbers_wrong, c.dates_wrong, c.names_wrong, c.names_put, c.flipped, c.opposed],
+        np.float64,
+    )
+
+
+def of_pairs(read: Sequence[PairReading]) -> list[float]:
+    """Return the features of the passages that were read together with the question, at least one."""
+    return [max(r.odds for r in read), max(float(np.logaddexp.reduce(r.answering)) for r in read)]
 
 
 def _around(sentence: EvidenceSentence) -> str:

@@ -56,6 +56,7 @@ class Head:
         self._w = {name: np.asarray(w, np.float32) for name, w in weights.items() if w.dtype.kind == "f"}
         self.digest = str(weights["digest"])
         self.threshold = float(self._w["threshold"])
+        self.pair_weight = float(self._w["pair.weight"])
 
     def read(
         self, question: TokenStates, passages: Sequence[TokenStates], ranges: Sequence[Sequence[Range]], rows: Array

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence, Set
 from functools import lru_cache
 
-from rag.answer.asked import asked
+from rag.answer.asked import FIGURE, asked
 from rag.answer.facts import facts
 from rag.answer.names import acronyms, folded
 from rag.answer.names import names as named
@@ -15,6 +15,7 @@ from rag.types import Hit
 KNOWN = 0.5
 """A name counts as mentioned when at least this share of its words is: Ada Brix where Brix is."""
 
+_CHAIN = re.compile(r"\b[A-ZÀ-Þ]\w+(?:–[A-ZÀ-Þ]\w+)+")
 _YEAR = re.compile(r"1\d{3}|20\d\d")
 
 
@@ -28,11 +29,13 @@ def names(question: str, held: Set[str]) -> list[str]:
 def figures(question: str, held: Set[str], *, years: bool = False) -> list[str]:
     """Return the figures of a question that are not among some words; its years, or all others."""
     wanted = (f for f in sorted(asked(question).figures) if bool(_YEAR.fullmatch(f)) == years)
-    return [f for f in wanted if not folded(f) <= held]
+    return [f for f in wanted if f.replace(",", "") not in held]
 
 
 def mentioned(hits: Sequence[Hit]) -> frozenset[str]:
-    """Return all words of some hits and their titles, short forms of their names, and the years of publication."""
+    """Return all words of some hits and their titles, short forms of their names, figures without commas, and the
+    years of publication.
+    """
     texts = [
         f"{h.article.title}. {h.passage.text} {h.article.published.year if h.article.published else ''}" for h in hits
     ]
@@ -41,4 +44,7 @@ def mentioned(hits: Sequence[Hit]) -> frozenset[str]:
 
 @lru_cache(maxsize=1024)
 def _held(text: str) -> frozenset[str]:
-    return folded(text) | acronyms(named(text))
+    # Names that a dash joins are one, as in Baku–Tbilisi–Kars.
+    chains = ("".join(w[0] for w in m[0].split("–")).lower() for m in _CHAIN.finditer(text))
+    plain = (f.replace(",", "") for f in FIGURE.findall(text))
+    return folded(text) | acronyms(named(text)) | frozenset(chains) | frozenset(plain)

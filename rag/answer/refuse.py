@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from rag.answer import lacking
 from rag.answer.asked import asked, name_runs
-from rag.types import Evidence, Hit
+from rag.types import Evidence
 from rag.words import terms, words
 
 ABSTAINED = "The articles do not seem to answer this."
@@ -17,6 +17,9 @@ TOLD = 3
 
 LONG = 5
 """Letters of a word, no name and no figure, whose absence tells something."""
+
+NEAR = 0.5
+"""Share of a question's content words that a passage has which is about it."""
 
 _OF_KIND = {
     "when": "when it was",
@@ -35,14 +38,16 @@ def refusal(evidence: Evidence) -> str:
     found = lacking.figures(question, every) + lacking.figures(question, every, years=True)
     if unknown := lacking.names(question, every) + found:
         return f"{ABSTAINED} Nothing that was found mentions {_listed(unknown[:TOLD])}."
-    held = [_held(h) for h in evidence.hits]
     about, names = asked(question), _names(question)
-    if len(names) > 1 and not any(h.issuperset(w for n in names for w in words(n)) for h in held):
+    if len(names) > 1 and all(lacking.names(question, lacking.mentioned([h])) for h in evidence.hits):
         return f"{ABSTAINED} No passage that was found speaks of {_listed(names[:TOLD], 'and')} together."
-    stems = {t for h in evidence.hits for t in terms(f"{h.article.title} {h.passage.text}")}
+    by_hit = [set(terms(f"{h.article.title} {h.passage.text}")) for h in evidence.hits]
+    stems = set().union(*by_hit)
     said = [w for w in dict.fromkeys(words(evidence.question)) if len(w) >= LONG and terms(w)]
     if unknown := [w for w in said if not stems.issuperset(terms(w))]:
-        return f"{ABSTAINED} Nothing that was found mentions {_listed(unknown[:TOLD])}."
+        return f"{ABSTAINED} No passage that was found has the word {_listed(unknown[:TOLD])}."
+    if not any(about.share(held) >= NEAR for held in by_hit):
+        return f"{ABSTAINED} No passage that was found is clearly about it."
     if about.kind in _OF_KIND:
         return f"{ABSTAINED} The nearest passages are about it, but do not clearly say {_OF_KIND[about.kind]}."
     return f"{ABSTAINED} The nearest passages are about it, but do not clearly say this."
@@ -51,10 +56,6 @@ def refusal(evidence: Evidence) -> str:
 def _names(question: str) -> list[str]:
     runs = [re.sub(r"['’]s?$", "", " ".join(run)) for run in name_runs(question)]
     return [n for n in dict.fromkeys(runs) if words(n)]
-
-
-def _held(hit: Hit) -> set[str]:
-    return set(words(f"{hit.article.title} {hit.passage.text}"))
 
 
 def _listed(names: Sequence[str], last: str = "or") -> str:

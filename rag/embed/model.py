@@ -21,7 +21,7 @@ from rag.embed.prepare import Prepared
 from rag.embed.weights import BUNDLED
 from rag.errors import ModelError
 from rag.files import sha256
-from rag.types import TokenStates, Vector, Vectors
+from rag.types import PairReading, TokenStates, Vector, Vectors
 
 TEXTS_A_TASK = 8
 """Texts that one thread takes at a time."""
@@ -154,6 +154,10 @@ class Model:
         return self._network("float32", threads=1)
 
     @cached_property
+    def _for_pairs(self) -> Network:
+        return self._network("pairs", threads=1)
+
+    @cached_property
     def _small(self) -> Network:
         return self._network("int8", threads=1)
 
@@ -215,6 +219,14 @@ class Model:
             return TokenStates(ids[0], np.array(spans, np.int64).reshape(-1, 2), network.states(ids))
 
         return list(self._side_by_side.map(read, texts))
+
+    def pairs(self, question: TokenStates, passages: Sequence[TokenStates]) -> list[PairReading]:
+        """Return what the model makes of a question and each of some passages read together; see TokenReader."""
+        with self._lock:
+            network = self._for_pairs
+        ids = question.ids[None, :]
+        found = self._side_by_side.map(lambda p: network.pair(ids, p.ids[None, :]), passages)
+        return [PairReading(odds, answering) for odds, answering in found]
 
     def _all(self, encode: Encode, texts: Sequence[str]) -> Vectors:
         found = list(self._stream(encode, iter(texts), TEXTS_A_TASK, ahead=len(texts)))

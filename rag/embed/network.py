@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 Ids = npt.NDArray[np.int64]
 """One text's tokens, shape (1, n)."""
 
+NOWHERE = -1e4
+"""Log-odds of a token that is no part of the text."""
+
 
 class Reader:
     """Texts to tokens."""
@@ -111,3 +114,13 @@ class Network:
     def states(self, ids: Ids) -> Vectors:
         """Return what the network makes of each token of one text, shape (n, width)."""
         return cast("Vectors", self._session.run(["states"], {"ids": ids})[0][0])
+
+    def pair(self, question: Ids, passage: Ids) -> tuple[float, npt.NDArray[np.float32]]:
+        """Return the log-odds that a passage answers a question, and of each of its tokens to be of the answer."""
+        # A passage's first token only says where a text begins.
+        ids = np.concatenate([question, passage[:, 1:]], 1)
+        types = np.repeat(np.array([[0, 1]]), [question.shape[1], passage.shape[1] - 1], axis=1)
+        odds, answering = self._session.run(["odds", "answering"], {"ids": ids, "types": types})
+        of_passage = answering[0, question.shape[1] - 1 :]
+        of_passage[[0, -1]] = NOWHERE
+        return float(odds[0]), of_passage

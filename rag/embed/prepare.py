@@ -1,9 +1,9 @@
 """A model made ready once, so that from then on no process that embeds need load torch.
 
 A prepared model is a folder in the user's cache, named by the weights' digest: the tokenizer, the
-network as ONNX in float32 and int8 with its weights in files that are mapped and not read, and what
-else there is to know.  It is written whole or not at all, and only after its vectors were compared
-with those of sentence-transformers.
+network as ONNX in float32 and int8 with its weights in files that are mapped and not read, the network as it
+was taught to read pairs where it was (see pairs.py), and what else there is to know.  It is written whole or
+not at all, and only after its vectors were compared with those of sentence-transformers.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import re
 import shutil
 import tempfile
 import warnings
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,10 +22,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from filelock import FileLock
 
+from rag.embed import pairs
 from rag.errors import ModelError
 from rag.files import sha256, sync
 
 if TYPE_CHECKING:
+    import torch
     from sentence_transformers import SentenceTransformer
 
     from rag.embed.network import Reader
@@ -34,7 +37,7 @@ log = logging.getLogger(__name__)
 DIGEST = re.compile(r"[0-9a-f]{1,64}")
 """What the digest of some weights looks like, which names the folder that they are prepared in."""
 
-FORMAT = 2
+FORMAT = 3
 ABOUT = "model.json"
 CLOSE = 0.9999
 """The least cosine between a prepared model's float32 vector of a text and that of sentence-transformers."""
@@ -61,7 +64,11 @@ SAMPLES = (
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """What is known of a prepared model.  `int8_cosine` is the least cosine of int8 vectors with float32 ones."""
+    """What is known of a prepared model.
+
+    `int8_cosine` is the least cosine of int8 vectors with float32 ones, `pairs` the digest of what it was taught to
+    read pairs, empty for a model that was not.
+    """
 
     format: int
     name: str
@@ -72,6 +79,7 @@ class Prepared:
     passage_prompt: str
     cosine: float
     int8_cosine: float
+    pairs: str
     sha256: dict[str, str]
     bytes: dict[str, int]
 
@@ -88,8 +96,8 @@ def find(cache: Path, digest: str) -> Prepared | None:
         whole = all((folder / name).stat().st_size == size for name, size in found.bytes.items())
     except (OSError, ValueError, TypeError, AttributeError):
         return None
-    fits = found.format == FORMAT and found.onnxruntime == onnxruntime.__version__
-    return found if fits and whole else None
+    made = found.format, found.onnxruntime, found.pairs
+    return found if whole and made == (FORMAT, onnxruntime.__version__, pairs.digest(digest)) else None
 
 
 def known_as(cache: Path, digest: str) -> str | None:
@@ -121,7 +129,7 @@ def prepare(cache: Path, digest: str, name: str, transformer: SentenceTransforme
                 return found
             log.info("preparing the model %s; this is done once and takes some seconds", name)
             with tempfile.TemporaryDirectory(prefix="new-", dir=cache) as new:
-                made = _write(Path(new), name, transformer)
+                made = _write(Path(new), digest, name, transformer)
                 shutil.rmtree(cache / digest, ignore_errors=True)
                 Path(new).rename(cache / digest)
                 # The context manager wants its folder back.
@@ -134,7 +142,7 @@ def prepare(cache: Path, digest: str, name: str, transformer: SentenceTransforme
         ) from e
 
 
-def _write(folder: Path, name: str, transformer: SentenceTransformer) -> Prepared:
+def _write(folder: Path, digest: str, name: str, transformer: SentenceTransformer) -> Prepared:
     import onnxruntime
 
     from rag.embed.network import Network, Reader
@@ -142,10 +150,14 @@ def _write(folder: Path, name: str, transformer: SentenceTransformer) -> Prepare
     tokenizer = _tokenizer(transformer)
     (folder / "tokenizer.json").write_text(tokenizer, "utf-8")
     with tempfile.TemporaryDirectory() as work:
-        _export(transformer, Path(work) / "whole.onnx")
+        _export(_whole(transformer), ["ids"], ["vectors", "states"], Path(work) / "whole.onnx")
         _quantize(Path(work) / "whole.onnx", Path(work) / "int8.onnx")
         _optimize(Path(work) / "whole.onnx", folder, "float32")
         _optimize(Path(work) / "int8.onnx", folder, "int8")
+        if pairs.digest(digest):
+            taught = pairs.taught(transformer[0].auto_model, pairs.weights(digest))
+            _export(taught, ["ids", "types"], ["odds", "answering"], Path(work) / "pairs.onnx")
+            _optimize(Path(work) / "pairs.onnx", folder, "pairs")
     prompts = _prompts(transformer)
     max_tokens = int(transformer.max_seq_length or 512)
     reader = Reader(folder / "tokenizer.json", max_tokens, prompts[1])
@@ -170,6 +182,7 @@ def _write(folder: Path, name: str, transformer: SentenceTransformer) -> Prepare
         *prompts,
         round(cosine, 6),
         round(float((small * theirs).sum(1).min()), 6),
+        pairs.digest(digest),
         {n: sha256(folder / n) for n in files},
         {n: (folder / n).stat().st_size for n in files},
     )
@@ -207,8 +220,8 @@ def _prompts(transformer: SentenceTransformer) -> tuple[str, str]:
     return known.get("query", default), passage
 
 
-def _export(transformer: SentenceTransformer, path: Path) -> None:
-    """Write the network as ONNX: token ids of shape (texts, tokens), all of them read, to two outputs.
+def _whole(transformer: SentenceTransformer) -> torch.nn.Module:
+    """Return the network from token ids of shape (texts, tokens), all of them read, to two outputs.
 
     They are vectors of length 1, and the states of the tokens that these were made of.
     """
@@ -228,9 +241,16 @@ def _export(transformer: SentenceTransformer, path: Path) -> None:
                 features = step(features)
             return torch.nn.functional.normalize(features["sentence_embedding"], dim=-1), states
 
+    return Whole()
+
+
+def _export(network: torch.nn.Module, inputs: Sequence[str], outputs: Sequence[str], path: Path) -> None:
+    """Write a network as ONNX; each input is of whole numbers, of shape (texts, tokens)."""
+    import torch
+
     sizes = {0: torch.export.Dim("texts", min=1, max=4096), 1: torch.export.Dim("tokens", min=2, max=1 << 16)}
-    example = torch.randint(1, 100, (2, 17))
-    whole = Whole().eval().to("cpu")
+    # Ones serve as tokens and as types.
+    example = tuple(torch.ones((2, 17), dtype=torch.long) for _ in inputs)
     noisy = logging.getLogger("torch.onnx")
     level = noisy.level
     try:
@@ -238,13 +258,13 @@ def _export(transformer: SentenceTransformer, path: Path) -> None:
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             torch.onnx.export(
-                whole,
-                (example,),
+                network.eval().to("cpu"),
+                example,
                 str(path),
-                input_names=["ids"],
-                output_names=["vectors", "states"],
+                input_names=inputs,
+                output_names=outputs,
                 dynamo=True,
-                dynamic_shapes=(sizes,),
+                dynamic_shapes=(sizes,) * len(inputs),
                 opset_version=OPSET,
                 external_data=False,
                 verbose=False,
