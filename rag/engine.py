@@ -172,7 +172,8 @@ class Engine:
             yield from abstain(question, evidence, [note.text for note in notes])
         else:
             if left := [p for p in evidence.parts if p.confidence < self.threshold]:
-                told = "; ".join(p.question.rstrip("?!. ") for p in left)
+                # Without what was put in brackets to search with.
+                told = "; ".join(p.question.partition(" (")[0].rstrip("?!. ") for p in left)
                 notes.append(Note(f"The articles do not seem to answer a part of this: {told}?", "partly"))
                 evidence = replace(evidence, parts=tuple(p for p in evidence.parts if p not in left))
             differ = disagreement(evidence, twins, most=self.settings.answer.sentences)

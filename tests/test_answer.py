@@ -10,6 +10,7 @@ from rag.answer import evidence, features, lacking
 from rag.answer.asked import asked
 from rag.answer.extract import Extractive, choose
 from rag.answer.head import shipped
+from rag.answer.pointed import pointed
 from rag.answer.refuse import refusal
 from rag.types import ArticleHead, Evidence, EvidenceSentence, Hit, Mark, Passage, Text
 
@@ -189,6 +190,16 @@ class TestWriter:
         assert [t.text for t in written if isinstance(t, Text) and t.role == "strong"] == ["1962"]
         assert "".join(t.text for t in written if isinstance(t, Text) and t.role != "added") == best.text
 
+    def test_what_is_counted_stands_behind_its_number(self) -> None:
+        text = "The third plan had 1,960 Russian guards for five years."
+        tokens = [(19, 24, -3.0), (44, 48, 2.0)]
+        found = pointed("How many Russian guards were there?", text, tokens, 0.9)
+        assert found
+        assert text[slice(*found)] == "1,960"
+        found = pointed("How long were the guards there?", text, tokens, 0.9)
+        assert found
+        assert text[slice(*found)] == "five years"
+
     def test_a_pronoun_is_made_clear_by_the_sentence_before(self) -> None:
         whole = hit(1, "Ada Brix built the bridge. She was born in Orsk.", title="Orsk")
         best = EvidenceSentence(whole, 27, 48, "She was born in Orsk.", 1.0)
@@ -248,6 +259,7 @@ class TestRefusal:
             ("What is the ferry?", "clearly say this"),
             ("What did Ada Brixes and the harbours of Runsa cost?", "“Ada Brixes” and “Runsa” together"),
             ("the?", "is clearly about it"),
+            ("Please explain the ferry", "clearly say this"),
             ("Who sailed?!! 阿富汗 瓦罕走廊", "is clearly about it"),
         ],
     )

@@ -44,7 +44,11 @@ def _of_kind(about: Asked, text: str) -> Iterator[Span]:
     if about.kind == "when":
         yield from ((d.start, d.end) for d in facts(text).dates)
     elif about.kind == "number":
-        for n in facts(text).numbers:
+        # The third is no count.
+        counts = [n for n in facts(text).numbers if not n.ordinal]
+        # "1,960 Russian peacekeepers for five years": what is counted stands behind its number.
+        counted = [n for n in counts if about.focus.intersection(n.nouns)]
+        for n in counted or counts:
             # A unit stands behind its number, a sign before it.
             if not about.unit or about.unit.search(text[max(n.start - 2, 0) : n.end + 16]):
                 yield n.start, n.end

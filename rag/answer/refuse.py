@@ -21,6 +21,9 @@ LONG = 5
 NEAR = 0.5
 """Share of a question's content words that a passage has which is about it."""
 
+_ASKING = frozenset("compare describe explain please summarise summarize happen happened difference between".split())
+"""Words that ask, and need not be in what answers."""
+
 _OF_KIND = {
     "when": "when it was",
     "where": "where it was",
@@ -43,10 +46,11 @@ def refusal(evidence: Evidence) -> str:
         return f"{ABSTAINED} No passage that was found speaks of {_listed(names[:TOLD], 'and')} together."
     by_hit = [set(terms(f"{h.article.title} {h.passage.text}")) for h in evidence.hits]
     stems = set().union(*by_hit)
-    said = [w for w in dict.fromkeys(words(evidence.question)) if len(w) >= LONG and terms(w)]
+    said = [w for w in dict.fromkeys(words(evidence.question)) if len(w) >= LONG and terms(w) and w not in _ASKING]
     if unknown := [w for w in said if not stems.issuperset(terms(w))]:
         return f"{ABSTAINED} No passage that was found has the word {_listed(unknown[:TOLD])}."
-    if not any(about.share(held) >= NEAR for held in by_hit):
+    wanted = about.terms - {t for w in _ASKING for t in terms(w)}
+    if not wanted or not any(len(wanted & held) >= NEAR * len(wanted) for held in by_hit):
         return f"{ABSTAINED} No passage that was found is clearly about it."
     if about.kind in _OF_KIND:
         return f"{ABSTAINED} The nearest passages are about it, but do not clearly say {_OF_KIND[about.kind]}."
