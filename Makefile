@@ -53,7 +53,7 @@ wheel: $(VENV)/.test
 	rm -rf dist && $(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
 	$(BIN)/python -c 'import glob, zipfile; names = zipfile.ZipFile(*glob.glob("dist/*.whl")).namelist(); \
 	  tops = {n.split("/")[0] for n in names}; assert {t for t in tops if not t.endswith(".dist-info")} == {"rag"}, tops; \
-	  assert {"rag/faces/page/style.css", "rag/answer/evidence.json", "rag/answer/evidence.npz", "rag/evaluation/pages/layout.html"} <= set(names), names; print("wheel:", len(names), "files")'
+	  assert {"rag/faces/page/style.css", "rag/answer/evidence.json", "rag/answer/evidence.npz", "rag/embed/53aa51172d142c89.npz", "rag/evaluation/pages/layout.html"} <= set(names), names; print("wheel:", len(names), "files")'
 
 # The stamps are remade when what is installed changes.
 $(VENV)/.serve: pyproject.toml constraints.txt
