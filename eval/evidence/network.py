@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
+from batches import Learning, in_batches
 from cases import Case, States
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
@@ -179,36 +180,20 @@ def fit(cases: Sequence[Case], states: Mapping[str, States], epochs: int = EPOCH
     own = [i for i, c in enumerate(cases) if c.kind not in MADE_KINDS]
     width = next(iter(states.values())).states.shape[1]
     network = Network(np.concatenate([c.rows for c in cases]), width)
-    optimizer = torch.optim.AdamW(network.parameters(), lr=RATE, weight_decay=DECAY)
     steps = math.ceil((len(own) + int(MADE * len(made))) / BATCH) + 1
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=epochs * (steps + BATCH) + 1)
+    learning = Learning(network, rate=RATE, decay=DECAY, steps=epochs * (steps + BATCH) + 1, rising=0.3)
     for epoch in range(epochs):
         network.train()
         total = 0.0
-        batches = _batches([*own, *rng.sample(made, int(MADE * len(made)))], cases, rng)
+        seen = [*own, *rng.sample(made, int(MADE * len(made)))]
+        batches = in_batches(seen, lambda i: cases[i].tokens.size, BATCH, rng)
         for some in batches:
             b = batch([cases[i] for i in some], states)
             answerable = torch.tensor([cases[i].kind == "answerable" for i in some])
             value = loss(network, b, weight[some], answerable)
-            optimizer.zero_grad()
-            value.backward()
-            nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-            optimizer.step()
-            schedule.step()
-            total += value.item()
+            total += learning.step(value)
         print(f"epoch {epoch + 1} of {epochs}: loss {total / len(batches):.3f}", flush=True)
     return network.eval()
-
-
-def _batches(chosen: list[int], cases: Sequence[Case], rng: random.Random) -> list[list[int]]:
-    """Return batches in random order, each of cases of about one size."""
-    rng.shuffle(chosen)
-    found = []
-    for at in range(0, len(chosen), 20 * BATCH):
-        some = sorted(chosen[at : at + 20 * BATCH], key=lambda i: cases[i].tokens.size)
-        found += [some[i : i + BATCH] for i in range(0, len(some), BATCH)]
-    rng.shuffle(found)
-    return found
 
 
 def scored(network: Network, cases: Sequence[Case], states: Mapping[str, States]) -> list[tuple[np.ndarray, float]]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from batches import Learning, in_batches
 from cases import Case, States
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
@@ -192,37 +193,20 @@ def fit(pairs: Sequence[Pair], epochs: int = EPOCHS, seed: int = 0) -> Taught:
     weight = torch.tensor([WEIGHT[p.kind] / count[p.set_name, p.kind] ** 0.5 for p in pairs])
     weight = (weight / weight.mean()).clamp(max=MOST_WEIGHT)
     taught = Taught()
-    optimizer = torch.optim.AdamW([p for p in taught.parameters() if p.requires_grad], lr=RATE, weight_decay=DECAY)
     steps = math.ceil(sum(SHARE.get(p.kind, 1.0) for p in pairs) / BATCH) + 30
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=epochs * steps + 1, pct_start=0.1)
+    learning = Learning(taught, rate=RATE, decay=DECAY, steps=epochs * steps + 1, rising=0.1)
     for epoch in range(epochs):
         taught.train()
         began, total = time.monotonic(), 0.0
         seen = [i for i, p in enumerate(pairs) if rng.random() < SHARE.get(p.kind, 1.0)]
-        batches = _batches(seen, pairs, rng)[:steps]
+        batches = in_batches(seen, lambda i: len(pairs[i].question) + len(pairs[i].passage), BATCH, rng)[:steps]
         for some in batches:
             answers = torch.tensor([pairs[i].answers for i in some])
             value = loss(taught, batch([pairs[i] for i in some]), answers, weight[some])
-            optimizer.zero_grad()
-            value.backward()
-            nn.utils.clip_grad_norm_(taught.parameters(), 1.0)
-            optimizer.step()
-            schedule.step()
-            total += value.item()
+            total += learning.step(value)
         took = time.monotonic() - began
         print(f"epoch {epoch + 1} of {epochs}: loss {total / len(batches):.3f}, {took:.0f} s", flush=True)
     return taught.eval()
-
-
-def _batches(chosen: list[int], pairs: Sequence[Pair], rng: random.Random) -> list[list[int]]:
-    """Return batches in random order, each of pairs of about one length."""
-    rng.shuffle(chosen)
-    found = []
-    for at in range(0, len(chosen), 20 * BATCH):
-        some = sorted(chosen[at : at + 20 * BATCH], key=lambda i: len(pairs[i].question) + len(pairs[i].passage))
-        found += [some[i : i + BATCH] for i in range(0, len(some), BATCH)]
-    rng.shuffle(found)
-    return found
 
 
 def read(taught: Taught, pairs: Sequence[Pair]) -> list[tuple[float, np.ndarray]]:
