@@ -9,6 +9,7 @@ from fakes import HashEmbedder
 from rag.answer import evidence, features, lacking
 from rag.answer.asked import asked
 from rag.answer.extract import Extractive, choose
+from rag.answer.glossed import LIKELY, explained, glossed, name_asked
 from rag.answer.head import shipped
 from rag.answer.pointed import pointed
 from rag.answer.refuse import refusal
@@ -245,6 +246,71 @@ class TestWriter:
 
     def test_nothing_to_say(self) -> None:
         assert list(Extractive().write(Evidence("When?", (), (), 0.0))) == []
+
+
+class TestExplained:
+    @pytest.mark.parametrize(
+        ("question", "name"),
+        [
+            ("What is TRIPP?", "TRIPP"),
+            ("what is the TRIPP", "TRIPP"),
+            ("Who was Ilse Brandt?", "Ilse Brandt"),
+            ("What does KLM stand for?", "KLM"),
+            ("What's meant by NATO?", "NATO"),
+            ("Who's Ilse?", "Ilse"),
+            ("What is the Bank of Ghana?", "Bank of Ghana"),
+            ("What is Ilse Brandt's job?", None),
+            ("What is Lima known for?", None),
+            ("Who is the president of Peru?", None),
+            ("What is a ferry?", None),
+            ("When was TRIPP named?", None),
+        ],
+    )
+    def test_the_name_that_is_to_be_explained(self, question: str, name: str | None) -> None:
+        assert name_asked(question) == name
+
+    @pytest.mark.parametrize(
+        ("name", "text"),
+        [
+            ("LHC", "The Lima Harbour Council (LHC) met in May."),
+            ("NSFNET", "The National Science Foundation Network (NSFNET) grew."),
+            ("LHC", "The council was named the Lima Harbour Council, or LHC, and met in May."),
+            ("Semuren", "The Semuren (various allied groups from the west) served."),
+            ("Brandt", "Brandt, an engineer from Kiel, drew the plans."),
+            ("Ilse Brandt", "It was launched by engineer Ilse Brandt in 1901."),
+            ("Brandt", "It met Prime Minister Ilse Brandt in Kiel."),
+            ("TB2", "The Bayraktar TB2 is made by Baykar."),
+            ("Kiel", "Kiel is a port on the Baltic."),
+            ("KLM", "KLM stands for Royal Aviation Company."),
+        ],
+    )
+    def test_a_sentence_that_explains(self, name: str, text: str) -> None:
+        assert glossed(name, text)
+
+    @pytest.mark.parametrize(
+        ("name", "text"),
+        [
+            ("LHC", "The LHC met in May."),
+            ("LHC", "The harbour was quiet (LHC)."),
+            ("Lima", "In Lima, the council met on Monday, they said."),
+            ("Lima", "They flew to Quito, Lima, the capital cities, and Bogota."),
+            ("Brandt", "Brandt (1901–1980) drew the plans."),
+            ("Brandt", "The Brandtbank is a bank."),
+            ("Peru", "He was the president of Peru."),
+            ("Kiel", "The port of Kiel is large."),
+            ("EU", "Within the EU, the Court of Justice decides."),
+        ],
+    )
+    def test_a_sentence_that_only_has_the_name(self, name: str, text: str) -> None:
+        assert not glossed(name, text)
+
+    def test_it_comes_first_and_makes_an_answer_likely(self) -> None:
+        found = (scored("The LHC met in May.", 3.0), scored("The Lima Harbour Council (LHC) is old.", 1.0, 30))
+        told = explained(Evidence("What is the LHC?", (found[0].hit,), found, 0.2))
+        assert [s.start for s in told.sentences] == [30, 0]
+        assert told.confidence == LIKELY
+        other = Evidence("When did the LHC meet?", (found[0].hit,), found, 0.2)
+        assert explained(other) is other
 
 
 class TestRefusal:

@@ -354,6 +354,14 @@ def test_a_filter_that_leaves_one_source_leaves_no_conflict(engine: Engine) -> N
         assert answer.notes == ()
 
 
+def test_a_refusal_under_a_filter_says_so(engine: Engine) -> None:
+    question = "Who painted the ceiling of the opera house in Oslo?"
+    told = engine.ask(question, where=rag.Filter(articles=("lagos-census-state",)))
+    assert told.outcome == "abstained"
+    assert told.notes == ("Only the articles within the filter were searched.",)
+    assert engine.ask(question, where=rag.Filter()).notes == engine.ask(question).notes == ()
+
+
 def test_another_writer_writes_and_the_outcome_and_a_note_say_it(index: Path) -> None:
     class One:
         def write(self, evidence: Evidence) -> Iterator[Text | Mark]:

@@ -307,10 +307,24 @@ def test_a_spoiled_prepared_model_is_made_again(tiny: Path, tmp_path: Path) -> N
     weights.write_bytes(weights.read_bytes()[:-100])
     np.testing.assert_array_equal(again().query("ferry"), before)
     about = weights.parent / "model.json"
-    for spoiled in ("", "{}", about.read_text("utf-8").replace('"format": 1', '"format": 0')):
+    told = json.loads(about.read_text("utf-8"))
+    for spoiled in ("", "{}", json.dumps({**told, "format": told["format"] - 1})):
         about.write_text(spoiled, "utf-8")
         np.testing.assert_array_equal(again().query("ferry"), before)
+        assert json.loads(about.read_text("utf-8")) == told
     assert {p.name for p in tmp_path.iterdir()} == {again().digest.partition("-")[0], f"{weights.parent.name}.lock"}
+
+
+def test_what_a_killed_preparation_left_is_cleared_away(tiny: Path, tmp_path: Path) -> None:
+    digest = Model(str(tiny), cache=tmp_path).digest.partition("-")[0]
+    left = tmp_path / f"{digest}.new-abc"
+    left.mkdir(parents=True)
+    (left / "float32.weights").write_bytes(b"half")
+    other = tmp_path / "0123456789abcdef.new-abc"
+    other.mkdir()
+    Model(str(tiny), cache=tmp_path).query("ferry")
+    assert not left.exists()
+    assert other.exists()
 
 
 def test_bytes_that_changed_in_a_prepared_model_are_found(tiny: Path, tmp_path: Path) -> None:

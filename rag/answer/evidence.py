@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from rag.answer import features
 from rag.answer.features import Features
+from rag.answer.glossed import explained
 from rag.answer.head import Head, shipped
 from rag.answer.parts import parts
 from rag.answer.reading import halved, printed, read
@@ -95,8 +96,8 @@ class Judge:
         """
         several = parts(question)
         if len(several) == 1:
-            return self._judged(question, hits)
-        each = tuple(self._judged(p, hits) for p in several)
+            return explained(self._judged(question, hits))
+        each = tuple(explained(self._judged(p, hits)) for p in several)
         best: dict[tuple[str, int], EvidenceSentence] = {}
         for s in sorted((s for e in each for s in e.sentences), key=lambda s: -s.score):
             best.setdefault((s.hit.passage.id, s.start), s)

@@ -128,7 +128,10 @@ def prepare(cache: Path, digest: str, name: str, transformer: SentenceTransforme
             if found:
                 return found
             log.info("preparing the model %s; this is done once and takes some seconds", name)
-            with tempfile.TemporaryDirectory(prefix="new-", dir=cache) as new:
+            for left in cache.glob(f"{digest}.new-*"):
+                # Of one that was killed at it: nobody else makes this model, for the lock is ours.
+                shutil.rmtree(left, ignore_errors=True)
+            with tempfile.TemporaryDirectory(prefix=f"{digest}.new-", dir=cache) as new:
                 made = _write(Path(new), digest, name, transformer)
                 shutil.rmtree(cache / digest, ignore_errors=True)
                 Path(new).rename(cache / digest)

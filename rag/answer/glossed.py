@@ -1,0 +1,113 @@
+"""Whether a sentence says what a name stands for: what "What is TRIPP?" or "Who is Ana Brix?" asks for.
+
+Such a question has one word or two beside those that ask, which says little to a model; how prose explains a name says
+much: its long form before it or in brackets behind it, an apposition, an office, or "is a".
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from functools import lru_cache
+
+from rag.types import Evidence
+
+_ASKS = re.compile(
+    r"\W*(?:please\s+)?(?:what|who)(?:['’]s|\s+(?:exactly\s+)?(?:is|are|was|were))\s+(?:meant\s+by\s+)?(?P<is>[^?!.,;]+?)\W*"
+    r"|\W*what\s+(?:does|do|did)\s+(?P<means>[^?!.,;]+?)\s+(?:mean|stand\s+for|refer\s+to)\W*",
+    re.IGNORECASE,
+)
+_NAME = re.compile(r"(?:the\s+)?(\w*[A-Z][\w’'-]*(?:\s+(?:of|of the|for|de|al|bin|van|von)?\s*[A-Z0-9][\w’'-]*){0,4})")
+"""A name and nothing else; `a son of Ana Brix` and `Ana Brix's son` are something else."""
+
+_OFFICES = (
+    "president|minister|premier|chancellor|chairman|chairwoman|general|colonel|admiral|commander|director|professor|leader|"
+    "founder|spokesman|spokeswoman|spokesperson|ambassador|envoy|secretary|chief|king|queen|emperor|prince|princess|bishop|"
+    "pope|captain|engineer|author|writer|singer|actor|actress|analyst|economist|historian|scientist|researcher|physicist|"
+    "mathematician|philosopher|painter|composer|senator|governor|mayor|judge|lawyer|journalist|coach|player|quarterback"
+)
+_JOINING = frozenset("a an and de for in of on the to".split())
+
+LIKELY = 0.8
+"""Probability of an answer where a sentence explains the name: of 68 such sentences in outside articles 60 do."""
+
+RAISED = 8.0
+"""Log-odds that such a sentence is raised by: above any that only has the name."""
+
+
+def explained(evidence: Evidence) -> Evidence:
+    """Return the evidence with sentences first that explain a name, where the question asks for that."""
+    name = name_asked(evidence.question)
+    if not name or not any(glossed(name, s.text) for s in evidence.sentences):
+        return evidence
+    raised = [replace(s, score=s.score + RAISED * glossed(name, s.text)) for s in evidence.sentences]
+    return replace(
+        evidence,
+        sentences=tuple(sorted(raised, key=lambda s: -s.score)),
+        confidence=max(evidence.confidence, LIKELY),
+    )
+
+
+@lru_cache(maxsize=512)
+def name_asked(question: str) -> str | None:
+    """Return the name that a question wants explained, or None where it asks anything else.
+
+    >>> [name_asked(q) for q in ("What is TRIPP?", "Who was the Ana Brix?", "What is the Ana Brix prize for?")]
+    ['TRIPP', 'Ana Brix', None]
+    """
+    asks = _ASKS.fullmatch(question)
+    name = _NAME.fullmatch(asks["is"] or asks["means"]) if asks else None
+    return name[1] if name and not re.search(r"['’]s?$|['’]s?\s", name[1]) else None
+
+
+def glossed(name: str, text: str) -> bool:
+    """Return whether a sentence says what a name stands for or whom it names.
+
+    >>> [glossed("AESA", s) for s in ("An active electronically scanned array (AESA) saw it.", "The AESA saw it.")]
+    [True, False]
+    """
+    if name not in text:
+        return False
+    return any(form.search(text) for form in _forms(name)) or _short_for(name, text)
+
+
+@lru_cache(maxsize=512)
+def _forms(name: str) -> tuple[re.Pattern[str], ...]:
+    n = rf"(?<![\w-]){re.escape(name)}(?![\w-])"
+    of_person = rf"(?:\b[A-Z][\w’'.-]{{0,40}}\s+){{0,2}}{n}"
+    return (
+        # Behind it in brackets, two words at least.
+        re.compile(
+            rf"{n}\s+\((?!born|previously|now|also|at)"
+            r"(?=[^)]{0,60}[a-z]{2}[^)]{0,60} [a-z]{2})[^()\d]{3,120}\)"
+        ),
+        re.compile(rf"\b[A-Z][\w’'-]{{0,40}}, or (?:the )?{n}(?=[,.;)])"),
+        # An apposition with its end; not "In Lima, the council …", nor a member of a list.
+        re.compile(
+            rf"(?<!\b[IOi]n )(?<!\b[Aa]t )(?<!\bto )(?<!\bFor )(?<!, )(?<!, the ){n}(?:\s+\([^)]{{0,80}}\))?,\s+"
+            r"(?:then\s+|now\s+|also\s+)?"
+            r"(?:an?|the(?=\s+(?:[A-Z][\w-]*\s+)?[a-z-]{4})|one of|which (?:is|was)|who (?:is|was)|whose|formerly)\s"
+            r"[^,;.]{3,120}[,;.]"
+        ),
+        re.compile(rf"\b(?:(?i:{_OFFICES}),?|leadership of)\s+{of_person}"),
+        re.compile(
+            rf"^\W*(?:[Tt]he\s+)?{of_person}(?:\s+\([^)]{{0,80}}\))?(?:,[^,]{{0,120}},)?\s+(?:is|are|was|were)\s+"
+            r"(?:an?|the|one of|part of|made|built|developed|designed|formed|founded|\w+['’]s)\s"
+        ),
+        re.compile(rf"{n}[^.;]{{0,20}}\b(?:stands for|is short for|means|refers to)\b"),
+    )
+
+
+def _short_for(name: str, text: str) -> bool:
+    """Return whether a name stands in brackets behind words that begin with its letters, half of them at least."""
+    letters = "".join(c for c in name.lower() if c.isalnum())
+    at = text.find(f"({name})")
+    if at < 0:
+        return False
+    before = re.findall(r"[^\W_]+", text[:at].lower())[-2 * len(letters) :]
+    # NSFNET is the National Science Foundation Network; of and the may have a letter or none.
+    for words in (before, [w for w in before if w not in _JOINING]):
+        initials = "".join(w[0] for w in words)
+        if any(letters.startswith(initials[-n:]) for n in range(max((len(letters) + 1) // 2, 2), len(initials) + 1)):
+            return True
+    return False
