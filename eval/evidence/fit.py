@@ -25,7 +25,7 @@ import numpy as np
 import pairs
 import plain
 import torch
-from cases import NOT_WITHHELD, OUT, Case, States, load
+from cases import OUT, Case, States, load
 from network import Network, fit, scored
 from sklearn.metrics import roc_auc_score
 
@@ -270,8 +270,16 @@ def main() -> None:
     parser.add_argument("data", nargs="+", metavar="DATA[:MOST]", help="a set, and how many questions of it at most")
     parser.add_argument("--report", action="store_true", help="fit nothing, only show what is shipped")
     parser.add_argument("--resume", action="store_true", help="take the fits that were made before")
-    parser.add_argument("--without", action="store_true", help="fit also without each set, to see what carries over")
+    parser.add_argument(
+        "--without",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help="fit also without each of these sets: what carries over",
+    )
     args = parser.parse_args()
+    if strange := set(args.without) - {Path(given.partition(":")[0]).name for given in args.data}:
+        parser.error(f"--without {' '.join(sorted(strange))}: not among the sets given")
     states: dict[str, States] = {}
     every: list[Case] = []
     for given in args.data:
@@ -295,7 +303,7 @@ def main() -> None:
         alone = judge(network, taught, here, states)
         found = weighed(here, alone, weight)
         rows = [row("nearest by cosine", here, nearest(here), None, threshold)]
-        if args.without and name not in NOT_WITHHELD:
+        if name in args.without:
             rest = [c for c in tune if c.set_name != name]
             stranger = judge(*two_fits(f"without-{name}", args.resume, rest, states), here, states)
             seen = [n for n, c in enumerate(unseen) if c.set_name != name]
