@@ -7,9 +7,11 @@ much: its long form before it or in brackets behind it, an apposition, an office
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 
+from rag.intake.text import fold
 from rag.types import Evidence
 
 _ASKS = re.compile(
@@ -17,16 +19,17 @@ _ASKS = re.compile(
     r"|\W*what\s+(?:does|do|did)\s+(?P<means>[^?!.,;]+?)\s+(?:mean|stand\s+for|refer\s+to)\W*",
     re.IGNORECASE,
 )
-_NAME = re.compile(r"(?:the\s+)?(\w*[A-Z][\w’'-]*(?:\s+(?:of|of the|for|de|al|bin|van|von)?\s*[A-Z0-9][\w’'-]*){0,4})")
-"""A name and nothing else; `a son of Ana Brix` and `Ana Brix's son` are something else."""
-
 _OFFICES = (
     "president|minister|premier|chancellor|chairman|chairwoman|general|colonel|admiral|commander|director|professor|leader|"
     "founder|spokesman|spokeswoman|spokesperson|ambassador|envoy|secretary|chief|king|queen|emperor|prince|princess|bishop|"
     "pope|captain|engineer|author|writer|singer|actor|actress|analyst|economist|historian|scientist|researcher|physicist|"
     "mathematician|philosopher|painter|composer|senator|governor|mayor|judge|lawyer|journalist|coach|player|quarterback"
 )
-_JOINING = frozenset("a an and de for in of on the to".split())
+_WORD = re.compile(r"[^\W_]+(?:[-'’.](?!s\b)[^\W_]+)*")
+_JOINING = frozenset("a al an and bin de for in of on the to van von".split())
+
+WORDS = 5
+"""Words of a name, at most."""
 
 LIKELY = 0.8
 """Probability of an answer where a sentence explains the name: of 68 such sentences in outside articles 60 do."""
@@ -37,10 +40,12 @@ RAISED = 8.0
 
 def explained(evidence: Evidence) -> Evidence:
     """Return the evidence with sentences first that explain a name, where the question asks for that."""
-    name = name_asked(evidence.question)
-    if not name or not any(glossed(name, s.text) for s in evidence.sentences):
+    texts = [s.text for s in evidence.sentences]
+    names = printed(name_asked(evidence.question), texts)
+    found = [any(glossed(n, t) for n in names) for t in texts]
+    if not any(found):
         return evidence
-    raised = [replace(s, score=s.score + RAISED * glossed(name, s.text)) for s in evidence.sentences]
+    raised = [replace(s, score=s.score + RAISED * f) for s, f in zip(evidence.sentences, found, strict=True)]
     return replace(
         evidence,
         sentences=tuple(sorted(raised, key=lambda s: -s.score)),
@@ -50,14 +55,37 @@ def explained(evidence: Evidence) -> Evidence:
 
 @lru_cache(maxsize=512)
 def name_asked(question: str) -> str | None:
-    """Return the name that a question wants explained, or None where it asks anything else.
+    """Return what may be a name that a question wants explained, or None where it asks anything else.
 
-    >>> [name_asked(q) for q in ("What is TRIPP?", "Who was the Ana Brix?", "What is the Ana Brix prize for?")]
-    ['TRIPP', 'Ana Brix', None]
+    >>> [name_asked(q) for q in ("What is TRIPP?", "who was the ana brix", "What is Ana's prize?", "When is it?")]
+    ['TRIPP', 'ana brix', None, None]
     """
     asks = _ASKS.fullmatch(question)
-    name = _NAME.fullmatch(asks["is"] or asks["means"]) if asks else None
-    return name[1] if name and not re.search(r"['’]s?$|['’]s?\s", name[1]) else None
+    words = (asks["is"] or asks["means"]).split() if asks else []
+    if words[:1] and words[0].lower() in ("a", "an", "the"):
+        del words[0]
+    owned = any(re.search(r"['’]s?$", w) for w in words)
+    return " ".join(words) if 0 < len(words) <= WORDS and not owned else None
+
+
+def printed(name: str | None, texts: Sequence[str]) -> set[str]:
+    """Return how texts print a name; nothing if it is none, for one of them has it without capitals.
+
+    >>> sorted(printed("ana oz", ["So Ana Öz said.", "ANA OZ's"])), printed("ferry", ["A ferry."])
+    (['ANA OZ', 'Ana Öz'], set())
+    """
+    if not name:
+        return set()
+    wanted = [fold(w[0]) for w in _WORD.finditer(name)]
+    found = set()
+    for text in texts:
+        words = list(_WORD.finditer(text))
+        folded = [fold(w[0]) for w in words]
+        for i in range(len(words) - len(wanted) + 1):
+            if folded[i : i + len(wanted)] == wanted:
+                found.add(text[words[i].start() : words[i + len(wanted) - 1].end()])
+    named = all(not w[0].islower() for f in found for w in f.split() if w not in _JOINING)
+    return found if named else set()
 
 
 def glossed(name: str, text: str) -> bool:
@@ -94,6 +122,7 @@ def _forms(name: str) -> tuple[re.Pattern[str], ...]:
             rf"^\W*(?:[Tt]he\s+)?{of_person}(?:\s+\([^)]{{0,80}}\))?(?:,[^,]{{0,120}},)?\s+(?:is|are|was|were)\s+"
             r"(?:an?|the|one of|part of|made|built|developed|designed|formed|founded|\w+['’]s)\s"
         ),
+        re.compile(rf"\b(?:called|named|known as|nicknamed|dubbed)\s+(?:the\s+)?[\"“‘']?{n}"),
         re.compile(rf"{n}[^.;]{{0,20}}\b(?:stands for|is short for|means|refers to)\b"),
     )
 
