@@ -327,7 +327,10 @@ class TestRefusal:
         [
             ("What did Ghana pay for the ferry?", "mentions “Ghana”"),
             ("Who ran the ferry in 1871?", "mentions “1871”"),
-            ("how long is the zeppelin", "has the word “zeppelin”"),
+            ("how long is the zeppelin", "has the word “zeppelin”."),
+            ("What did Runza pay for the ferry?", "mentions “Runza”; it does mention “Runsa”."),
+            ("Who sailed from Ghana to Runza?", "mentions “Ghana” or “Runza”; it does mention “Runsa”."),
+            ("who owns the harbur", "has the word “harbur”; they have “harbour”."),
             ("Did Ada Brix go to Runsa?", "“Ada Brix” and “Runsa” together"),
             ("When did the ferry sail?", "when it was"),
             ("What is the ferry?", "clearly say this"),

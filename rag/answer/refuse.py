@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from difflib import get_close_matches
 
 from rag.answer import lacking
 from rag.answer.asked import asked, name_runs
-from rag.types import Evidence
+from rag.intake.text import fold
+from rag.types import Evidence, Hit
 from rag.words import terms, words
 
 ABSTAINED = "The articles do not seem to answer this."
@@ -21,6 +23,10 @@ LONG = 5
 NEAR = 0.5
 """Share of a question's content words that a passage has which is about it."""
 
+SLIP = 0.8
+"""How alike a word of the passages must be to pass for what was meant, as difflib measures it; 1 is equal."""
+
+_WORD = re.compile(r"[^\W\d_]+")
 _ASKING = frozenset("compare describe explain please summarise summarize happen happened difference between".split())
 """Words that ask, and need not be in what answers."""
 
@@ -40,7 +46,9 @@ def refusal(evidence: Evidence) -> str:
     question, every = evidence.question, lacking.mentioned(evidence.hits)
     found = lacking.figures(question, every) + lacking.figures(question, every, years=True)
     if unknown := lacking.names(question, every) + found:
-        return f"{ABSTAINED} Nothing that was found mentions {_listed(unknown[:TOLD])}."
+        near = _alike([w for n in unknown for w in n.split() if not w[0].isdigit()], evidence.hits)
+        told = f"; it does mention {_listed(near[:TOLD], 'and')}" if near else ""
+        return f"{ABSTAINED} Nothing that was found mentions {_listed(unknown[:TOLD])}{told}."
     about, names = asked(question), _names(question)
     if len(names) > 1 and all(lacking.names(question, lacking.mentioned([h])) for h in evidence.hits):
         return f"{ABSTAINED} No passage that was found speaks of {_listed(names[:TOLD], 'and')} together."
@@ -48,13 +56,27 @@ def refusal(evidence: Evidence) -> str:
     stems = set().union(*by_hit)
     said = [w for w in dict.fromkeys(words(evidence.question)) if len(w) >= LONG and terms(w) and w not in _ASKING]
     if unknown := [w for w in said if not stems.issuperset(terms(w))]:
-        return f"{ABSTAINED} No passage that was found has the word {_listed(unknown[:TOLD])}."
+        near = _alike(unknown, evidence.hits)
+        told = f"; they have {_listed(near[:TOLD], 'and')}" if near else ""
+        return f"{ABSTAINED} No passage that was found has the word {_listed(unknown[:TOLD])}{told}."
     wanted = about.terms - {t for w in _ASKING for t in terms(w)}
     if not wanted or not any(len(wanted & held) >= NEAR * len(wanted) for held in by_hit):
         return f"{ABSTAINED} No passage that was found is clearly about it."
     if about.kind in _OF_KIND:
         return f"{ABSTAINED} The nearest passages are about it, but do not clearly say {_OF_KIND[about.kind]}."
     return f"{ABSTAINED} The nearest passages are about it, but do not clearly say this."
+
+
+def _alike(unknown: Sequence[str], hits: Sequence[Hit]) -> list[str]:
+    """Return words of the hits that differ from unknown ones by a letter or two, as a slip of the keyboard does."""
+    held: dict[str, str] = {}
+    for hit in hits:
+        for word in _WORD.findall(f"{hit.article.title} {hit.passage.text}"):
+            if len(word) >= LONG:
+                held.setdefault(fold(word), word)
+    # Another form of the same word is no slip.
+    near = (get_close_matches(f, held, 1, SLIP) for w in unknown if len(f := fold(w)) >= LONG and f not in held)
+    return [held[n] for n in dict.fromkeys(n for found in near for n in found)]
 
 
 def _names(question: str) -> list[str]:
