@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from rag.answer.asked import asked, name_runs
+from rag.answer.names import runs
 from rag.words import QUESTION_WORDS, terms, words
 
 TURNS = 6
@@ -18,6 +19,9 @@ TURNS = 6
 
 NAMES = 5
 """Names put in brackets, at most."""
+
+LONGEST = 600
+"""Characters of a question that was put together, unless what is asked is half as long itself: more is no question."""
 
 BRIEF = 4
 """Content words up to which a question without a name that speaks of "the" thing leans on the one before."""
@@ -70,10 +74,14 @@ _BARE = frozenset(
 ).union(QUESTION_WORDS)
 """Words of which a question may consist that only goes on from the one before."""
 _AT_THE_END = re.compile(r"[\s,]*\b(?:then|exactly|tho|though|so|come|please)\W*$", re.IGNORECASE)
+_IN_BRACKETS = re.compile(r"^[^()]*\? \((.*)\)$", re.DOTALL)
 _ASKS = re.compile(rf"^\W*(.*?)\b({_VERBS})\b\s*(.*)$", re.IGNORECASE | re.DOTALL)
 _QUESTION_WORD = re.compile(r"\b(?:who|whom|whose|when|where|why|how|which|what)\b", re.IGNORECASE)
 _VERB = re.compile(rf"\b{_VERBS}\b", re.IGNORECASE)
-_OWNED = re.compile(r"(?:\b[A-ZÀ-Þ][\w-]*\s+)*\b[A-ZÀ-Þ][\w-]*['’]s?(?=\s)")
+_VERB_FOLLOWS = re.compile(rf"\b(?:(?:when|where|why|how)\s+{_VERBS}|(?!is|are|was|were){_VERBS})\s+$", re.IGNORECASE)
+"""What a verb stands behind that ends a phrase: "did the Kiel ferry sail", but not "what is the Kiel ferry"."""
+_JOINED = re.compile(r"(?:–[\w’'-]+)+")
+_OWNED = re.compile(r"(?:\b[A-ZÀ-Þ][\w-]*\.?\s+)*\b[A-ZÀ-Þ][\w-]*['’]s?(?=\s)")
 _NO_OWNER = re.compile(r"(?:What|Who|Where|When|How|It|That|There|He|She|Let)['’]s", re.IGNORECASE)
 _SMALL_TALK = re.compile(
     r"\W*(?:(?:hello|hi|hey|thanks?(?: you)?(?: very much| a lot)?|ok(?:ay)?|yes|no|yep|nope|sure|great|good|nice|cool"
@@ -114,8 +122,14 @@ def standalone(question: str, history: Sequence[Mapping[str, str]] = ()) -> str:
 def _alone(question: str, before: Sequence[str]) -> str:
     if not before or _SMALL_TALK.fullmatch(question):
         return question
+    made = _made(question, before)
+    return made if len(made) <= max(LONGEST, 2 * len(question)) else question
+
+
+def _made(question: str, before: Sequence[str]) -> str:
     if _MORE.fullmatch(question):
-        return f"{question.strip()} ({', '.join(_names(before[-1])[:NAMES])})"
+        names = ", ".join(_names(before[-1])[:NAMES])
+        return f"{question.strip()} ({names})" if names else question
     left = _WHAT_ABOUT.sub("", _OPENING.sub("", question)).strip().rstrip("?!. ")
     last = before[-1]
     return (
@@ -215,26 +229,32 @@ def _like(left: str, last: str) -> tuple[int, int] | None:
 def _phrases(text: str) -> list[tuple[int, int]]:
     """Return where the things that a question names stand, each with its article and the words up to its end."""
     found: list[tuple[int, int]] = []
-    at = 0
-    for run in name_runs(text):
-        start = text.index(run[0], at)
-        at = end = text.index(run[-1], start) + len(run[-1])
+    for first, run in runs(text):
+        if first and len(run) == 1:
+            continue
+        start, end = run[0].start(), run[-1].end()
+        if joined := _JOINED.match(text, end):
+            end = joined.end()
         opened = re.search(r"\b(?:the|a|an|its|their)\s+(?:[a-z][\w-]*\s+){0,2}$", text[:start], re.IGNORECASE)
         if opened and not _ENDS_PHRASE.intersection(opened[0].lower().split()):
-            start, end = opened.start(), _phrase_end(text, end)
+            start = opened.start()
+            end = _phrase_end(text, end, verb=bool(_VERB_FOLLOWS.search(text[:start])))
         if not found or start >= found[-1][1]:
             found.append((start, end))
     return found
 
 
-def _phrase_end(text: str, at: int) -> int:
-    """Return where the phrase ends that goes on at a place."""
-    end = at
+def _phrase_end(text: str, at: int, *, verb: bool = False) -> int:
+    """Return where the phrase ends that goes on at a place; with `verb` the last word before its end is the verb."""
+    ends = [at]
     for m in _WORD.finditer(text, at):
-        if text[end : m.start()].strip() or (m[0].lower() in _ENDS_PHRASE and m.start() > at):
+        if text[ends[-1] : m.start()].strip() or (m[0].lower() in _ENDS_PHRASE and m.start() > at):
             break
-        end = m.end()
-    return end
+        # "did the Kiel ferry carry the …"
+        if verb and (m[0].lower() in ("the", "a", "an") or m[0][0].isupper()):
+            break
+        ends.append(m.end())
+    return ends[-2] if verb and len(ends) > 1 else ends[-1]
 
 
 # -- going on ---------------------------------------------------------------------------------
@@ -245,14 +265,14 @@ def _gone_on(question: str, last: str) -> str | None:
     bare = _OPENING.sub("", question).strip()
     if not _is_bare(bare) or not _QUESTION_WORD.search(bare) or _VERB.search(bare) or _PRONOUN.search(bare):
         return None
-    bare = re.sub(
-        r"[\s,]*\b(?:then|exactly|tho|though|so|come|please)\W*$", "", bare.rstrip("?!. "), flags=re.IGNORECASE
-    )
+    bare = _AT_THE_END.sub("", bare.rstrip("?!. "))
     asks = _ASKS.match(last)
     # "How much freight" cannot be left out of what was asked.
     if asks and not _HOW_MUCH.match(asks[1]) and (not asks[1].strip() or _QUESTION_WORD.search(asks[1])):
         return f"{bare} {asks[2].lower()} {asks[3]}"
-    return f"{bare}? ({last})"
+    # "Why?" asked of "Why? (It rained)" asks no more.
+    within = _IN_BRACKETS.match(last)
+    return f"{bare}? ({within[1] if within else last})"
 
 
 def _is_bare(text: str) -> bool:

@@ -15,6 +15,7 @@ from rag import converse
 from rag.answer.asked import FIGURE, name_runs
 from rag.chat_client import ChatClient, ChatFailed, Message
 from rag.fence import cleaned, cost, fenced, mark_of, seen
+from rag.retrieve import quoted
 from rag.words import terms, words
 
 TURNS, TURN = 6, 800
@@ -27,6 +28,7 @@ TOKENS, LONGEST = 120, 400
 """Tokens, and characters, that a question may take."""
 
 _MARKERS = re.compile(r"[\[【]\s*\^?\d[\d\s,;:–†-]*[\]】]")
+_QUOTES = re.compile('["“”]')
 _LABEL = re.compile(
     r"^\W*(?:(?:the\s+)?(?:standalone\s+|rewritten\s+|new\s+)?question(?:\s+is)?\s*:)\s*", re.IGNORECASE
 )
@@ -95,8 +97,8 @@ def accepted(written: str, question: str, before: str) -> str | None:
     if made[:1] == made[-1:] == '"':
         made = made[1:-1].strip()
     # In quotation marks, words must occur in what is found: that is for the user to ask for.
-    if '"' not in question:
-        made = made.replace('"', "")
+    if not set(quoted(made, len(made))) <= set(quoted(question, len(question))):
+        made = _QUOTES.sub("", made)
     conversation = f"{question} {before}"
     known, stems = set(words(conversation)), set(terms(conversation))
     new = [t for t in terms(made) if t not in stems]

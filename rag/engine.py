@@ -155,6 +155,7 @@ class Engine:
         """Yield an answer as it is written: text, each citation right after what it backs, and last the Answer."""
         from rag.answer.cite import abstain, cite
         from rag.answer.disagree import disagreement
+        from rag.answer.parts import as_asked
         from rag.answer.sides import note
 
         question = self._asked(question)
@@ -174,13 +175,15 @@ class Engine:
             yield from abstain(question, evidence, [note.text for note in notes])
         else:
             if left := [p for p in evidence.parts if p.confidence < self.threshold]:
-                # Without what was put in brackets to search with.
-                told = "; ".join(p.question.partition(" (")[0].rstrip("?!. ") for p in left)
+                told = "; ".join(as_asked(p.question, alone).rstrip("?!. ") for p in left)
                 notes.append(Note(f"The articles do not seem to answer a part of this: {told}?", "partly"))
                 evidence = replace(evidence, parts=tuple(p for p in evidence.parts if p not in left))
-            differ = disagreement(evidence, twins, most=self.settings.answer.sentences)
-            if differ:
-                notes.append(Note(note(differ)))
+            differ = {
+                e.question: found
+                for e in evidence.parts or (evidence,)
+                if (found := disagreement(e, twins, most=settings.answer.sentences))
+            }
+            notes += [Note(note(found), "conflict") for found in differ.values()]
             written = self._written(writer, evidence, differ)
             yield from cite(
                 question,
@@ -191,18 +194,18 @@ class Engine:
                 entails=self.entails,
             )
 
-    def _written(self, writer: Writer, evidence: Evidence, differ: Disagreement | None) -> Iterable[Written]:
+    def _written(self, writer: Writer, evidence: Evidence, differ: Mapping[str, Disagreement]) -> Iterable[Written]:
         """Return what a writer writes; where sources disagree, their sides, or what a chat model makes of them."""
         from rag.answer.extract import Extractive
         from rag.answer.sides import Sides
 
         if differ and isinstance(writer, Extractive):
-            return Sides(differ).write(evidence)
+            return Sides(differ, writer).write(evidence)
         if differ and self.chat:
             from rag.answer.chat import Chat
 
             if isinstance(writer, Chat):
-                return writer.write(evidence, Sides(differ))
+                return writer.write(evidence, Sides(differ, self.quoting))
         return writer.write(evidence)
 
     def _said(self, history: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
@@ -346,8 +349,11 @@ def open_engine(index: str | Path = "index", settings: Settings | None = None) -
     """
     settings = settings or Settings.load()
     store = local.LocalStore(index)
-    recorded = store.fingerprint
-    return Engine(store, built_with(index, recorded, settings), settings)
+    try:
+        return Engine(store, built_with(index, store.fingerprint, settings), settings)
+    except BaseException:
+        store.close()
+        raise
 
 
 def built_with(index: str | Path, recorded: Fingerprint, settings: Settings) -> Model:

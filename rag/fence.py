@@ -24,7 +24,7 @@ _BRACKETS = str.maketrans(
 LETTERS, LONG, LETTERS_OF_LONG = 2.4, 16, 1.3
 """Letters a token in words of up to so many, and in longer ones, which no tokenizer knows."""
 
-_PRECIOUS = re.compile(r"[A-Za-z ]+|[^A-Za-z ]")
+_RUN = re.compile(r"[A-Za-z ]+|[^A-Za-z ]")
 
 
 def seen(text: str) -> str:
@@ -83,7 +83,7 @@ def cost(text: str) -> int:
     11
     """
     total = 0.0
-    for run in _PRECIOUS.findall(text):
+    for run in _RUN.findall(text):
         if run[0].isascii() and (run[0].isalpha() or run[0] == " "):
             longest = max(map(len, run.split()), default=0)
             total += math.ceil(len(run) / (LETTERS if longest <= LONG else LETTERS_OF_LONG))

@@ -39,7 +39,8 @@ def ingest(
     model = model_of(settings)
     if not settings.model.precision and not rebuild and local.LocalStore.exists(index):
         # Whatever this machine would choose, an index goes on as it was begun.
-        recorded = local.LocalStore(index).fingerprint.model_digest
+        with closing(local.LocalStore(index)) as there:
+            recorded = there.fingerprint.model_digest
         model = model_of(settings, precision=recorded.partition("-")[2] or "float32")
     wanted = Fingerprint(
         model.name,

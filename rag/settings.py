@@ -10,7 +10,13 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+    TomlConfigSettingsSource,
+)
 
 from rag.errors import InvalidSettings
 
@@ -76,6 +82,10 @@ class AnswerSettings(_Group):
     )
 
 
+LEAST_ROOM = 1_000
+"""Tokens for what a chat model is told, some 600, a question and a source."""
+
+
 class ChatSettings(_Group):
     """The model behind an OpenAI-compatible address that writes answers when `answer.writer` is chat."""
 
@@ -85,7 +95,7 @@ class ChatSettings(_Group):
     timeout: float = Field(60, gt=0, le=3_600, description="seconds of silence to bear, before the first word or later")
     total: float = Field(180, gt=0, le=7_200, description="seconds for a whole answer, all tries together")
     retries: int = Field(2, ge=0, le=10, description="further tries when the service is busy or cannot be reached")
-    context_tokens: int = Field(4_096, ge=512, description="tokens that the model reads and writes together")
+    context_tokens: int = Field(4_096, ge=1_024, description="tokens that the model reads and writes together")
     answer_tokens: int = Field(600, ge=16, description="tokens that an answer may take of these")
     temperature: float = Field(0, ge=0, le=2, description="0: the likeliest words")
 
@@ -113,8 +123,10 @@ class ChatSettings(_Group):
 
     @model_validator(mode="after")
     def _leaves_room(self) -> ChatSettings:
-        if self.answer_tokens >= self.context_tokens:
-            raise ValueError("chat.answer_tokens are a part of chat.context_tokens, and must leave room for sources")
+        if self.answer_tokens + LEAST_ROOM > self.context_tokens:
+            raise ValueError(
+                f"chat.context_tokens must hold chat.answer_tokens and {LEAST_ROOM} more for instructions and a source"
+            )
         return self
 
 
@@ -177,9 +189,13 @@ class Settings(BaseSettings):
         except ValidationError as e:
             first = e.errors()[0]
             where = ".".join(str(p) for p in first["loc"])
-            value = "" if _may_be_secret(first["loc"]) else f"={str(first.get('input'))[:60]!r}"
+            value = "" if _may_be_secret(first["loc"], first["type"]) else f"={str(first.get('input'))[:60]!r}"
             raise InvalidSettings(
                 f"setting {where}{value}: {first['msg']}; set it in rag.toml or as RAG_GROUP__FIELD"
+            ) from e
+        except SettingsError as e:
+            raise InvalidSettings(
+                f"an environment variable RAG_... is not as its setting wants it, lists as JSON: {e}"
             ) from e
         except (OSError, ValueError) as e:
             raise InvalidSettings(f"rag.toml cannot be read: {e}") from e
@@ -188,6 +204,6 @@ class Settings(BaseSettings):
 _TOLD = ("timeout", "total", "retries", "context_tokens", "answer_tokens", "temperature")
 
 
-def _may_be_secret(where: tuple[int | str, ...]) -> bool:
+def _may_be_secret(where: tuple[int | str, ...], kind: str) -> bool:
     """Say whether what was given for a setting may be a key, put right or into a place that is nearly right."""
-    return where[0] == "chat" and not (len(where) > 1 and where[1] in _TOLD)
+    return kind == "extra_forbidden" or (where[0] == "chat" and not (len(where) > 1 and where[1] in _TOLD))

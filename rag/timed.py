@@ -29,7 +29,6 @@ _MONTH = (
     r"(?:Jan(?:uary)?|Feb(?:ruary)?|Mar(?:ch)?|Apr(?:il)?|May|June?|July?|Aug(?:ust)?|Sept?(?:ember)?|Oct(?:ober)?"
     r"|Nov(?:ember)?|Dec(?:ember)?)\b\.?"
 )
-_DAY = r"\d{1,2}(?:st|nd|rd|th)?"
 # Not the 2019 of 12,019 or 2019.5, nor a share or sum of money.
 _YEAR = r"(?<![\d.,$€£])(?:1\d{3}|20\d{2})(?![\d%]|[.,]\d)"
 

@@ -1,4 +1,4 @@
-"""Values as the JSON that every face gives: see the section on the command line in README.md."""
+"""Values as the JSON that every face gives."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def to_dict(value: Answer | Article | ArticleHead | Citation | Hit | Passage | R
             failed = [{"source": shown(f.source), "reason": f.reason} for f in value.failed]
             return {**{c: getattr(value, c) for c in counts}, "seconds": value.seconds, "failed": failed}
         case Stats():
-            names = ("articles", "passages", "segments", "tombstones", "generation", "bytes")
+            names = ("articles", "passages", "segments", "tombstones", "generation", "bytes", "approximate", "recall")
             fingerprint = {n: getattr(value.fingerprint, n) for n in value.fingerprint.__dataclass_fields__}
             return {**{n: getattr(value, n) for n in names}, "fingerprint": fingerprint}
     raise TypeError(f"{type(value).__name__} has no JSON form")

@@ -485,13 +485,15 @@ def _short(value: object) -> str:
     return " ".join(f"{type(value).__name__} {value!r}".split())[:60]
 
 
-def as_date(value: object, what: str, error: type[ValueError] | None = None) -> date | None:
+def as_date(value: object, what: str, error: type[ValueError] = InvalidArticle) -> date | None:
     """Return a date given as a date, ISO text or None; `what` names it in the error."""
     if value is None:
         return None
     if isinstance(value, date):
         return date(value.year, value.month, value.day)
     try:
+        if not re.fullmatch(r"\d{4}-\d\d-\d\d", str(value), re.ASCII):
+            raise ValueError
         return date.fromisoformat(str(value))
     except ValueError:
-        raise (error or InvalidArticle)(f"{what}: {str(value)[:40]!r} is not a date: write it as YYYY-MM-DD") from None
+        raise error(f"{what}: {str(value)[:40]!r} is not a date: write it as YYYY-MM-DD") from None

@@ -219,6 +219,9 @@ class TestWriter:
         alone = hit(1, "She was born in Orsk.", title="Ada Brix")
         best = EvidenceSentence(alone, 0, 21, "She was born in Orsk.", 1.0)
         written = list(Extractive().write(Evidence("Where was she born?", (alone,), (best,), 0.9)))
+        endless = hit(1, "She was born in Orsk.", title="Ada " * 10_000)
+        of_endless = Evidence("Where was she born?", (endless,), (replace(best, hit=endless),), 0.9)
+        assert len("".join(w.text for w in Extractive().write(of_endless) if isinstance(w, Text))) < 160
         assert written[:3] == [Text("She"), Text(" [in “Ada Brix”]", "added"), Text(" was born in Orsk.")]
 
     def test_what_was_put_before_another_sentence_is_not_said_again(self) -> None:
@@ -280,9 +283,9 @@ class TestExplained:
         ("name", "text"),
         [
             ("LHC", "The Lima Harbour Council (LHC) met in May."),
-            ("NSFNET", "The National Science Foundation Network (NSFNET) grew."),
+            ("HARBNET", "The Harbour Authorities of Runsa Bay Network (HARBNET) grew."),
             ("LHC", "The council was named the Lima Harbour Council, or LHC, and met in May."),
-            ("Semuren", "The Semuren (various allied groups from the west) served."),
+            ("Brixari", "The Brixari (hill farmers and their kin) served."),
             ("Brandt", "Brandt, an engineer from Kiel, drew the plans."),
             ("Ilse Brandt", "It was launched by engineer Ilse Brandt in 1901."),
             ("Brandt", "It met Prime Minister Ilse Brandt in Kiel."),

@@ -402,6 +402,8 @@ def test_the_mark_of_a_request_does_not_come_out() -> None:
 
 def test_what_is_said_twice_is_given_once() -> None:
     assert len(answered("It cost 5 million crowns [1]. " * 50).sentences) == 1
+    again = answered("It cost 5 million crowns! it cost 5 million crowns. [1]")
+    assert ([s.text for s in again.sentences], again.notes) == (["it cost 5 million crowns."], ())
 
 
 def test_a_flood_is_cut_at_a_sentence() -> None:
@@ -503,7 +505,8 @@ def test_less_is_sent_where_there_is_less_room() -> None:
 
 
 def test_without_room_for_a_source_the_articles_are_quoted() -> None:
-    answer = answered("It cost 5 million crowns [1].", context_tokens=512, answer_tokens=400)
+    long = evidence(question=f"What did the bridge cost, {'in the county ' * 100}?")
+    answer = answered("It cost 5 million crowns [1].", given=long, context_tokens=1_024, answer_tokens=24)
     assert "leaves no room" in answer.notes[0]
 
 
@@ -799,11 +802,25 @@ def test_a_setting_that_is_wrong_does_not_tell_the_key(wrong: Any) -> None:
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("groups", [{"key": KEY}, {"answer": {"key": KEY}}, {"caht": {"key": KEY}}], ids=str)
+def test_a_key_in_another_place_is_not_told(groups: Any) -> None:
+    with pytest.raises(InvalidSettings, match=r"^setting \S+: Extra inputs are not permitted") as caught:
+        Settings.load(**groups)
+    assert KEY not in f"{caught.value} {caught.value.__cause__}"
+
+
+def test_a_variable_that_is_no_json_is_not_blamed_on_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAG_PAGE__EXAMPLES", "How long?")
+    with pytest.raises(InvalidSettings, match=r"environment variable.*page") as caught:
+        Settings.load()
+    assert "rag.toml" not in str(caught.value)
+
+
 def test_wrong_settings_are_told_in_a_line(bridges: Path) -> None:
     with pytest.raises(InvalidSettings, match=r"chat\.model"):
         ask(bridges, Settings.load(answer={"writer": "chat"}))
-    with pytest.raises(InvalidSettings, match=r"leave room for sources"):
-        Settings.load(chat={"context_tokens": 600})
+    with pytest.raises(InvalidSettings, match=r"and 1000 more for instructions and a source"):
+        Settings.load(chat={"context_tokens": 1100})
     with pytest.raises(InvalidSettings, match=r"answer\.writer='poet'.*chat, extractive"):
         ask(bridges, Settings.load(answer={"writer": "poet"}))
 
@@ -872,6 +889,9 @@ def test_quotation_marks_are_the_users_to_set() -> None:
     before = "Who built the Halden bridge?"
     assert accepted('What did the "Halden bridge" cost?', "Cost?", before) == "What did the Halden bridge cost?"
     assert accepted('What did "it" cost, Halden?', 'What did "it" cost?', before) == 'What did "it" cost, Halden?'
+    assert accepted("What did the “Halden bridge” cost?", "Cost?", before) == "What did the Halden bridge cost?"
+    inch = 'Who used the 5" pipe of "Halden"?'
+    assert accepted(inch, 'Who used the 5" pipe?', before) == "Who used the 5 pipe of Halden?"
 
 
 # -- hostile articles -------------------------------------------------------------------------------

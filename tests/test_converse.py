@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rag.converse import standalone
+from rag.converse import LONGEST, standalone
 
 
 def alone(question: str, *before: str) -> str:
@@ -42,6 +42,13 @@ def test_another_time(question: str, before: str, wanted: str) -> None:
             "How many jets did Kenya sell to Chile in May?",
             "How many jets did Kenya sell to Peru in May?",
         ),
+        ("And Peru?", "When did the United Kingdom leave the Union?", "When did Peru leave the Union?"),
+        ("And the Lena bridge?", "When did the Orsk–Kiel railway open?", "When did the Lena bridge open?"),
+        ("And the second bridge?", "When was the first Orsk bridge built?", "When was the second bridge built?"),
+        ("And the Lima harbour?", "What is the Kiel ferry?", "What is the Lima harbour?"),
+        ("And Peru?", "Russians left Russia in what year?", "Russians left Peru in what year?"),
+        ("And Ilse?", "When did Duran Duran split up?", "When did Ilse split up?"),
+        ("And Mr. Smith's?", "What was Mr. Jones's salary?", "What was Mr. Smith's salary?"),
         ("And Peru?", "How many Mirage jets did Kenya order?", "How many Mirage jets did Peru order?"),
         ("and the Tana?", "How long is the Nile?", "How long is the Tana?"),
         ("And in Kenya?", "Which jets did Peru buy?", "Which jets did Peru buy in Kenya?"),
@@ -58,6 +65,8 @@ def test_another_thing(question: str, before: str, wanted: str) -> None:
         ("For how much?", "Did Kenya sell its jets to Peru?", "For how much did Kenya sell its jets to Peru?"),
         ("why?", "How much grain did Kenya sell?", "why? (How much grain did Kenya sell?)"),
         ("Tell me more!", "Who rules Kenya?", "Tell me more! (Kenya)"),
+        ("Tell me more", "What is it?", "Tell me more"),
+        ("Why?", "Why? (It rains)", "Why? (It rains)"),
         ("Thanks a lot", "Who rules Kenya?", "Thanks a lot"),
         ("Since when, then?", "Who rules Kenya?", "Since when? (Who rules Kenya?)"),
     ],
@@ -109,3 +118,9 @@ def test_without_a_history_and_with_answers_in_it() -> None:
 def test_follow_ups_lean_on_follow_ups() -> None:
     assert alone("And Chile?", "When did Kenya join?", "And Peru?") == "When did Chile join?"
     assert alone("Why?", "When did Kenya join?", "And Peru?", "And Chile?") == "Why did Chile join?"
+
+
+def test_a_question_does_not_grow_with_every_turn() -> None:
+    long = [{"role": "user", "content": f"And Kenya in {1900 + n}? {'It is so long ago. ' * 40}"} for n in range(20)]
+    assert len(standalone("And by whom?", long)) <= LONGEST
+    assert standalone("Why?", [{"role": "user", "content": f"Who rules {'Kenya ' * 500}?"}]) == "Why?"

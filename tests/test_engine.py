@@ -14,6 +14,7 @@ import rag
 from rag.engine import Engine, open_engine
 from rag.errors import InvalidQuestion, UnknownArticle
 from rag.keeping import ingest, remove
+from rag.store.local import LocalStore
 from rag.types import Answer, Citation, Evidence, Mark, Text
 
 pytestmark = pytest.mark.model
@@ -285,16 +286,49 @@ def test_a_question_of_two_parts_may_be_answered_in_part(engine: Engine) -> None
     ("question", "several"),
     [
         ("Who built the Orsk bridge? And when did it open?", ["Who built the Orsk bridge", "when did it open? (Orsk)"]),
-        ("Where was the last world cup held and who won", ["Where was the last world cup held and who won"]),
+        ("Where was the last regatta held and who won", ["Where was the last regatta held and who won"]),
         ("Who came and went?", ["Who came and went?"]),
         ("Who founded the Orsk zoo and when?", ["Who founded the Orsk zoo", "when? (Who founded the Orsk zoo)"]),
         ("How long is the Nile and the Tana?", ["How long is the Nile and the Tana?"]),
+        ("How many men and how many women died in Orsk?", ["How many men and how many women died in Orsk?"]),
+        ("What do we know of how it fell and why?", ["What do we know of how it fell and why?"]),
+        ("Who won in 1990 and who won in 1994?", ["Who won in 1990", "who won in 1994?"]),
+        ("Who ruled Orsk? When did Orsk fall? Who took Orsk? Why did Orsk fall?",
+         ["Who ruled Orsk? When did Orsk fall? Who took Orsk? Why did Orsk fall?"]),
     ],
-)
+)  # fmt: skip
 def test_what_asks_several_things(question: str, several: list[str]) -> None:
     from rag.answer.parts import parts
 
     assert parts(question) == several
+
+
+def test_each_of_several_questions_may_have_sources_that_differ(tmp_path: Path) -> None:
+    told = {
+        "a": ("2021-05-03", "The Orsk railway tunnel is 15 kilometres long."),
+        "b": ("2022-05-03", "The Orsk railway tunnel is 12 kilometres long. Engineers from Acme Brixton built the Orsk"
+              " railway tunnel."),
+    }  # fmt: skip
+    rag.ingest([rag.Article(id=i, title="News", text=t, published=d) for i, (d, t) in told.items()], index=tmp_path)
+    with rag.open(tmp_path) as engine:
+        both = engine.ask("How long is the Orsk railway tunnel, and who built it?")
+        assert both.outcome == "conflict"
+        assert {"15", "12"} <= {w for s in both.sentences for w in s.text.split()}
+        assert both.sentences[-1].text.startswith("Engineers from Acme Brixton")
+        assert len(both.notes) == 1
+        part = engine.ask("How long is the Orsk railway tunnel, and when was Napoleon (the emperor) born?")
+        assert part.outcome == "conflict"
+        assert any("a part of this: when was Napoleon (the emperor) born?" in n for n in part.notes)
+        assert any("The articles differ" in n for n in part.notes)
+
+
+def test_an_index_that_is_refused_is_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rag.ingest([rag.Article(id="a", title="A", text="The ferry sails.")], index=tmp_path)
+    closed = []
+    monkeypatch.setattr(LocalStore, "close", lambda store: closed.append(store))
+    with pytest.raises(rag.IndexMismatch):
+        rag.open(tmp_path, settings=rag.Settings(model={"name": "another"}))
+    assert len(closed) == 1
 
 
 def test_the_first_questions_of_the_page_are_as_rag_toml_says(engine: Engine) -> None:

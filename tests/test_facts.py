@@ -193,6 +193,12 @@ def test_a_first_word_may_be_no_name() -> None:
         ("met Ana Brix", "said Brix", 0.5),
         ("met Ana Brix", "said Lima", 0),
         ("in Iran", "in Iraq", 0),
+        ("the SS", "Peru's army", 0),
+        ("the US", "a U-boat", 0),
+        ("an F-16", "an F16", 1),
+        ("an F16", "an F-16", 1),
+        ("a Su-25", "a Su25", 1),
+        ("a MiG29", "a MiG-29", 1),
     ],
 )
 def test_names_among_words(name: str, text: str, share: float) -> None:
@@ -274,6 +280,13 @@ def test_any_text_can_be_read_and_spans_lie_in_it(text: str) -> None:
         ("1 to 1.25 billion people", 1e9, 1.25e9),
         ("ten to twelve thousand people", 1e4, 1.2e4),
         ("pages 3-5", 3, 5),
+        ("It fell to minus 40 °C.", -40, -40),
+        ("It fell to –40 degrees.", -40, -40),
+        ("-10 to -20 degrees", -20, -10),
+        ("between -10 and -20 degrees", -20, -10),
+        ("some 10 -12 km", 10, 12),
+        ("10 to 12 dozen eggs", 120, 144),
+        ("zero million", 0, 0),
     ],
 )
 def test_signs_odd_letters_and_scales_of_ranges(text: str, low: float, high: float) -> None:
@@ -281,11 +294,18 @@ def test_signs_odd_letters_and_scales_of_ranges(text: str, low: float, high: flo
     assert (found.low, found.high) == pytest.approx((low, high))
 
 
+def test_bounds_below_zero_are_kept() -> None:
+    below = numbers("below -40 degrees")[0]
+    assert below.agrees(numbers("-45 degrees")[0])
+    assert not below.agrees(numbers("-25 degrees")[0])
+    assert numbers("below 40 degrees")[0].agrees(numbers("35 degrees")[0])
+
+
 COUNTS = st.builds(
     Number,
     st.just(0),
     st.just(1),
-    st.integers(0, 50).map(float),
+    st.integers(-60, 50).map(float),
     st.integers(50, 60).map(float),
     st.sampled_from(["", "$", "%"]),
     st.sampled_from(["", "about", "over", "under"]),

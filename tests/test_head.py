@@ -114,13 +114,15 @@ def test_pairs_are_read_as_was_fitted(model: Model) -> None:
         # What stands nowhere in the text is no part of an answer.
         assert len(found.answering) == len(p.ids)
         assert found.answering[0] == found.answering[-1] < -100
-    ranges = [[(1, 5), (5, 9)], [(1, 4), (0, 0)]]
+    last = len(passages[0].ids) - 1
+    ranges = [[(1, 10), (10, last)], [(1, 4), (0, 0)]]
     masses = reading.masses(ranges, {0: model.pairs(asked, passages)[0]})
     tokens = np.arange(len(passages[0].ids))
-    sentence = np.where(tokens < 1, -1, np.where(tokens < 5, 0, np.where(tokens < 9, 1, -1)))
+    sentence = np.where(tokens < 1, -1, np.where(tokens < 10, 0, np.where(tokens < last, 1, -1)))
     case = SimpleNamespace(gold=np.zeros(4, bool), tokens=tokens[None, :], sentence=sentence[None, :])
     judged = Judged(np.zeros(4), 0.0, [(0, fitted[0][0], fitted[0][1][:-1])])
     assert masses == pytest.approx(judged.mass(case), abs=1e-3)  # type: ignore[arg-type]
+    assert masses[1] > 0, "the captain's year stands there"
     assert masses[2:].tolist() == [reading.LEAST_MASS] * 2
 
 
@@ -174,7 +176,11 @@ def test_made_questions_ask_for_what_is_not_there() -> None:
 
     question = "How many ferries did Ana Brix sell to Otto Vane in 1987?"
     text = "In 1987 Ana Brix sold 17 ferries to Otto Vane. Ilse Brandt had refused them."
-    found = [Hit(1, 1.0, {}, Passage("a", "r", 0, len(text), "", text), ArticleHead("a", "Ferries"))]
+    years = "In 1985, 1986, 1988 and 1989 nothing was sold."
+    found = [
+        Hit(n, 1.0, {}, Passage(f"a{n}", "r", 0, len(t), "", t), ArticleHead(f"a{n}", "Ferries"))
+        for n, t in enumerate((text, years), 1)
+    ]
     case = SimpleNamespace(hits=found, found=[SimpleNamespace(hit=found[0])], gold=np.array([True]))
     made = {confused(question, case, ["17"], random.Random(seed)) for seed in range(40)}  # type: ignore[arg-type]
     assert made == {
@@ -189,6 +195,14 @@ def test_made_questions_ask_for_what_is_not_there() -> None:
         year = int(other[-5:-1])
         assert other == question.replace("1987", str(year))
         assert 0 < abs(year - 1987) <= 12
+        assert year not in (1985, 1986, 1988, 1989)
+    answered = {confused(question, case, ["Ilse Brandt"], random.Random(seed)) for seed in range(40)}  # type: ignore[arg-type]
+    assert answered == {"How many ferries did Otto Vane sell to Ana Brix in 1987?", None}
+    alike = "What was sold between Ana Brix and Otto Vane in 1987?"
+    both = {confused(alike, case, [], random.Random(seed)) for seed in range(40)}  # type: ignore[arg-type]
+    assert not any(
+        b and b.index("Otto Vane") < b.index("Ana Brix") for b in both if b and "Ana Brix" in b and "Otto" in b
+    )
 
 
 def test_the_second_is_not_the_first(model: Model) -> None:

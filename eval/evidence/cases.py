@@ -39,6 +39,9 @@ NOT_WITHHELD = {"news-2022"}
 DATED = {"timeqa-articles"}
 """Sets whose questions name a year in which something held, which the evidence need not name."""
 
+MADE = ("swapped", "figure", "confused")
+"""Kinds that are made by chance, out of an answerable question."""
+
 TRIES = 20
 """Names and figures tried for one that no passage holds."""
 
@@ -111,16 +114,23 @@ class _Maker:
         self.name, self.engine, self.records, self.found, self.most = name, engine, records, found, most
         self._read: dict[str, tuple[int, TokenStates]] = {}
         self._at = 0
-        names = {" ".join(run) for r in records for run in name_runs(r["question"])}
-        if len(names) < len(records) // 4:  # Questions in lower case have none.
-            names = {" ".join(run) for hits in found for h in hits[:1] for run in name_runs(h.passage.text)[:3]}
-        self.names: dict[int, list[str]] = {}
+        self.names = {which: self._names_of(which) for which in ("tune", "report")}
+
+    def _names_of(self, which: str) -> dict[int, list[str]]:
+        """Return names by their number of words, of the questions of one half: those of the other stay unknown."""
+        own = [(r, hits) for r, hits in zip(self.records, self.found, strict=True) if half(self.name, r["id"]) == which]
+        names = {" ".join(run) for r, _ in own for run in name_runs(r["question"])}
+        if len(names) < len(own) // 4:  # Questions in lower case have none.
+            names = {" ".join(run) for _, hits in own for h in hits[:1] for run in name_runs(h.passage.text)[:3]}
+        by_words: dict[int, list[str]] = {}
         for n in sorted(names):
-            self.names.setdefault(len(n.split()), []).append(n)
+            by_words.setdefault(len(n.split()), []).append(n)
+        return by_words
 
     def cases(self) -> Iterator[Case]:
-        rng, rng_figures, rng_confused = (random.Random(seed) for seed in (1, 2, 3))
         for r, wide in zip(self.records, self.found, strict=True):
+            # Each question has chances of its own, so that a case stays what it is when others come or go.
+            rng, rng_figures, rng_confused = (random.Random(f"{what} {r['id']}") for what in MADE)
             gold = {e["doc_id"] for e in r.get("evidence") or []} if r["answerable"] else set()
             case = self.case(r, wide[: self.most], "answerable" if r["answerable"] else "unanswerable")
             if case is None:
@@ -132,7 +142,7 @@ class _Maker:
                     yield without
             if (
                 case.gold.any()
-                and (question := self.swapped(r["question"], wide[: self.most], rng))
+                and (question := self.swapped(r, wide[: self.most], rng))
                 and (other := self.case({**r, "question": question}, wide[: self.most], "swapped"))
             ):
                 yield other
@@ -189,14 +199,15 @@ class _Maker:
         every = [p for _, p in self._read.values()]
         return States(np.concatenate([p.ids for p in every]), np.concatenate([p.states for p in every]))
 
-    def swapped(self, question: str, hits: Sequence[Hit], rng: random.Random) -> str | None:
+    def swapped(self, record: Mapping[str, Any], hits: Sequence[Hit], rng: random.Random) -> str | None:
         """Return the question with one of its names replaced by one that no hit holds, or None."""
+        question = record["question"]
         held = {w for h in hits for w in words(f"{h.article.title} {h.passage.text}")}
         known = _names(question, hits)
         if not known:
             return None
         name = rng.choice(known)
-        others = self.names.get(len(name.split()), [])
+        others = self.names[half(self.name, record["id"])].get(len(name.split()), [])
         for other in (rng.choice(others) for _ in range(TRIES) if others):
             if not held.issuperset(words(other)):
                 return question.replace(name, other.lower() if name.islower() else other, 1)

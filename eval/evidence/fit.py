@@ -7,12 +7,13 @@ questions of the tuning halves that neither had seen (stacking: Wolpert, "Stacke
 1992).  There also is chosen what a sentence's words weigh when its passage was read together with the question.  The
 threshold is the middle of those at which the two kinds of error cost about least there, averaged over sets.
 
-Each of the four fits is kept in out/fits and taken from there when the script is started again with --resume.
+Each fit is kept in out/fits, named by what it was made of and by, and taken from there with --resume.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import sys
 import zlib
 from collections.abc import Callable, Mapping, Sequence
@@ -215,9 +216,14 @@ def weight_of(cases: Sequence[Case], found: Scored) -> float:
     return round(float(max(WEIGHED, key=right)), 1)
 
 
-def kept(name: str, resume: bool, make: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """Return the weights that a fit makes, or made before."""
-    path = FITS / f"{name}.npz"
+def kept(
+    name: str, cases: Sequence[Case], resume: bool, make: Callable[[], dict[str, np.ndarray]]
+) -> dict[str, np.ndarray]:
+    """Return the weights that a fit makes of some cases, or made before of the same ones with the same code."""
+    made_of = hashlib.sha256("\n".join(f"{c.set_name} {c.id} {c.kind} {c.text}" for c in cases).encode())
+    for file in ("network.py", "pairs.py", "batches.py"):
+        made_of.update(Path(__file__).with_name(file).read_bytes())
+    path = FITS / f"{name}-{made_of.hexdigest()[:12]}.npz"
     if not (resume and path.exists()):
         FITS.mkdir(parents=True, exist_ok=True)
         began = path.with_suffix(".new.npz")
@@ -246,7 +252,10 @@ def two_fits(name: str, resume: bool, cases: Sequence[Case], states: Mapping[str
     # Comparing word with word cannot tell who did what to whom.
     plain_ones = [c for c in cases if c.kind != "confused"]
     held = kept(
-        f"network-{name}", resume, lambda: {n: v.numpy() for n, v in fit(plain_ones, states).state_dict().items()}
+        f"network-{name}",
+        plain_ones,
+        resume,
+        lambda: {n: v.numpy() for n, v in fit(plain_ones, states).state_dict().items()},
     )
     network = network_from(held, cases)
 
@@ -254,7 +263,7 @@ def two_fits(name: str, resume: bool, cases: Sequence[Case], states: Mapping[str
         found = [scores for scores, _ in scored(network, cases, states)]
         return pairs.fit(pairs.pairs_of(cases, states, found)).learnt()
 
-    return network, taught_from(kept(f"pairs-{name}", resume, teach))
+    return network, taught_from(kept(f"pairs-{name}", cases, resume, teach))
 
 
 def judge(network: Network, taught: pairs.Taught, cases: Sequence[Case], states: Mapping[str, States]) -> Scored:
@@ -268,7 +277,7 @@ def main() -> None:
     """Fit, report, write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", nargs="+", metavar="DATA[:MOST]", help="a set, and how many questions of it at most")
-    parser.add_argument("--report", action="store_true", help="fit nothing, only show what is shipped")
+    parser.add_argument("--report", action="store_true", help="show what is shipped, and fit nothing anew for it")
     parser.add_argument("--resume", action="store_true", help="take the fits that were made before")
     parser.add_argument(
         "--without",

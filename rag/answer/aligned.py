@@ -69,7 +69,7 @@ def replaced(sentence: str, quote: str) -> Replaced:
 
 
 def _words(text: str) -> list[_Word]:
-    plain = _SHORT_NOT.sub(lambda m: " nt" if len(m.group()) == 3 else m.group(), text)
+    plain = _SHORT_NOT.sub(" nt", text)
     return [_Word(m.group(), m.start(), m.end()) for m in _TOKEN.finditer(plain)]
 
 

@@ -31,9 +31,13 @@ _LETTER = re.compile(r"[^\W_]")
 
 @dataclass(frozen=True, slots=True)
 class _Claim:
-    """A sentence made plain, what it rests on, and whether that supports it or it only says that nothing does."""
+    """A sentence made plain, what it rests on, and whether that supports it or it only says that nothing does.
+
+    Of one that is said again, in whatever case and points, `same` is the same.
+    """
 
     text: str
+    same: str
     marks: tuple[Mark, ...]
     supported: bool
     refuses: bool
@@ -115,7 +119,7 @@ class Chat:
                 if self.strict and not claim.supported:
                     told.left_out += not claim.refuses
                     continue
-                held = [c for c in held if c.text != claim.text]
+                held = [c for c in held if c.same != claim.same]
                 held.append(claim)
                 if begun or claim.supported:
                     yield from _given(held, begun, told)
@@ -160,7 +164,7 @@ class Chat:
             told.seen[same] = supported
             refuses = not supported and is_refusal(text)
             told.refused = told.refused or refuses
-            yield _Claim(text, () if refuses else marks, supported, refuses)
+            yield _Claim(text, same, () if refuses else marks, supported, refuses)
 
     def _mark(self, text: str, source: Source) -> Mark:
         first, last = supporting(text, source.texts(), self.near)

@@ -10,7 +10,7 @@ from rag.answer.wanted import Wanted, roots
 
 _CLAUSE = re.compile(
     r"[;:()—–]|,\s(?=(?:and|but|while|whereas|although|though|which|who|where|when|so|because|according|by|in|with|as|"
-    r"after|before|ahead|behind|not)\b)|\s(?=that\s(?!the\b)?)|\s(?=(?:while|whereas|although)\s)"
+    r"after|before|ahead|behind|not)\b)|\s(?=that\s)|\s(?=(?:while|whereas|although)\s)"
 )
 _RELATIVE = re.compile(r"\W*(?:which|who|where|whose)\b", re.IGNORECASE)
 _WORD = re.compile(r"[^\W_]+")

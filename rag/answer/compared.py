@@ -21,8 +21,9 @@ _WORD = re.compile(r"[^\W_]+")
 _LIGHT = frozenset(QUESTION_WORDS) - frozenset("off down out under above below against before after".split())
 """Words that say little; those that turn a question's meaning round do not belong here."""
 _HEDGE = re.compile(
-    r"\b(?:if|unless|would|could|may|might|(?:plan(?:s|ned)?|hope[sd]?|want(?:s|ed)?|intend(?:s|ed)?) to|"
-    r"propos(?:es|ed|al)|alleged\w*|claim(?:s|ed)?|rumou?r\w*)\b"
+    r"\b(?:if|unless|would|could|(?-i:may)|might|(?:plan(?:s|ned)?|hope[sd]?|want(?:s|ed)?|intend(?:s|ed)?) to|"
+    r"propos(?:es|ed|al)|alleged\w*|claim(?:s|ed)?|rumou?r\w*)\b",
+    re.IGNORECASE,
 )
 """What makes of a statement a plan, a guess or somebody's word."""
 
@@ -121,11 +122,13 @@ def compared(sentence: str, quote: str, context: str = "") -> Compared:
 def _stems(text: str) -> tuple[str, ...]:
     """Return the stems of a text's content words in order, those of numbers and dates left out."""
     found = facts(text)
-    left_out = sorted([(n.start, n.end) for n in found.numbers] + [(d.start, d.end) for d in found.dates])
+    left_out = bytearray(len(text))
+    for start, end in [(n.start, n.end) for n in found.numbers] + [(d.start, d.end) for d in found.dates]:
+        left_out[start:end] = b"\1" * (end - start)
     return tuple(
         stem(" ".join(spelled(fold(m.group()))))
         for m in _WORD.finditer(text)
-        if m.group().lower() not in _LIGHT and not any(a <= m.start() < b for a, b in left_out)
+        if m.group().lower() not in _LIGHT and not left_out[m.start()]
     )
 
 

@@ -103,13 +103,13 @@ class Date:
 def dates(text: str) -> tuple[Date, ...]:
     """Return the dates in a text, in order; those of a range as two."""
     found: list[Date] = []
-    taken: list[tuple[int, int]] = []
+    taken = bytearray(len(text))
 
     def free(m: re.Match[str]) -> bool:
-        return all(m.end() <= a or b <= m.start() for a, b in taken)
+        return not any(taken[m.start() : m.end()])
 
     def add(m: re.Match[str], *made: Date) -> None:
-        taken.append(m.span())
+        taken[m.start() : m.end()] = b"\1" * (m.end() - m.start())
         found.extend(made)
 
     for form in _FORMS:

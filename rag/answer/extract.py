@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from textwrap import shorten
 
 import numpy as np
 
@@ -32,6 +33,9 @@ SAME = 0.6
 
 BEFORE = 240
 """Characters of a sentence that may be put before one that begins with a pronoun."""
+
+TITLE = 120
+"""Characters of a title that is put in brackets."""
 
 _LEANS = re.compile(
     r"\W*(?:He|She|It|They|His|Her|Hers|Its|Their|Theirs|This|That|These|Those|Both|Neither|The (?:latter|former))\b"
@@ -80,7 +84,8 @@ def quoted(sentence: EvidenceSentence, *, space: bool = False, title: bool = Fal
         yield Text(" ")
     if title and (first := re.match(r"\W*\w+", text)):
         yield Text(text[: first.end()])
-        yield Text(f" [in “{sentence.hit.article.title}”]", "added")
+        named = shorten(sentence.hit.article.title, TITLE, placeholder="…")
+        yield Text(f" [in “{named}”]", "added")
         at = first.end()
     if sentence.answer:
         start, end = (max(x - sentence.start, at) for x in sentence.answer)

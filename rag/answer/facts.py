@@ -50,7 +50,9 @@ def facts(text: str) -> Facts:
     """
     when = dates(text)
     counts = numbers(text, [(d.start, d.end) for d in when])
-    taken = [(d.start, d.end) for d in when] + [(n.start, n.end) for n in counts]
+    taken = bytearray(len(text))
+    for start, end in [(d.start, d.end) for d in when] + [(n.start, n.end) for n in counts]:
+        taken[start:end] = b"\1" * (end - start)
     # "Nov." and "US$" are capitalised too, and so is a number that begins its sentence.
-    named = tuple(n for n in names(text) if not any(a <= n.start and n.end <= b for a, b in taken))
+    named = tuple(n for n in names(text) if not all(taken[n.start : n.end]))
     return Facts(counts, when, named, negations(text), directions(text))

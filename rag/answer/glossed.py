@@ -134,7 +134,7 @@ def _short_for(name: str, text: str) -> bool:
     if at < 0:
         return False
     before = re.findall(r"[^\W_]+", text[:at].lower())[-2 * len(letters) :]
-    # NSFNET is the National Science Foundation Network; of and the may have a letter or none.
+    # A NEWSNET may be the North East Wind Station Network; of and the may have a letter or none.
     for words in (before, [w for w in before if w not in _JOINING]):
         initials = "".join(w[0] for w in words)
         if any(letters.startswith(initials[-n:]) for n in range(max((len(letters) + 1) // 2, 2), len(initials) + 1)):

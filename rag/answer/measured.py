@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from itertools import pairwise
 
-from rag.answer.facts import Number
+from rag.answer.numbers import Number, keeps
 
 ROUNDED = 0.1
 """How far figures may lie apart, as a share, and still be roundings of each other."""
@@ -72,14 +72,8 @@ class Measured:
         slack = 0.0 if exact else min(max(self.place, other.place) / 2, ROUNDED * most)
         if max(self.low - other.high, other.low - self.high) <= slack + 1e-9 * most:
             return True
-        return _keeps(self, other) or _keeps(other, self)
-
-
-def _keeps(bound: Measured, value: Measured) -> bool:
-    """Say whether a figure keeps to a bound, "over 40", and is not far from it."""
-    if bound.number.qualifier == "over":
-        return bound.low <= value.low <= 1.5 * bound.low
-    return bound.number.qualifier == "under" and 0.5 * bound.high <= value.high <= bound.high
+        ours, others = (self.low, self.high), (other.low, other.high)
+        return keeps(mine.qualifier, ours, others) or keeps(theirs.qualifier, others, ours)
 
 
 def measured(number: Number, text: str) -> Measured:

@@ -76,7 +76,12 @@ class Name:
         if len(self.words) > 1 and self.initials in held:
             return 1.0
         ours = {kin(w) for w in held}
-        return sum(w in held or w.removesuffix("s") in held or kin(w) in ours for w in self.words) / len(self.words)
+        # The F16 of one is the F-16 of another.
+        if self.words[-1].isdigit() and "".join(self.words) in held:
+            return 1.0
+        # Without their s, US and SS are letters that any text has.
+        found = (w in held or (len(w) > 3 and w.removesuffix("s") in held) or kin(w) in ours for w in self.words)
+        return sum(found) / len(self.words)
 
 
 def runs(text: str) -> list[tuple[bool, list[re.Match[str]]]]:
@@ -147,7 +152,7 @@ def kin(word: str) -> str:
 def folded(text: str) -> frozenset[str]:
     """Return the words of a text as those of names are compared, "us" for U.S., "f16" too where there is an F-16."""
     plain = re.sub(r"\b((?:[A-Z]\.){2,})", lambda m: m[1].replace(".", ""), text)
-    joined = " ".join(f"{m[1]}{m[2]}" for m in re.finditer(r"\b([A-Z]{1,4})-(\d+)", plain))
+    joined = " ".join(f"{m[1]}{m[2]}" for m in re.finditer(r"\b([A-Z][A-Za-z]{0,3})-(\d+)", plain))
     return frozenset(_PARTS.findall(fold(f"{plain} {joined}")))
 
 

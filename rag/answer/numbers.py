@@ -54,7 +54,7 @@ _NUMBER = re.compile(
     r"(?P<money>US\$|[$€£¥₹₺]|\b(?:USD|EUR|GBP|Rs)\b\.?)?\s?"
     r"(?<![\w.,])(?<![^\W\d]-)(?:"
     r"(?P<part>\b(?:(?:one|two|three|a)[\s-](?:thirds?|quarters?|fifths?|half)|half|quarters?)\b|[½¼¾])"
-    rf"|(?P<minus>(?<![^\s(])[-−])?(?P<digits>{_DIGITS})(?P<half>\s?[½¼¾]|\s1/2)?"
+    rf"|(?P<minus>(?<![^\s(])(?<!\d\s)[-−–]|\bminus\s)?(?P<digits>{_DIGITS})(?P<half>\s?[½¼¾]|\s1/2)?"
     r"(?:(?P<ordinal>st|nd|rd|th)\b|(?P<short>k|mn|mln|m|bn|b|tn)\b)?"
     r"(?:[\s-](?P<scale>hundred|thousand|lakh|million|crore|billion|trillion|dozen)s?\b)?"
     rf"|(?P<words>(?:\ba\s+(?=(?:hundred|thousand|million|billion|trillion|dozen)\b))?"
@@ -117,7 +117,10 @@ class Number:
             return False
         if _near(self, other):
             return True
-        return _bounds(self, other) or _bounds(other, self)
+        return self._kept_by(other) or other._kept_by(self)
+
+    def _kept_by(self, other: Number) -> bool:
+        return keeps(self.qualifier, (self.low, self.high), (other.low, other.high))
 
     def says(self, other: Number) -> bool:
         """Say whether this number bears out another: 1,203,411 says 1.2 million, 1.2 million not 1,203,411."""
@@ -125,7 +128,7 @@ class Number:
             return False
         bound = other.qualifier in ("over", "under")
         if bound and self.qualifier != other.qualifier:
-            return _bounds(other, self)
+            return other._kept_by(self)
         if not bound and self.qualifier in ("over", "under"):
             return other.qualifier == "about" and self.low == other.low
         exact = other.place >= self.place * (1 - 1e-9) or (self.low, self.high) == (other.low, other.high)
@@ -137,8 +140,11 @@ class Number:
 def numbers(text: str, without: Sequence[tuple[int, int]] = ()) -> tuple[Number, ...]:
     """Return the numbers in a text, in order; none that reaches into a span that is left out, such as a date's."""
     found: list[Number] = []
+    left_out = bytearray(len(text))
+    for a, b in without:
+        left_out[a:b] = b"\1" * (b - a)
     for m in _NUMBER.finditer(text):
-        if any(m.start() < b and a < m.end() for a, b in without):
+        if any(left_out[m.start() : m.end()]):
             continue
         number = _read(m, text)
         if number is None:
@@ -163,11 +169,11 @@ def _near(one: Number, other: Number) -> bool:
     return one.low - other.high <= slack and other.low - one.high <= slack
 
 
-def _bounds(bound: Number, value: Number) -> bool:
-    """Say whether one is a bound, "over 40", that the other keeps to, not far from it."""
-    if bound.qualifier == "over":
-        return bound.low <= value.low <= 1.5 * bound.low
-    return bound.qualifier == "under" and 0.5 * bound.high <= value.high <= bound.high
+def keeps(qualifier: Qualifier, bound: tuple[float, float], value: tuple[float, float]) -> bool:
+    """Say whether a quantity, from-to, keeps to a bound, "over 40", and is no further from it than half of it."""
+    if qualifier == "over":
+        return bound[0] <= value[0] <= bound[0] + abs(bound[0]) / 2
+    return qualifier == "under" and bound[1] - abs(bound[1]) / 2 <= value[1] <= bound[1]
 
 
 def _read(m: re.Match[str], text: str) -> Number | None:
@@ -227,15 +233,16 @@ def _read(m: re.Match[str], text: str) -> Number | None:
 
 def _spelled(said: str) -> float:
     """Return the value of a number in words; what is before a scale is multiplied by it."""
-    whole, part = 0.0, 0.0
+    whole: float = 0
+    part: float | None = None
     for word in re.findall(r"[a-z]+", said):
         if word in _VALUES:
-            part += _VALUES[word]
+            part = (part or 0) + _VALUES[word]
         elif word in ("hundred", "dozen"):
-            part = (part or 1) * _SCALES[word]
+            part = (1 if part is None else part) * _SCALES[word]
         elif word in _SCALES:
-            whole, part = whole + (part or 1) * _SCALES[word], 0.0
-    return whole + part
+            whole, part = whole + (1 if part is None else part) * _SCALES[word], None
+    return whole + (part or 0)
 
 
 def _place(value: float) -> float:
@@ -253,11 +260,13 @@ def _range(first: Number, second: Number, text: str) -> Number | None:
     if not joined or "from " in before:
         return None
     # "10 to 12 million": the scale of the second is the first's too.
-    scale = second.scale if second.scale >= 1000 and first.scale == 1 and first.high < 1000 else 1.0
-    low, unit = first.low * scale, first.unit or second.unit
-    if low >= second.high or (first.unit and second.unit and first.unit != second.unit):
+    scale = second.scale if first.scale == 1 and first.high < 1000 else 1.0
+    low, high, unit = first.low * scale, second.high, first.unit or second.unit
+    if low < 0 and high < low:
+        low, high = high, low
+    if low >= high or (first.unit and second.unit and first.unit != second.unit):
         return None
-    return replace(second, start=first.start, low=low, unit=unit, qualifier=first.qualifier)
+    return replace(second, start=first.start, low=low, high=high, unit=unit, qualifier=first.qualifier)
 
 
 def _nouns(text: str, end: int) -> tuple[str, ...]:

@@ -61,8 +61,8 @@ def _mean(tokens: Sequence[Token], span: Span) -> float:
 
 def _around(text: str, tokens: Sequence[Token]) -> Span:
     """Return the likeliest token with those beside it that are nearly as likely, as whole words and whole facts."""
-    best = first = last = max(range(len(tokens)), key=lambda i: tokens[i][2])
-    least = tokens[best][2] - BESIDE
+    first = last = max(range(len(tokens)), key=lambda i: tokens[i][2])
+    least = tokens[first][2] - BESIDE
     while first > 0 and tokens[first - 1][2] > least:
         first -= 1
     while last < len(tokens) - 1 and tokens[last + 1][2] > least:
@@ -70,7 +70,7 @@ def _around(text: str, tokens: Sequence[Token]) -> Span:
     start, end = tokens[first][0], tokens[last][1]
     said = facts(text)
     for a, b in [(f.start, f.end) for kind in (said.names, said.dates, said.numbers) for f in kind]:
-        if a <= tokens[best][0] < b:
+        if a < end and start < b:
             start, end = min(start, a), max(end, b)
     while start > 0 and text[start - 1].isalnum():
         start -= 1

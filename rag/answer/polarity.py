@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import islice
 
 from rag.words import QUESTION_WORDS, stem
 
 REACH = 8
 """Words behind a cue that it may negate, its clause going on so long."""
+
+LONGEST_END = 9
+"""Characters of what ends a clause, " and they"."""
 
 _CUE = re.compile(
     r"\b(?:not|never|no longer|no one|nobody|none|nothing|neither|nor|no|without|cannot|"
@@ -72,7 +76,6 @@ _OPPOSITES = {
     "sex": ("male man men father son brother husband he", "female woman women mother daughter sister wife she"),
     "quality": ("good better best success successful", "bad worse worst failure unsuccessful"),
 }
-AXES = tuple(_OPPOSITES)
 _SIGNS = {
     word: (axis, sign)
     for axis, (up, down) in _OPPOSITES.items()
@@ -112,9 +115,9 @@ def negations(text: str) -> tuple[Negation, ...]:
     found: list[Negation] = []
     for m in _CUE.finditer(text):
         if not _NO_CUE.match(text, m.end()):
-            stop = _CLAUSE_END.search(text, m.end())
-            end = stop.start() if stop else len(text)
-            reached = list(_WORD.finditer(text, m.end(), end))[:REACH]
+            near = list(islice(_WORD.finditer(text, m.end()), REACH))
+            stop = _CLAUSE_END.search(text, m.end(), near[-1].end() + LONGEST_END) if near else None
+            reached = [w for w in near if not stop or w.end() <= stop.start()]
             end = reached[-1].end() if reached else m.end()
             stems = tuple(stem(w.group()) for w in reached if w.group().lower() not in QUESTION_WORDS)
             found.append(Negation(m.start(), end, m.group().lower(), stems))

@@ -27,8 +27,8 @@ SLIP = 0.8
 """How alike a word of the passages must be to pass for what was meant, as difflib measures it; 1 is equal."""
 
 _WORD = re.compile(r"[^\W\d_]+")
-_ASKING = frozenset("compare describe explain please summarise summarize happen happened difference between".split())
-"""Words that ask, and need not be in what answers."""
+_ASKING = frozenset(terms("compare describe explain please summarise summarize happen difference"))
+"""Stems of words that ask, and need not be in what answers."""
 
 _OF_KIND = {
     "when": "when it was",
@@ -51,15 +51,15 @@ def refusal(evidence: Evidence) -> str:
         return f"{ABSTAINED} Nothing that was found mentions {_listed(unknown[:TOLD])}{told}."
     about, names = asked(question), _names(question)
     if len(names) > 1 and all(lacking.names(question, lacking.mentioned([h])) for h in evidence.hits):
-        return f"{ABSTAINED} No passage that was found speaks of {_listed(names[:TOLD], 'and')} together."
+        return f"{ABSTAINED} No passage that was found speaks of {_listed(names, 'and')} together."
     by_hit = [set(terms(f"{h.article.title} {h.passage.text}")) for h in evidence.hits]
     stems = set().union(*by_hit)
-    said = [w for w in dict.fromkeys(words(evidence.question)) if len(w) >= LONG and terms(w) and w not in _ASKING]
+    said = [w for w in dict.fromkeys(words(evidence.question)) if len(w) >= LONG and not _ASKING.issuperset(terms(w))]
     if unknown := [w for w in said if not stems.issuperset(terms(w))]:
         near = _alike(unknown, evidence.hits)
         told = f"; they have {_listed(near[:TOLD], 'and')}" if near else ""
         return f"{ABSTAINED} No passage that was found has the word {_listed(unknown[:TOLD])}{told}."
-    wanted = about.terms - {t for w in _ASKING for t in terms(w)}
+    wanted = about.terms - _ASKING
     if not wanted or not any(len(wanted & held) >= NEAR * len(wanted) for held in by_hit):
         return f"{ABSTAINED} No passage that was found is clearly about it."
     if about.kind in _OF_KIND:

@@ -2,26 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from rag.answer.claims import Claim
 from rag.answer.dates import MONTHS
 from rag.answer.disagree import Disagreement, published
 from rag.answer.measured import Measured
-from rag.types import Evidence, Mark, Text
+from rag.protocols import Writer
+from rag.types import Evidence, Mark, Text, Written
 
 UNDATED = "undated"
 
 
 class Sides:
-    """A Writer that quotes the sides of a disagreement, whatever the evidence."""
+    """A Writer that quotes the sides where sources disagree, and has another write of the rest.
 
-    def __init__(self, found: Disagreement) -> None:
-        self.found = found
+    `found` are the disagreements by the questions, of several in one, that they are about.
+    """
 
-    def write(self, evidence: Evidence) -> Iterator[Text | Mark]:
-        """Yield each side."""
-        return quoted(self.found)
+    def __init__(self, found: Mapping[str, Disagreement], other: Writer) -> None:
+        self.found, self.other = found, other
+
+    def write(self, evidence: Evidence) -> Iterator[Written]:
+        """Yield the sides of each disagreement, then what else there is to say."""
+        shown: set[tuple[str, int]] = set()
+        for found in self.found.values():
+            if shown:
+                yield Text(" ")
+            yield from quoted(found)
+            shown.update((s.sentence.hit.passage.article_id, s.sentence.start) for s in found.sides)
+        # What stands in a side is not said again.
+        rest = tuple(
+            p
+            for p in evidence.parts
+            if p.question not in self.found
+            and p.sentences
+            and (p.sentences[0].hit.passage.article_id, p.sentences[0].start) not in shown
+        )
+        if rest:
+            yield Text(" ")
+            yield from self.other.write(replace(evidence, parts=rest))
 
 
 def quoted(found: Disagreement) -> Iterator[Text | Mark]:

@@ -25,7 +25,7 @@ _FIGURE = re.compile(
     r"^\W*(?:\w+\s)?how (?:many|much|long|far|old|large|big|tall|high|fast|wide|deep|heavy|thick)\b"
     r"|^\W*what\s(?:share|percentage|proportion|(?:is|was|are|were)\sthe\s(?:[\w-]+\s){0,3}"
     r"(?:number|value|temperature|height|depth|length|speed|weight|age|cost|price|population|size|area|capacity"
-    r"|magnitude|toll|budget|salary|share|percentage|rate|distance|diameter|width|amount|share))\b",
+    r"|magnitude|toll|budget|salary|share|percentage|rate|distance|diameter|width|amount))\b",
     re.IGNORECASE,
 )
 # "What is the suite?" asks to have it explained.

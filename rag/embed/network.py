@@ -85,7 +85,10 @@ class Reader:
 
 
 class Network:
-    """Tokens to a vector.  May run in several threads at once; each run uses `threads` of its own."""
+    """Tokens to a vector, to states, or with a question's to odds.
+
+    May run in several threads at once; each run uses `threads` of its own.
+    """
 
     def __init__(self, folder: Path, precision: str, threads: int) -> None:
         import onnxruntime

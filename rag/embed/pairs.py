@@ -1,9 +1,9 @@
 """The bundled model as it was taught to read a question and a passage together.
 
 Two texts read apart tell how near they are; whether one answers the other shows only when every word of the
-question is read beside every word of the passage.  Each matrix of the model has a product of two thin ones added
-to it, and its norms are fitted again, which makes a twentieth of its numbers; this is all that comes with the
-package.  The first token then gives the log-odds that the passage answers, every other one how likely it is a
+question is read beside every word of the passage.  Each matrix of its layers has a product of two thin ones
+added to it, and their norms are fitted again, which makes a thirtieth of the model's numbers; this is all that comes
+with the package.  The first token then gives the log-odds that the passage answers, every other one how likely it is a
 part of the answer.
 
 Thin products after Hu and others, "LoRA: Low-Rank Adaptation of Large Language Models", ICLR 2022; reading both

@@ -17,7 +17,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from filelock import FileLock
@@ -102,17 +102,26 @@ def find(cache: Path, digest: str) -> Prepared | None:
 
 def known_as(cache: Path, digest: str) -> str | None:
     """Return the name of the model that was prepared here with these weights, for whatever onnxruntime, or None."""
-    found = _about(cache, digest)
-    return found.name if found else None
+    name = _told(cache, digest).get("name")
+    return name if isinstance(name, str) else None
 
 
 def _about(cache: Path, digest: str) -> Prepared | None:
-    if not DIGEST.fullmatch(digest):
-        return None
     try:
-        return Prepared(**json.loads((cache / digest / ABOUT).read_text("utf-8")))
-    except (OSError, ValueError, TypeError):
+        return Prepared(**_told(cache, digest))
+    except TypeError:
         return None
+
+
+def _told(cache: Path, digest: str) -> dict[str, Any]:
+    """Return what a prepared model's folder tells of it, {} where there is none."""
+    if not DIGEST.fullmatch(digest):
+        return {}
+    try:
+        told = json.loads((cache / digest / ABOUT).read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return told if isinstance(told, dict) else {}
 
 
 def prepare(cache: Path, digest: str, name: str, transformer: SentenceTransformer) -> Prepared:

@@ -91,7 +91,6 @@ def _index(index: str | Path, found: dict[str, Any], repair: bool, on_progress: 
             )
     if checked.stats:
         found["index"] |= rag.to_dict(checked.stats)
-        found["index"] |= {"approximate": checked.stats.approximate, "recall": checked.stats.recall}
     for fault in checked.faults:
         advice = ": mend it with `rag doctor --repair`"
         if fault.mend == "article":
