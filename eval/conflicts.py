@@ -86,7 +86,8 @@ def told(ours: Sequence[dict[str, Any]], outside: Sequence[dict[str, Any]]) -> s
                 some = [r for r in of_outcome if kind in (r["kind"], "all")]
                 rows.append([part, expected, kind, str(len(some)), *counts(some, expected)])
     ours_told = table(
-        ["half", "expected", "kind", "questions", "conflict told", "both sides in it", "answered", "refused"], rows
+        ["half", "expected", "kind", "questions", "conflict told", "both sides in it", "answered", "partly", "refused"],
+        rows,
     )
     lines = [
         f"Made {date.today()} by eval/conflicts.py at commit {commit()}.",
@@ -108,10 +109,11 @@ def told(ours: Sequence[dict[str, Any]], outside: Sequence[dict[str, Any]]) -> s
 
 
 def counts(some: Sequence[dict[str, Any]], expected: str) -> list[str]:
-    """Return how many were told as a conflict, hold two sides, were answered and refused."""
+    """Return how many were told as a conflict, hold two sides, were answered, in part, and refused."""
     conflicts = [r for r in some if r["outcome"] == "conflict"]
     both = str(sum(r["sides"] > 1 for r in conflicts)) if expected == "conflict" else ""
-    return [str(len(conflicts)), both, *(str(sum(r["outcome"] == o for r in some)) for o in ("answered", "abstained"))]
+    others = ("answered", "partly", "abstained")
+    return [str(len(conflicts)), both, *(str(sum(r["outcome"] == o for r in some)) for o in others)]
 
 
 if __name__ == "__main__":

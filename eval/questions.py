@@ -9,8 +9,11 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
+from datetime import date
 from pathlib import Path
 from typing import Any
+
+from tables import commit
 
 import rag
 from rag.evaluation.tables import of_records
@@ -75,7 +78,8 @@ def main() -> None:
             rows.append(ask_all("analyst-page", args.page, Path(folder) / "page", shown))
     print("\n".join(shown))
     print(of_records(rows))
-    args.out.write_text(of_records(rows) + "\n\nMade by eval/questions.py.\n", "utf-8")
+    made = f"Made {date.today()} by eval/questions.py at commit {commit()}."
+    args.out.write_text(f"{made}\n\n{of_records(rows)}\n", "utf-8")
 
 
 if __name__ == "__main__":

@@ -402,6 +402,8 @@ def test_the_mark_of_a_request_does_not_come_out() -> None:
 
 def test_what_is_said_twice_is_given_once() -> None:
     assert len(answered("It cost 5 million crowns [1]. " * 50).sentences) == 1
+    bare = answered("The sea is wide and cold. " * 3, "It cost 5 million crowns [1].")
+    assert [s.text for s in bare.sentences] == ["The sea is wide and cold.", "It cost 5 million crowns."]
     again = answered("It cost 5 million crowns! it cost 5 million crowns. [1]")
     assert ([s.text for s in again.sentences], again.notes) == (["it cost 5 million crowns."], ())
 
@@ -581,6 +583,17 @@ def numbered(text: str) -> Behaviour:
         says(text.replace("[bridge]", f"[{number[1]}]"))(handler, request)
 
     return behave
+
+
+def test_where_articles_differ_a_service_that_refuses_is_overruled(tmp_path: Path) -> None:
+    told = {"a": ("2021-05-03", "The Halden bridge is 240 metres long."),
+            "b": ("2022-05-03", "The Halden bridge is 310 metres long.")}  # fmt: skip
+    articles = [Article(id=i, title="News", text=t, published=d) for i, (d, t) in told.items()]
+    keeping.ingest(articles, tmp_path, Settings.load())
+    with ChatServer(says(NO_ANSWER)) as server:
+        answer = ask(tmp_path, served(server.url), "How long is the Halden bridge?")
+    assert answer.outcome == "conflict"
+    assert [s.text for s in answer.sentences] == [f"3 May {2022 - n}: {told[i][1]}" for n, i in enumerate("ba")]
 
 
 def test_an_answer_by_a_service(
@@ -1044,7 +1057,6 @@ def test_a_real_model_is_read(small_model: str) -> None:
     assert re.search(r"[a-z]{2}", said)
 
 
-@pytest.mark.model
 def tokens_of(server: str, text: str) -> int:
     """Return how many tokens a real model makes of a text."""
     import urllib.request
@@ -1058,6 +1070,7 @@ def tokens_of(server: str, text: str) -> int:
     return count(f"a {text}") - count("a")
 
 
+@pytest.mark.model
 def test_tokens_are_not_underestimated(small_model: str) -> None:
     import urllib.request
 

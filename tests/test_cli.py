@@ -97,6 +97,8 @@ class TestReplies:
         file.write_text(json.dumps({"question": "And the Karakoram Highway?", "history": before}), "utf-8")
         result = rag_command("ask", "--questions", file, "--index", corpus_index, "--json")
         assert json.loads(result.stdout)["standalone"] == "How long is the Karakoram Highway?"
+        result = rag_command("ask", "--questions", file, "--index", corpus_index)
+        assert "How long is the Karakoram Highway?" in result.stdout
         file.write_text(json.dumps({"question": "And the Karakoram Highway?", "history": "?"}), "utf-8")
         assert "history" in rag_command("ask", "--questions", file, "--index", corpus_index, "--json").stderr
 

@@ -274,6 +274,7 @@ def test_a_question_of_two_parts_may_be_answered_in_part(engine: Engine) -> None
     assert "30 October 2017" in both.text
     half = engine.ask("When was the Shusha Declaration signed, and how many ships does the navy of Ghana have?")
     assert half.outcome == "partly"
+    assert all("Shusha" in f"{c.quote} {c.article.title}" or "declaration" in c.quote for c in half.citations)
     assert "15 June 2021" in half.text
     assert half.notes == (
         "The articles do not seem to answer a part of this: how many ships does the navy of Ghana have?",

@@ -15,6 +15,7 @@ from rag.answer import evidence as ev
 from rag.answer import reading
 from rag.answer.asked import asked
 from rag.answer.head import Head, shipped
+from rag.answer.pointed import SURE, SURE_OF_OTHERS, pointed
 from rag.embed.model import Model
 from rag.types import ArticleHead, EvidenceSentence, Hit, Passage, TokenStates
 
@@ -216,6 +217,49 @@ def test_the_second_is_not_the_first(model: Model) -> None:
     ]
     assert ev.Judge(model)("How long did the first flight of the Kaan last?", found).sentences[0].text == texts[1]
     assert ev.Judge(model)("How long did the second flight of the Kaan last?", found).sentences[0].text == texts[0]
+
+
+def hits_saying(*texts: str, title: str = "Ferries") -> list[Hit]:
+    return [
+        Hit(n, 1 / n, {}, Passage(f"a{n}", "r", 0, len(t), "", t), ArticleHead(f"a{n}", title))
+        for n, t in enumerate(texts, 1)
+    ]
+
+
+def test_a_number_otherwise_in_the_best_sentence_counts_against_an_answer(model: Model) -> None:
+    judge = ev.Judge(model)
+    text = "In May the Runsa line sold 17 old ferries to Otto Vane, its captain."
+    asked_as_it_is = judge("Who bought 17 old ferries from the Runsa line?", hits_saying(text)).confidence
+    asked_otherwise = judge("Who bought 19 old ferries from the Runsa line?", hits_saying(text)).confidence
+    assert asked_as_it_is > judge.threshold > asked_otherwise
+
+
+def test_what_was_read_together_orders_sentences(model: Model) -> None:
+    """Without the words that the second reading points to, the scores are others."""
+    found = ev.candidates(hits())
+    asked_, *passages = [reading.halved(t) for t in model.tokens([QUESTION, *reading.printed(hits())])]
+    head = shipped()
+    ranges = reading.token_ranges(hits_of(found), found, passages)
+    alone = head.read(
+        asked_, passages, ranges, reading.plain_rows(QUESTION, asked_, hits_of(found), found, passages, ranges)
+    )
+    read = reading.read(head, model, QUESTION, asked_, hits_of(found), found, passages)
+    together = dict(enumerate(model.pairs(asked_, passages)))
+    added = head.pair_weight * reading.masses(ranges, together)
+    scores = {(s.hit.article.id, s.start): s.score for s in read.sentences}
+    for s, score, more in zip(found, alone.scores, added, strict=True):
+        assert scores[s.hit.article.id, s.start] == pytest.approx(float(score + more), abs=1e-3)
+    assert head.pair_weight > 0
+    assert added.max() - added.min() > 1
+
+
+def test_words_are_pointed_to_only_by_a_model_that_is_sure() -> None:
+    text = "It sailed under Ilse Brandt, its captain."
+    tokens = [(16, 20, 2.0), (21, 27, 2.0)]
+    for question, least in (("Who sailed it?", SURE["who"]), ("What was it named for?", SURE_OF_OTHERS)):
+        assert pointed(question, text, tokens, least + 0.01) == (16, 27)
+        assert pointed(question, text, tokens, least - 0.01) is None
+        assert pointed(question, text, tokens, None) is None
 
 
 def test_an_altitude_is_no_length() -> None:

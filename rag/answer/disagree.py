@@ -31,6 +31,10 @@ MOST = 4
 """Sides that are shown, unless more or fewer are asked for."""
 
 
+_SAYS = re.compile(
+    r",?\s+(?:ha[sd]\s+)?(?:said|says|told|announced|reported|reports|claimed|claims|wrote|writes|stated|states|estimated)\b"
+)
+_SAID_BY = re.compile(r"\b(?:according to|said|told by)\s+(?:the\s+)?$", re.IGNORECASE)
 _PLACE = re.compile(r"\b(?:in|at|near|on|off)\s+(?:the\s+)?$", re.IGNORECASE)
 
 
@@ -117,13 +121,18 @@ def _of_one_subject(want: Wanted, one: Claim, other: Claim) -> bool:
     if asked or (want.names and want.question == want.question.lower()):
         return True
     mine, theirs = (
-        {kin(w) for n in facts(c.sentence.text).names if n.sure or len(n.words) > 1 for w in n.words}
-        for c in (one, other)
+        {kin(w) for n in facts(text).names if (n.sure or len(n.words) > 1) and not _says(n, text) for w in n.words}
+        for text in (one.sentence.text, other.sentence.text)
     )
     around = [
         {kin(w) for w in folded(f"{c.sentence.hit.article.title} {c.sentence.hit.passage.text}")} for c in (one, other)
     ]
     return not (mine - around[1] and theirs - around[0])
+
+
+def _says(name: Name, text: str) -> bool:
+    """Say whether a name is of who says it, and so of no subject."""
+    return bool(_SAYS.match(text, name.end) or _SAID_BY.search(text[: name.start]))
 
 
 def _comparable(want: Wanted, one: Claim, other: Claim) -> bool:

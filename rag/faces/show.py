@@ -134,7 +134,9 @@ def piece(p: Text | Citation | Answer) -> str:
 
 def sources(a: Answer) -> str:
     """Return what stands below an answer: how it came about, its sources, or the nearest passages without an answer."""
-    lines = ["", *([""] if a.notes else []), *(f"Note: {line(note)}" for note in a.notes)]
+    told = [f"Searched for: {line(a.standalone)}"] if a.standalone != a.question else []
+    told += [f"Note: {line(note)}" for note in a.notes]
+    lines = ["", *([""] if told else []), *told]
     if a.outcome == "abstained":
         if a.hits:
             lines += ["", "Nearest passages:"]
