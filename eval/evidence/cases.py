@@ -73,6 +73,7 @@ class Case:
     gold: np.ndarray
     answer: np.ndarray
     marked: bool
+    answers: Sequence[str] = ()
 
 
 @dataclass
@@ -187,7 +188,7 @@ class _Maker:
         marked = bool(r.get("evidence"))
         which = half(self.name, r["id"])
         known = (self.name, r["id"], which, kind, r["question"], hits, found, asked)
-        return Case(*known, tokens, sentence, answering, passage, rows, gold, answer, marked)
+        return Case(*known, tokens, sentence, answering, passage, rows, gold, answer, marked, r.get("answers") or [])
 
     def read(self, text: str) -> tuple[int, TokenStates]:
         if text not in self._read:

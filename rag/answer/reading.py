@@ -64,7 +64,7 @@ def read(
         if n < POINTED:
             hit = at[id(s.hit)]
             logits = together[hit].answering if hit in together else reading.answering[hit]
-            s = replace(s, answer=_answering(question, s, passages[hit], logits, together=hit in together))
+            s = replace(s, answer=answering(question, s, passages[hit], logits, together=hit in together))
         best.append(s)
     row = features.of_question(question, hits, best, rows[order].astype(np.float64))
     premise, contrary = features.of_premise(question, hits, best[0]), features.of_contrary(question, best[0])
@@ -145,7 +145,7 @@ def halved(read: TokenStates) -> TokenStates:
     return replace(read, states=read.states.astype(np.float16))
 
 
-def _answering(
+def answering(
     question: str, s: EvidenceSentence, passage: TokenStates, logits: npt.NDArray[np.float32], *, together: bool
 ) -> tuple[int, int] | None:
     """Return the words of a sentence that answer, as characters of the article."""
