@@ -341,6 +341,7 @@ class TestRefusal:
             ("who owns the harbur", "has the word “harbur”; they have “harbour”."),
             ("Did Ada Brix go to Runsa?", "“Ada Brix” and “Runsa” together"),
             ("When did the ferry sail?", "when it was"),
+            ("Did Ada Brix see the Runsa Block 70?", "“Ada Brix” and “Runsa Block 70” together"),
             ("What is the ferry?", "clearly say this"),
             ("What did Ada Brixes and the harbours of Runsa cost?", "“Ada Brixes” and “Runsa” together"),
             ("the?", "is clearly about it"),

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 
 from rag.answer import lacking
-from rag.answer.asked import asked, name_runs
+from rag.answer.asked import asked
+from rag.answer.names import runs
 from rag.intake.text import fold
 from rag.types import Evidence, Hit
 from rag.words import terms, words
@@ -27,7 +28,8 @@ SLIP = 0.8
 """How alike a word of the passages must be to pass for what was meant, as difflib measures it; 1 is equal."""
 
 _WORD = re.compile(r"[^\W\d_]+")
-_ASKING = frozenset(terms("compare describe explain please summarise summarize happen difference"))
+_NUMBER = re.compile(r" \d{1,3}\b(?![.,]\d)")
+_ASKING = frozenset(terms("compare describe explain please summarise summarize happen difference become"))
 """Stems of words that ask, and need not be in what answers."""
 
 _OF_KIND = {
@@ -80,8 +82,14 @@ def _alike(unknown: Sequence[str], hits: Sequence[Hit]) -> list[str]:
 
 
 def _names(question: str) -> list[str]:
-    runs = [re.sub(r"['’]s?$", "", " ".join(run)) for run in name_runs(question)]
-    return [n for n in dict.fromkeys(runs) if words(n)]
+    found = []
+    for first, run in runs(question):
+        if not first or len(run) > 1:
+            # "Block 70" is cut at no figure.
+            number = _NUMBER.match(question, run[-1].end())
+            end = number.end() if number else run[-1].end()
+            found.append(re.sub(r"['’]s?$", "", question[run[0].start() : end]))
+    return [n for n in dict.fromkeys(found) if words(n)]
 
 
 def _listed(names: Sequence[str], last: str = "or") -> str:
