@@ -30,6 +30,9 @@ Range = tuple[int, int]
 """Tokens [start:end] of a passage."""
 
 FILE = "evidence.npz"
+ONE_THREAD = 1 << 18
+"""Multiplications up to which OpenBLAS keeps a product on one thread (interface/gemm.c: 4 times 65,536)."""
+
 LEAST = -8.0
 """The match of a word of the question that nothing meets."""
 NO_ANSWER = -20.0
@@ -72,45 +75,48 @@ class Head:
         q = self._linear("wq", asked)
         importance = _softmax(self._linear("imp", asked)[:, 0])
         unit = _unit(asked)
-        learned, answering = [], []
-        for p, sentences in zip(passages, ranges, strict=True):
-            states = np.asarray(p.states, np.float32)
-            t = self._linear("ws", states)
-            product = t @ q.T / np.float32(math.sqrt(q.shape[1]))
-            cosine = _unit(states) @ unit.T
-            same = np.asarray(p.ids[:, None] == question.ids[said][None, :], np.float32)
-            match = w["mix"][0] * cosine + w["mix"][1] * same + w["mix"][2] * np.tanh(product)
-            logits = self._answering(t, q, product + match, cosine, same, importance)
-            answering.append(logits)
-            fits = self._fitting(t, q, product + match, np.maximum(match, LEAST).max(0), cosine.max(0))
-            whole = [
-                np.maximum(match, LEAST).max(0) @ importance,
-                fits.sum() / math.sqrt(len(fits)),
-                fits.min(),
-            ]
+        # The tokens of all passages at once: a few products instead of many.
+        states = np.concatenate([p.states for p in passages]).astype(np.float32)
+        ids = np.concatenate([p.ids for p in passages])
+        t = self._linear("ws", states)
+        product = _product(t, q.T) / np.float32(math.sqrt(q.shape[1]))
+        cosine = _product(_unit(states), unit.T)
+        same = np.asarray(ids[:, None] == question.ids[said][None, :], np.float32)
+        match = w["mix"][0] * cosine + w["mix"][1] * same + w["mix"][2] * np.tanh(product)
+        logits = self._answering(t, q, product + match, cosine, same, importance)
+        match = np.maximum(match, LEAST)
+        ends = np.cumsum([len(p.ids) for p in passages])
+        each = [slice(int(end) - len(p.ids), int(end)) for end, p in zip(ends, passages, strict=True)]
+        met_by = np.stack([match[of].max(0) for of in each])
+        fits = self._fitting(t, q, product + match, each, met_by, np.stack([cosine[of].max(0) for of in each]))
+        whole = np.stack([met_by @ importance, fits.sum(1) / math.sqrt(len(q)), fits.min(1)], 1)
+        learned = []
+        for of, told, sentences in zip(each, whole, ranges, strict=True):
             for start, end in sentences:
-                met = np.maximum(match[start:end], LEAST).max(0) if start < end else np.full(len(q), LEAST, np.float32)
-                some = logits[start:end]
+                met = match[of][start:end].max(0) if start < end else np.full(len(q), LEAST, np.float32)
+                some = logits[of][start:end]
                 likeliest = max(float(some.max()), NO_ANSWER) if start < end else NO_ANSWER
                 mass = math.log(max(float(np.exp(np.minimum(some, 15)).sum()), 1e-6))
-                learned.append([met @ importance, whole[0], likeliest, mass, whole[1], whole[2]])
+                learned.append([met @ importance, told[0], likeliest, mass, told[1], told[2]])
         features = np.concatenate([(rows - w["mu"]) / w["sd"], np.array(learned, np.float32)], 1)
         hidden = np.tanh(self._linear("f1", features))
         scores = (self._linear("flin", features) + self._linear("f2", hidden))[:, 0]
-        return Reading(scores, self._odds(features, scores), answering)
+        return Reading(scores, self._odds(features, scores), [logits[of] for of in each])
 
     def _answering(self, t: Array, q: Array, match: Array, cosine: Array, same: Array, importance: Array) -> Array:
-        attended = _softmax(match) @ q
+        attended = _product(_softmax(match), q)
         x = np.concatenate(
             [t, attended, t * attended, cosine.max(1)[:, None], same.max(1)[:, None], (same @ importance)[:, None]], 1
         )
         return self._linear("a2", _gelu(self._linear("a1", x)))[:, 0]
 
-    def _fitting(self, t: Array, q: Array, match: Array, met: Array, cosine: Array) -> Array:
-        """Return for each word of the question how well what the passage says of it fits."""
-        found = _softmax(match.T) @ t
-        x = np.concatenate([q, found, q * found, met[:, None], cosine[:, None]], 1)
-        return 3 * np.tanh(self._linear("c2", _gelu(self._linear("c1", x)))[:, 0])
+    def _fitting(self, t: Array, q: Array, match: Array, passages: Sequence[slice], met: Array, cosine: Array) -> Array:
+        """Return for each passage and word of the question how well what the one says of the other fits."""
+        found = np.stack([_softmax(match[of].T) @ t[of] for of in passages])
+        asked = np.broadcast_to(q, found.shape)
+        x = np.concatenate([asked, found, asked * found, met[..., None], cosine[..., None]], -1)
+        x = x.reshape(-1, x.shape[-1])
+        return 3 * np.tanh(self._linear("c2", _gelu(self._linear("c1", x)))[:, 0]).reshape(met.shape)
 
     def _odds(self, features: Array, scores: Array) -> float:
         order = np.argsort(-scores, kind="stable")
@@ -127,7 +133,7 @@ class Head:
         return 1 / (1 + math.exp(-min(max(odds, -500.0), 500.0)))
 
     def _linear(self, name: str, x: Array) -> Array:
-        return np.asarray(x @ self._w[f"{name}.weight"].T + self._w[f"{name}.bias"], np.float32)
+        return np.asarray(_product(x, self._w[f"{name}.weight"].T) + self._w[f"{name}.bias"], np.float32)
 
 
 @cache
@@ -135,6 +141,17 @@ def shipped() -> Head:
     """Return the head that comes with the package, fitted on the bundled model's states."""
     with (resources.files("rag.answer") / FILE).open("rb") as file, np.load(file, allow_pickle=False) as held:
         return Head({name: held[name] for name in held.files})
+
+
+def _product(x: Array, y: Array) -> Array:
+    """Return x @ y, computed in blocks of rows that BLAS does not spread over threads.
+
+    Threads that wait for each other cost more than such a product: on a busy machine ten times as much.
+    """
+    rows = max(ONE_THREAD // y.size, 1)
+    whole = len(x) // rows * rows
+    blocks = np.matmul(x[:whole].reshape(-1, rows, x.shape[1]), y).reshape(whole, y.shape[1])
+    return np.concatenate([blocks, x[whole:] @ y])
 
 
 def _softmax(x: Array) -> Array:
@@ -147,4 +164,4 @@ def _unit(x: Array) -> Array:
 
 
 def _gelu(x: Array) -> Array:
-    return np.asarray(0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))), np.float32)
+    return np.asarray(0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x))), np.float32)
