@@ -350,7 +350,10 @@ class TestRefusal:
         ],
     )
     def test_it_says_what_is_missing(self, question: str, told: str) -> None:
-        hits = (hit(1, "Ada Brix ran the ferry. It is 70 metres long."), hit(2, "Runsa has a harbour, where ferries sail."))
+        hits = (
+            hit(1, "Ada Brix ran the ferry. It is 70 metres long."),
+            hit(2, "Runsa has a harbour, where ferries sail."),
+        )
         assert told in refusal(Evidence(question, hits, (), 0.1))
 
     def test_without_hits(self) -> None:

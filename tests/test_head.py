@@ -53,7 +53,8 @@ def test_tokens_stand_where_they_are_said_to(model: Model) -> None:
 def test_the_mean_of_a_passages_tokens_is_its_vector(model: Model) -> None:
     (read,) = model.tokens([TEXTS[0]])
     mean = read.states.mean(0)
-    assert mean / np.linalg.norm(mean) @ model.vectors([TEXTS[0]])[0] > 0.9999
+    # Tokens are read with weights of 8 bits.
+    assert mean / np.linalg.norm(mean) @ model.vectors([TEXTS[0]])[0] > 0.99
 
 
 def test_the_head_computes_what_was_fitted(model: Model) -> None:
@@ -96,7 +97,7 @@ def test_pairs_are_read_as_was_fitted(model: Model) -> None:
     from fit import Judged
     from pairs import Pair, Taught, read
 
-    from rag.embed import pairs
+    from rag.embed import pairs, weights
 
     asked, *passages = model.tokens([QUESTION, *reading.printed(hits())])
     taught = Taught()
@@ -109,9 +110,21 @@ def test_pairs_are_read_as_was_fitted(model: Model) -> None:
         taught.eval(),
         [Pair("s", "answerable", asked.ids, p.ids[1:], np.zeros(len(p.ids) - 1, bool), True) for p in passages],
     )
+    # What is made ready is what was fitted, the thin products merged into the model's own matrices.
+    merged = pairs.taught(
+        weights.load(model.name, weights.folder_of(model.name))[0].auto_model, pairs.weights(model.digest)
+    )
+    for p, (odds, answering) in zip(passages, fitted, strict=True):
+        ids = np.concatenate([asked.ids, p.ids[1:]])[None, :]
+        types = np.repeat([0, 1], [len(asked.ids), len(p.ids) - 1])[None, :]
+        with torch.inference_mode():
+            of_merged, at_tokens = merged(torch.from_numpy(ids), torch.from_numpy(types))
+        assert float(of_merged[0]) == pytest.approx(odds, abs=1e-3)
+        assert at_tokens[0, len(asked.ids) : -1].numpy() == pytest.approx(answering[:-1], abs=1e-3)
+    # And then run with weights of 8 bits, which is a little coarser.
     for p, (odds, answering), found in zip(passages, fitted, model.pairs(asked, passages), strict=True):
-        assert found.odds == pytest.approx(odds, abs=1e-3)
-        assert found.answering[1:-1] == pytest.approx(answering[:-1], abs=1e-3)
+        assert found.odds == pytest.approx(odds, abs=0.3)
+        assert np.corrcoef(found.answering[1:-1], answering[:-1])[0, 1] > 0.99
         # What stands nowhere in the text is no part of an answer.
         assert len(found.answering) == len(p.ids)
         assert found.answering[0] == found.answering[-1] < -100
@@ -122,7 +135,7 @@ def test_pairs_are_read_as_was_fitted(model: Model) -> None:
     sentence = np.where(tokens < 1, -1, np.where(tokens < 10, 0, np.where(tokens < last, 1, -1)))
     case = SimpleNamespace(gold=np.zeros(4, bool), tokens=tokens[None, :], sentence=sentence[None, :])
     judged = Judged(np.zeros(4), 0.0, [(0, fitted[0][0], fitted[0][1][:-1])])
-    assert masses == pytest.approx(judged.mass(case), abs=1e-3)  # type: ignore[arg-type]
+    assert masses == pytest.approx(judged.mass(case), abs=0.3)  # type: ignore[arg-type]
     assert masses[1] > 0, "the captain's year stands there"
     assert masses[2:].tolist() == [reading.LEAST_MASS] * 2
 

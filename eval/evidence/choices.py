@@ -10,6 +10,8 @@ from __future__ import annotations
 import argparse
 import re
 import sys
+import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import date
@@ -19,10 +21,15 @@ from typing import Any
 import fit
 import numpy as np
 from cases import Case, States, load
+from sklearn.metrics import roc_auc_score
 
 from rag.answer import extract, pointed, reading
 from rag.answer.asked import asked
+from rag.answer.evidence import Judge
+from rag.embed import pairs, prepare, weights
 from rag.embed.model import Model
+from rag.embed.network import Network
+from rag.evaluation.answers import holds
 from rag.evaluation.tables import of_records
 from rag.types import Evidence
 
@@ -30,6 +37,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from tables import commit
 
 MOST_TOGETHER = 3
+MOST_READ = 2_000
+"""Cases of a set, of all kinds, that are read in other precisions."""
+
 RESULT = Path(__file__).parents[1] / "results" / "choices.md"
 Row = dict[str, Any]
 
@@ -72,6 +82,9 @@ def main() -> None:
     tables["Words emphasised in the best sentence where the model must be so sure of them (pointed.SURE)"] = list(
         emphasised(cases, judged, evidence)
     )
+    tables["Weights that passages are read with, alone and together with the question"] = list(
+        precisions([Path(given.partition(":")[0]) for given in args.data], tune)
+    )
     about = (
         f"Made {date.today()} by eval/evidence/choices.py at commit {commit()}: {len(cases)} answerable questions of "
         "the tuning halves, judged by fits that had not seen them.  A star marks what is shipped."
@@ -79,6 +92,63 @@ def main() -> None:
     text = "\n\n".join([about, *(f"{title}:\n\n{of_records(rows)}" for title, rows in tables.items())])
     RESULT.write_text(text + "\n", "utf-8")
     print(text)
+
+
+def precisions(folders: Sequence[Path], tune: Sequence[Case]) -> Iterator[Row]:
+    """Yield a row for each set and way to read: how good the evidence is, and how long it takes.
+
+    The head is the one shipped, which has seen these questions: only the rows of a set may be compared.
+    """
+    with tempfile.TemporaryDirectory() as made:
+        for folder in folders:
+            cases = [c for c in tune if c.set_name == folder.name and fit.held_out(c)][:MOST_READ]
+            cases = [c for c in cases if c.kind in ("answerable", "unanswerable")]
+            model = Model()
+            networks = {
+                "float32": (model._exact, exact_pairs(model, Path(made))),
+                "int8": (model._small, model._for_pairs),
+            }
+            for alone, paired in (("float32", "float32"), ("int8", "float32"), ("int8", "int8")):
+                model.__dict__["_small"], model.__dict__["_for_pairs"] = networks[alone][0], networks[paired][1]
+                judge = Judge(model)
+                judge("Is it ready?", cases[0].hits)
+                began = time.perf_counter()
+                found = [judge(c.text, c.hits) for c in cases]
+                each = (time.perf_counter() - began) / len(cases) * 1e3
+                yield {
+                    "set": folder.name,
+                    "read alone": star(alone, "int8") if paired == "int8" else alone,
+                    "read together": star(paired, "int8"),
+                    **evidence_row(cases, found),
+                    "ms a question": f"{each:.0f}",
+                }
+
+
+def evidence_row(cases: Sequence[Case], found: Sequence[Evidence]) -> Row:
+    """Return how often the best sentence, and one of three, holds the answer, and how well refusals are told."""
+    held = [
+        [holds(s.text, c.answers) for s in e.sentences[:3]]
+        for c, e in zip(cases, found, strict=True)
+        if c.kind == "answerable" and c.marked
+    ]
+    truth = np.array([c.kind == "answerable" for c in cases])
+    sure = np.array([e.confidence for e in found])
+    return {
+        "questions": len(cases),
+        "first": f"{np.mean([h[0] for h in held]):.3f}",
+        "in three": f"{np.mean([any(h) for h in held]):.3f}",
+        "AUROC": f"{roc_auc_score(truth, sure):.3f}" if len(set(truth)) == 2 else "",
+    }
+
+
+def exact_pairs(model: Model, folder: Path) -> Network:
+    """Return the network that reads pairs with its weights as they were taught."""
+    if not (folder / "pairs.onnx").exists():
+        body = weights.load(model.name, weights.folder_of(model.name))[0].auto_model
+        taught = pairs.taught(body, pairs.weights(model.digest))
+        prepare._export(taught, ["ids", "types"], ["odds", "answering"], folder / "exported.onnx")
+        prepare._optimize(folder / "exported.onnx", folder, "pairs")
+    return Network(folder, "pairs", 1)
 
 
 def star(value: object, shipped: object) -> str:

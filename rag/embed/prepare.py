@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 DIGEST = re.compile(r"[0-9a-f]{1,64}")
 """What the digest of some weights looks like, which names the folder that they are prepared in."""
 
-FORMAT = 3
+FORMAT = 4
 ABOUT = "model.json"
 CLOSE = 0.9999
 """The least cosine between a prepared model's float32 vector of a text and that of sentence-transformers."""
@@ -169,7 +169,8 @@ def _write(folder: Path, digest: str, name: str, transformer: SentenceTransforme
         if pairs.digest(digest):
             taught = pairs.taught(transformer[0].auto_model, pairs.weights(digest))
             _export(taught, ["ids", "types"], ["odds", "answering"], Path(work) / "pairs.onnx")
-            _optimize(Path(work) / "pairs.onnx", folder, "pairs")
+            _quantize(Path(work) / "pairs.onnx", Path(work) / "pairs8.onnx")
+            _optimize(Path(work) / "pairs8.onnx", folder, "pairs")
     prompts = _prompts(transformer)
     max_tokens = int(transformer.max_seq_length or 512)
     reader = Reader(folder / "tokenizer.json", max_tokens, prompts[1])
