@@ -170,7 +170,7 @@ class Engine:
             twins = view.twins(list(dict.fromkeys(h.article.id for h in hits)))
         evidence = self.judge(alone, hits)
         if evidence.confidence < self.threshold or not evidence.sentences:
-            if where not in (None, Filter()):
+            if where:
                 notes.append(Note("Only the articles within the filter were searched."))
             yield from abstain(question, evidence, [note.text for note in notes])
         else:
