@@ -51,7 +51,7 @@ _OPENING = re.compile(
     re.IGNORECASE,
 )
 _WHAT_ABOUT = re.compile(r"^\W*(?:what|how)\s+(?:about|of)\s+", re.IGNORECASE)
-_PRONOUN = re.compile(
+PRONOUN = re.compile(
     r"\b(?:it|its|they|them|their|theirs|he|him|his|she|her|hers|this|that|these|those|one|ones)\b", re.IGNORECASE
 )
 _ENDS_IN_PRONOUN = re.compile(r"\b(?:it|them|him|her|there|that|this|these|those)\W*$", re.IGNORECASE)
@@ -203,7 +203,7 @@ def _of_another(left: str, last: str, question: str) -> str | None:
 
 
 def _leans_by_itself(text: str) -> bool:
-    return bool(_PRONOUN.search(text) or _THERE.search(text))
+    return bool(PRONOUN.search(text) or _THERE.search(text))
 
 
 def _owner(last: str) -> tuple[int, int] | None:
@@ -263,7 +263,7 @@ def _phrase_end(text: str, at: int, *, verb: bool = False) -> int:
 def _gone_on(question: str, last: str) -> str | None:
     """Return the question in front of what was asked last, if it asks nothing by itself."""
     bare = _OPENING.sub("", question).strip()
-    if not _is_bare(bare) or not _QUESTION_WORD.search(bare) or _VERB.search(bare) or _PRONOUN.search(bare):
+    if not _is_bare(bare) or not _QUESTION_WORD.search(bare) or _VERB.search(bare) or PRONOUN.search(bare):
         return None
     bare = _AT_THE_END.sub("", bare.rstrip("?!. "))
     asks = _ASKS.match(last)
@@ -304,7 +304,7 @@ def _leans(question: str, before: Sequence[str]) -> bool:
     if own.names:
         # A pronoun beside a name most often means that name.
         return False
-    if _PRONOUN.search(question) or _OPENING.search(question):
+    if PRONOUN.search(question) or _OPENING.search(question):
         return True
     stems = set(terms(question))
     said = {stem for b in before for stem in terms(b)}

@@ -206,4 +206,6 @@ _TOLD = ("timeout", "total", "retries", "context_tokens", "answer_tokens", "temp
 
 def _may_be_secret(where: tuple[int | str, ...], kind: str) -> bool:
     """Say whether what was given for a setting may be a key, put right or into a place that is nearly right."""
-    return kind == "extra_forbidden" or (where[0] == "chat" and not (len(where) > 1 and where[1] in _TOLD))
+    if kind == "extra_forbidden" or kind.endswith(("_parsing", "_type")) or len(where) < 2:
+        return True
+    return where[0] == "chat" and where[1] not in _TOLD

@@ -271,6 +271,14 @@ class TestExplained:
             ("What is the Bank of Ghana?", "Bank of Ghana"),
             ("What is Ilse Brandt's job?", None),
             ("Who is the president of the great republic of Peru?", None),
+            ("Who is the President of Peru?", None),
+            ("Who is King Orr?", "King Orr"),
+            ("who was he", None),
+            ("What is this?", None),
+            ("Who is in Kiel?", None),
+            ("What is the WHO?", "WHO"),
+            ("WHAT IS WHO?", None),
+            ("What is" + " " * 3_900 + ",a", None),
             ("When was TRIPP named?", None),
         ],
     )
@@ -283,6 +291,7 @@ class TestExplained:
         assert printed("ferry", texts) == set()
         assert printed("president of Peru", texts) == set()
         assert printed(None, texts) == set()
+        assert printed("🙂", texts) == printed("%", texts) == set()
 
     @pytest.mark.parametrize(
         ("name", "text"),
@@ -314,6 +323,12 @@ class TestExplained:
             ("Peru", "He was the president of Peru."),
             ("Kiel", "The port of Kiel is large."),
             ("EU", "Within the EU, the Court of Justice decides."),
+            ("Peru", "After Peru, the largest exporter is Iran."),
+            ("Peru", "From Peru, the old ship sailed on."),
+            ("Peru", "What Peru means to do is not known."),
+            ("Brandt", "If Brandt means well, it may end."),
+            ("Kiel", "He was named Kiel's mayor."),
+            ("May", "On 3 May, the council met in Lima."),
         ],
     )
     def test_a_sentence_that_only_has_the_name(self, name: str, text: str) -> None:
@@ -345,6 +360,7 @@ class TestRefusal:
             ("What is the ferry?", "clearly say this"),
             ("What did Ada Brixes and the harbours of Runsa cost?", "“Ada Brixes” and “Runsa” together"),
             ("the?", "is clearly about it"),
+            ("Did Ada Brix see Runsa 70 times?", "“Ada Brix” and “Runsa” together"),
             ("Please explain the ferry", "clearly say this"),
             ("Who sailed?!! 阿富汗 瓦罕走廊", "is clearly about it"),
         ],

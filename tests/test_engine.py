@@ -294,6 +294,8 @@ def test_a_question_of_two_parts_may_be_answered_in_part(engine: Engine) -> None
         ("How many men and how many women died in Orsk?", ["How many men and how many women died in Orsk?"]),
         ("What do we know of how it fell and why?", ["What do we know of how it fell and why?"]),
         ("Who won in 1990 and who won in 1994?", ["Who won in 1990", "who won in 1994?"]),
+        ("How long is the Orsk bridge and what did it cost in 1990?",
+         ["How long is the Orsk bridge", "what did it cost in 1990? (Orsk)"]),
         ("Who ruled Orsk? When did Orsk fall? Who took Orsk? Why did Orsk fall?",
          ["Who ruled Orsk? When did Orsk fall? Who took Orsk? Why did Orsk fall?"]),
     ],

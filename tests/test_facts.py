@@ -287,6 +287,9 @@ def test_any_text_can_be_read_and_spans_lie_in_it(text: str) -> None:
         ("some 10 -12 km", 10, 12),
         ("10 to 12 dozen eggs", 120, 144),
         ("zero million", 0, 0),
+        ("90 to one hundred people", 90, 100),
+        ("two to a dozen eggs", 2, 12),
+        ("five to one thousand men", 5, 1000),
     ],
 )
 def test_signs_odd_letters_and_scales_of_ranges(text: str, low: float, high: float) -> None:

@@ -14,7 +14,7 @@ import torch
 from rag.answer import evidence as ev
 from rag.answer import reading
 from rag.answer.asked import asked
-from rag.answer.head import Head, shipped
+from rag.answer.head import Head, product, shipped
 from rag.answer.pointed import SURE, SURE_OF_OTHERS, pointed
 from rag.embed.model import Model
 from rag.types import ArticleHead, EvidenceSentence, Hit, Passage, TokenStates
@@ -264,6 +264,15 @@ def test_what_was_read_together_orders_sentences(model: Model) -> None:
         assert scores[s.hit.article.id, s.start] == pytest.approx(float(score + more), abs=1e-3)
     assert head.pair_weight > 0
     assert added.max() - added.min() > 1
+
+
+@pytest.mark.parametrize(
+    ("rows", "inner", "columns"), [(0, 3, 2), (1, 5, 1), (1200, 384, 64), (37, 384, 900), (20, 4, 1)]
+)
+def test_a_product_in_blocks_is_the_product(rows: int, inner: int, columns: int) -> None:
+    random_ = np.random.default_rng(rows)
+    x, y = (random_.normal(size=shape).astype(np.float32) for shape in ((rows, inner), (inner, columns)))
+    assert product(x, y) == pytest.approx(x @ y, abs=1e-3)
 
 
 def test_words_are_pointed_to_only_by_a_model_that_is_sure() -> None:

@@ -220,8 +220,9 @@ def kept(
     name: str, cases: Sequence[Case], resume: bool, make: Callable[[], dict[str, np.ndarray]]
 ) -> dict[str, np.ndarray]:
     """Return the weights that a fit makes of some cases, or made before of the same ones with the same code."""
-    made_of = hashlib.sha256("\n".join(f"{c.set_name} {c.id} {c.kind} {c.text}" for c in cases).encode())
-    for file in ("network.py", "pairs.py", "batches.py"):
+    told = (f"{c.set_name} {c.id} {c.kind} {c.text} {len(c.found)} {c.gold.nonzero()[0].tolist()}" for c in cases)
+    made_of = hashlib.sha256("\n".join(told).encode())
+    for file in ("cases.py", "network.py", "pairs.py", "batches.py"):
         made_of.update(Path(__file__).with_name(file).read_bytes())
     path = FITS / f"{name}-{made_of.hexdigest()[:12]}.npz"
     if not (resume and path.exists()):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from textwrap import shorten
 
 import numpy as np
 
@@ -84,7 +83,8 @@ def quoted(sentence: EvidenceSentence, *, space: bool = False, title: bool = Fal
         yield Text(" ")
     if title and (first := re.match(r"\W*\w+", text)):
         yield Text(text[: first.end()])
-        named = shorten(sentence.hit.article.title, TITLE, placeholder="…")
+        named = sentence.hit.article.title
+        named = named if len(named) <= TITLE else f"{named[: TITLE - 1].rstrip()}…"
         yield Text(f" [in “{named}”]", "added")
         at = first.end()
     if sentence.answer:

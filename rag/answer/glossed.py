@@ -13,12 +13,14 @@ from functools import lru_cache
 
 from rag.intake.text import fold
 from rag.types import Evidence
+from rag.words import QUESTION_WORDS
 
 _ASKS = re.compile(
     r"\W*(?:please\s+)?(?:what|who)(?:['’]s|\s+(?:exactly\s+)?(?:is|are|was|were))\s+(?:meant\s+by\s+)?(?P<is>[^?!.,;]+?)\W*"
     r"|\W*what\s+(?:does|do|did)\s+(?P<means>[^?!.,;]+?)\s+(?:mean|stand\s+for|refer\s+to)\W*",
     re.IGNORECASE,
 )
+_LEADING = frozenset("and for in of on to".split())
 _OFFICES = (
     "president|minister|premier|chancellor|chairman|chairwoman|general|colonel|admiral|commander|director|professor|leader|"
     "founder|spokesman|spokeswoman|spokesperson|ambassador|envoy|secretary|chief|king|queen|emperor|prince|princess|bishop|"
@@ -30,6 +32,8 @@ _JOINING = frozenset("a al an and bin de for in of on the to van von".split())
 
 WORDS = 5
 """Words of a name, at most."""
+_OFFICE = re.compile(rf"\b(?:{_OFFICES})(?:\s+(?:of|in|for)\b|$)", re.IGNORECASE)
+"""Whoever asks who an office's holder is wants the name, and not what the office is."""
 
 LIKELY = 0.8
 """Probability of an answer where a sentence explains the name: of 68 such sentences in outside articles 60 do."""
@@ -60,12 +64,19 @@ def name_asked(question: str) -> str | None:
     >>> [name_asked(q) for q in ("What is TRIPP?", "who was the ana brix", "What is Ana's prize?", "When is it?")]
     ['TRIPP', 'ana brix', None, None]
     """
-    asks = _ASKS.fullmatch(question)
+    # White space of any length would be matched in too many ways.
+    asks = _ASKS.fullmatch(" ".join(question.split()))
     words = (asks["is"] or asks["means"]).split() if asks else []
     if words[:1] and words[0].lower() in ("a", "an", "the"):
         del words[0]
-    owned = any(re.search(r"['’]s?$", w) for w in words)
-    return " ".join(words) if 0 < len(words) <= WORDS and not owned else None
+    if not 0 < len(words) <= WORDS or any(re.search(r"['’]s?$", w) for w in words):
+        return None
+    # "Who was he?" names nobody, and "Who is in Lima?" asks for others.
+    shouted = words[0].isupper() and not question.isupper()
+    if words[0] in _LEADING or (len(words) == 1 and fold(words[0]) in QUESTION_WORDS and not shouted):
+        return None
+    name = " ".join(words)
+    return None if _OFFICE.search(name) else name
 
 
 def printed(name: str | None, texts: Sequence[str]) -> set[str]:
@@ -77,6 +88,8 @@ def printed(name: str | None, texts: Sequence[str]) -> set[str]:
     if not name:
         return set()
     wanted = [fold(w[0]) for w in _WORD.finditer(name)]
+    if not wanted:
+        return set()
     found = set()
     for text in texts:
         words = list(_WORD.finditer(text))
@@ -112,7 +125,8 @@ def _forms(name: str) -> tuple[re.Pattern[str], ...]:
         re.compile(rf"\b[A-Z][\w’'-]{{0,40}}, or (?:the )?{n}(?=[,.;)])"),
         # An apposition with its end; not "In Lima, the council …", nor a member of a list.
         re.compile(
-            rf"(?<!\b[IOi]n )(?<!\b[Aa]t )(?<!\bto )(?<!\bFor )(?<!, )(?<!, the ){n}(?:\s+\([^)]{{0,80}}\))?,\s+"
+            rf"(?<!\b[IiOo]n )(?<!\b[Aa]t )(?<!\b[Tt]o )(?<!\b[Ff]or )(?<!\b[Ff]rom )(?<!\b[Aa]fter )(?<!\b[Uu]nlike )"
+            rf"(?<!, )(?<!, the )(?<!\d ){n}(?:\s+\([^)]{{0,80}}\))?,\s+"
             r"(?:then\s+|now\s+|also\s+)?"
             r"(?:an?|the(?=\s+(?:[A-Z][\w-]*\s+)?[a-z-]{4})|one of|which (?:is|was)|who (?:is|was)|whose|formerly)\s"
             r"[^,;.]{3,120}[,;.]"
@@ -122,8 +136,9 @@ def _forms(name: str) -> tuple[re.Pattern[str], ...]:
             rf"^\W*(?:[Tt]he\s+)?{of_person}(?:\s+\([^)]{{0,80}}\))?(?:,[^,]{{0,120}},)?\s+(?:is|are|was|were)\s+"
             r"(?:an?|the|one of|part of|made|built|developed|designed|formed|founded|\w+['’]s)\s"
         ),
-        re.compile(rf"\b(?:called|named|known as|nicknamed|dubbed)\s+(?:the\s+)?[\"“‘']?{n}"),
-        re.compile(rf"{n}[^.;]{{0,20}}\b(?:stands for|is short for|means|refers to)\b"),
+        re.compile(rf"\b(?:called|named|known as|nicknamed|dubbed)\s+(?:the\s+)?[\"“‘']?{n}(?!['’]s)"),
+        re.compile(rf"{n}[^.;]{{0,20}}\b(?:stands for|is short for|refers to)\b"),
+        re.compile(rf"^\W*(?:[Tt]he\s+)?{n}['’\"”]?\s+means\s+(?!to\b|for\b|well\b|that\b)"),
     )
 
 

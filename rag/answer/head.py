@@ -33,6 +33,9 @@ FILE = "evidence.npz"
 ONE_THREAD = 1 << 18
 """Multiplications up to which OpenBLAS keeps a product on one thread (interface/gemm.c: 4 times 65,536)."""
 
+LEAST_ROWS = 8
+"""Rows of a block from which such blocks pay."""
+
 LEAST = -8.0
 """The match of a word of the question that nothing meets."""
 NO_ANSWER = -20.0
@@ -79,16 +82,16 @@ class Head:
         states = np.concatenate([p.states for p in passages]).astype(np.float32)
         ids = np.concatenate([p.ids for p in passages])
         t = self._linear("ws", states)
-        product = _product(t, q.T) / np.float32(math.sqrt(q.shape[1]))
-        cosine = _product(_unit(states), unit.T)
+        dots = product(t, q.T) / np.float32(math.sqrt(q.shape[1]))
+        cosine = product(_unit(states), unit.T)
         same = np.asarray(ids[:, None] == question.ids[said][None, :], np.float32)
-        match = w["mix"][0] * cosine + w["mix"][1] * same + w["mix"][2] * np.tanh(product)
-        logits = self._answering(t, q, product + match, cosine, same, importance)
+        match = w["mix"][0] * cosine + w["mix"][1] * same + w["mix"][2] * np.tanh(dots)
+        logits = self._answering(t, q, dots + match, cosine, same, importance)
         match = np.maximum(match, LEAST)
         ends = np.cumsum([len(p.ids) for p in passages])
         each = [slice(int(end) - len(p.ids), int(end)) for end, p in zip(ends, passages, strict=True)]
         met_by = np.stack([match[of].max(0) for of in each])
-        fits = self._fitting(t, q, product + match, each, met_by, np.stack([cosine[of].max(0) for of in each]))
+        fits = self._fitting(t, q, dots + match, each, met_by, np.stack([cosine[of].max(0) for of in each]))
         whole = np.stack([met_by @ importance, fits.sum(1) / math.sqrt(len(q)), fits.min(1)], 1)
         learned = []
         for of, told, sentences in zip(each, whole, ranges, strict=True):
@@ -104,7 +107,7 @@ class Head:
         return Reading(scores, self._odds(features, scores), [logits[of] for of in each])
 
     def _answering(self, t: Array, q: Array, match: Array, cosine: Array, same: Array, importance: Array) -> Array:
-        attended = _product(_softmax(match), q)
+        attended = product(_softmax(match), q)
         x = np.concatenate(
             [t, attended, t * attended, cosine.max(1)[:, None], same.max(1)[:, None], (same @ importance)[:, None]], 1
         )
@@ -133,7 +136,7 @@ class Head:
         return 1 / (1 + math.exp(-min(max(odds, -500.0), 500.0)))
 
     def _linear(self, name: str, x: Array) -> Array:
-        return np.asarray(_product(x, self._w[f"{name}.weight"].T) + self._w[f"{name}.bias"], np.float32)
+        return np.asarray(product(x, self._w[f"{name}.weight"].T) + self._w[f"{name}.bias"], np.float32)
 
 
 @cache
@@ -143,12 +146,15 @@ def shipped() -> Head:
         return Head({name: held[name] for name in held.files})
 
 
-def _product(x: Array, y: Array) -> Array:
+def product(x: Array, y: Array) -> Array:
     """Return x @ y, computed in blocks of rows that BLAS does not spread over threads.
 
     Threads that wait for each other cost more than such a product: on a busy machine ten times as much.
     """
-    rows = max(ONE_THREAD // y.size, 1)
+    rows = ONE_THREAD // y.size
+    # Blocks of few rows cost more than they save.
+    if rows < LEAST_ROWS:
+        return np.asarray(x @ y, np.float32)
     whole = len(x) // rows * rows
     blocks = np.matmul(x[:whole].reshape(-1, rows, x.shape[1]), y).reshape(whole, y.shape[1])
     return np.concatenate([blocks, x[whole:] @ y])

@@ -261,7 +261,9 @@ def _range(first: Number, second: Number, text: str) -> Number | None:
         return None
     # "10 to 12 million": the scale of the second is the first's too.
     scale = second.scale if first.scale == 1 and first.high < 1000 else 1.0
-    low, high, unit = first.low * scale, second.high, first.unit or second.unit
+    # "Ninety to one hundred": ninety, and not ninety hundred.
+    low = first.low * scale if first.low * scale < second.high else first.low
+    high, unit = second.high, first.unit or second.unit
     if low < 0 and high < low:
         low, high = high, low
     if low >= high or (first.unit and second.unit and first.unit != second.unit):

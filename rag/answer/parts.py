@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from rag.answer.asked import asked
-from rag.converse import standalone
+from rag.converse import PRONOUN, standalone
 from rag.words import terms
 
 MOST = 3
@@ -49,6 +49,7 @@ def parts(question: str) -> list[str]:
     if counted or any(len(_WORD_THAT_ASKS.findall(p)) > 1 for p in found):
         return [question]
     first = [{"role": "user", "content": found[0]}]
-    # One with a figure of its own, a year, needs none.
-    alone = [found[0], *(p if asked(p).figures else standalone(p, first) for p in found[1:])]
+    # One with a figure of its own, a year, needs none, but for whom it means by "it".
+    whole = [bool(asked(p).figures) and not PRONOUN.search(p) for p in found]
+    alone = [found[0], *(p if w else standalone(p, first) for p, w in zip(found[1:], whole[1:], strict=True))]
     return alone if all(len(set(terms(p))) >= LEAST for p in alone) else [question]

@@ -18,6 +18,9 @@ ABSTAINED = "The articles do not seem to answer this."
 TOLD = 3
 """Missing words that are told, at most."""
 
+MOST = 6
+"""Names that no passage has together, at most."""
+
 LONG = 5
 """Letters of a word, no name and no figure, whose absence tells something."""
 
@@ -28,7 +31,7 @@ SLIP = 0.8
 """How alike a word of the passages must be to pass for what was meant, as difflib measures it; 1 is equal."""
 
 _WORD = re.compile(r"[^\W\d_]+")
-_NUMBER = re.compile(r" \d{1,3}\b(?![.,]\d)")
+_NUMBER = re.compile(r" \d{1,3}\b(?![.,]\d)(?!\s+[a-z])")
 _ASKING = frozenset(terms("compare describe explain please summarise summarize happen difference become"))
 """Stems of words that ask, and need not be in what answers."""
 
@@ -53,7 +56,7 @@ def refusal(evidence: Evidence) -> str:
         return f"{ABSTAINED} Nothing that was found mentions {_listed(unknown[:TOLD])}{told}."
     about, names = asked(question), _names(question)
     if len(names) > 1 and all(lacking.names(question, lacking.mentioned([h])) for h in evidence.hits):
-        return f"{ABSTAINED} No passage that was found speaks of {_listed(names, 'and')} together."
+        return f"{ABSTAINED} No passage that was found speaks of {_listed(names[:MOST], 'and')} together."
     by_hit = [set(terms(f"{h.article.title} {h.passage.text}")) for h in evidence.hits]
     stems = set().union(*by_hit)
     said = [w for w in dict.fromkeys(words(evidence.question)) if len(w) >= LONG and not _ASKING.issuperset(terms(w))]
