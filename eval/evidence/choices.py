@@ -61,6 +61,10 @@ def main() -> None:
     found = fit.judge(*fits, cases, states)
     weight = fit.shipped(cases)[2]
     tables = {
+        "What the words weigh that the second reading points to (pair.weight, chosen by fit.py)": [
+            {"weight": star(float(w), weight), **ranked(cases, together(found, reading.TOGETHER), float(w))}
+            for w in np.round(fit.WEIGHED, 1)
+        ],
         "Passages of the best sentences that are read together with the question (reading.TOGETHER)": [
             {"passages": star(n, reading.TOGETHER), **ranked(cases, together(found, n), weight)}
             for n in range(MOST_TOGETHER + 1)

@@ -203,15 +203,17 @@ def weighed(cases: Sequence[Case], found: Scored, weight: float) -> Scored:
 
 
 def weight_of(cases: Sequence[Case], found: Scored) -> float:
-    """Return the weight with which the answer is first, and among three, for most questions, averaged over sets."""
+    """Return the weight with which the answer is first, and among three, for most questions.
+
+    Not averaged over sets: there one question more of a small set would outweigh ten of a large one.
+    """
     marked = [n for n, c in enumerate(cases) if c.kind == "answerable" and c.marked]
-    names = np.array([cases[n].set_name for n in marked])
 
     def right(weight: float) -> float:
         judged = weighed([cases[n] for n in marked], [found[n] for n in marked], weight)
         orders = [np.argsort(-j.scores, kind="stable") for j in judged]
         hit = [cases[n].answer[o[:1]].any() + cases[n].answer[o[:3]].any() for n, o in zip(marked, orders, strict=True)]
-        return float(np.mean([np.array(hit)[names == name].mean() for name in sorted(set(names))]))
+        return float(np.mean(hit))
 
     return round(float(max(WEIGHED, key=right)), 1)
 
