@@ -57,6 +57,11 @@ def test_shares() -> None:
     assert about.counted_in("In 2026 Azerbaijan will buy Kaan fighters.") == 0
     assert about.counted_in("Fighters are dear. " + "Word " * 20 + "and 40 ships.") == 0
     assert asked("Who?").share({"x"}) == 0
+    when = asked("When does the ferry sail?")
+    assert all(
+        when.kind_in(f"It sails {t}.") for t in ("at nine in the morning", "at 9:40", "at 9 p.m.", "on Tuesdays")
+    )
+    assert not when.kind_in("It sails with 40 men.")
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,11 @@ _NUMBER_WORD = re.compile(
 )
 FIGURE = re.compile(r"(?<![\w-])\d+(?:[.,]\d+)*(?![\w-])")
 """A figure that stands by itself: not the 17 of JF-17."""
-_DATE = re.compile(rf"\b(?:1[0-9]{{3}}|20[0-9]{{2}})s?\b|\b(?:{MONTHS})\b|\b(?:yesterday|today|century|{WEEKDAYS})\b")
+_DATE = re.compile(
+    rf"\b(?:1[0-9]{{3}}|20[0-9]{{2}})s?\b|\b(?:{MONTHS})\b|\b(?:yesterday|today|century|(?:{WEEKDAYS})s?)\b"
+    r"|\b(?:morning|noon|afternoon|evening|midnight|o['’]clock)\b|\b\d{1,2}(?:[:.]\d\d)?\s?(?:[ap]\.m\.|[ap]m\b)"
+    r"|\b\d{1,2}:\d\d\b"
+)
 _REASON = re.compile(
     r"\b(?:because|due to|since|in order to|as a result|so that|owing to|aim(?:s|ed)? (?:to|at)|intended to|"
     r"designed to|meant to|driven by|caused by|led to|concern(?:s|ed)? (?:about|over))\b",
