@@ -407,6 +407,11 @@ class TestLacking:
         assert lacking.figures(question, held) == figures
         assert lacking.figures(question, held, years=True) == years
 
+    def test_names_that_a_follow_up_is_searched_with_are_not_taken_for_granted(self) -> None:
+        held = lacking.mentioned(self.HITS)
+        assert lacking.names("Who met Ghana there? (Türkiye, Peru)", held) == ["Ghana"]
+        assert lacking.figures("Who met there? (1871)", held, years=True) == []
+
     def test_what_is_lacking_counts_against_an_answer(self) -> None:
         weights = dict(zip(features.SURE, shipped()._w["sure.weight"], strict=True))
         assert weights["lacking"] < 0

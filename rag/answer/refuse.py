@@ -54,7 +54,7 @@ def refusal(evidence: Evidence) -> str:
         near = _alike([w for n in unknown for w in n.split() if not w[0].isdigit()], evidence.hits)
         told = f"; it does mention {_listed(near[:TOLD], 'and')}" if near else ""
         return f"{ABSTAINED} Nothing that was found mentions {_listed(unknown[:TOLD])}{told}."
-    about, names = asked(question), _names(question)
+    about, names = asked(question), _names(lacking.itself(question))
     if len(names) > 1 and all(lacking.names(question, lacking.mentioned([h])) for h in evidence.hits):
         return f"{ABSTAINED} No passage that was found speaks of {_listed(names[:MOST], 'and')} together."
     by_hit = [set(terms(f"{h.article.title} {h.passage.text}")) for h in evidence.hits]
