@@ -74,7 +74,7 @@ _BARE = frozenset(
 ).union(QUESTION_WORDS)
 """Words of which a question may consist that only goes on from the one before."""
 _AT_THE_END = re.compile(r"[\s,]*\b(?:then|exactly|tho|though|so|come|please)\W*$", re.IGNORECASE)
-_IN_BRACKETS = re.compile(r"^[^()]*\? \((.*)\)$", re.DOTALL)
+_IN_BRACKETS = re.compile(r"^([^()]*)\? \((.*)\)$", re.DOTALL)
 _ASKS = re.compile(rf"^\W*(.*?)\b({_VERBS})\b\s*(.*)$", re.IGNORECASE | re.DOTALL)
 _QUESTION_WORD = re.compile(r"\b(?:who|whom|whose|when|where|why|how|which|what)\b", re.IGNORECASE)
 _VERB = re.compile(rf"\b{_VERBS}\b", re.IGNORECASE)
@@ -272,7 +272,7 @@ def _gone_on(question: str, last: str) -> str | None:
         return f"{bare} {asks[2].lower()} {asks[3]}"
     # "Why?" asked of "Why? (It rained)" asks no more.
     within = _IN_BRACKETS.match(last)
-    return f"{bare}? ({within[1] if within else last})"
+    return f"{bare}? ({within[2] if within and _is_bare(within[1]) else last})"
 
 
 def _is_bare(text: str) -> bool:

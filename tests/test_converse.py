@@ -67,6 +67,7 @@ def test_another_thing(question: str, before: str, wanted: str) -> None:
         ("Tell me more!", "Who rules Kenya?", "Tell me more! (Kenya)"),
         ("Tell me more", "What is it?", "Tell me more"),
         ("Why?", "Why? (It rains)", "Why? (It rains)"),
+        ("Why so?", "So it is late? (Kenya)", "Why? (So it is late? (Kenya))"),
         ("Thanks a lot", "Who rules Kenya?", "Thanks a lot"),
         ("Since when, then?", "Who rules Kenya?", "Since when? (Who rules Kenya?)"),
     ],
