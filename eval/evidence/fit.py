@@ -43,8 +43,8 @@ from rag.types import PairReading
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from tables import commit
 
-WRONG_COST = 1.0
-"""What a wrong answer costs, in wrong refusals: every sentence of it can be checked in a second, and is."""
+WRONG_COST = 1.15
+"""What a wrong answer costs, in wrong refusals: a little more, though a reader can check it in a second."""
 
 UNANSWERED = ("unanswerable", "withheld", "swapped", "figure", "confused")
 """Kinds of cases that nothing answers."""
