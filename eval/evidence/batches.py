@@ -1,9 +1,10 @@
-"""What both fits share: batches of about one size, and a step of learning."""
+"""What both fits share: batches of about one size, a step of learning, and what examples weigh."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -41,3 +42,13 @@ class Learning:
         self.optimizer.step()
         self.schedule.step()
         return float(value.item())
+
+
+def balanced(kinds: Sequence[tuple[str, str]], weight: Mapping[str, float]) -> Tensor:
+    """Return what each example weighs, 1 on average; `kinds` names the set and the kind of each.
+
+    Of each set and kind the square root of their number counts, so that a large set does not drown a small one.
+    """
+    count = Counter(kinds)
+    found = torch.tensor([weight[kind] / count[name, kind] ** 0.5 for name, kind in kinds])
+    return found / found.mean()

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
-from batches import Learning, in_batches
+from batches import Learning, balanced, in_batches
 from cases import Case, States
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
@@ -171,11 +171,7 @@ def fit(cases: Sequence[Case], states: Mapping[str, States], epochs: int = EPOCH
     """Return a network fitted to some cases; of each set and kind the square root of their number counts."""
     torch.manual_seed(seed)
     rng = random.Random(seed)
-    count: dict[tuple[str, str], int] = {}
-    for c in cases:
-        count[c.set_name, c.kind] = count.get((c.set_name, c.kind), 0) + 1
-    weight = torch.tensor([WEIGHT[c.kind] / count[c.set_name, c.kind] ** 0.5 for c in cases])
-    weight /= weight.mean()
+    weight = balanced([(c.set_name, c.kind) for c in cases], WEIGHT)
     made = [i for i, c in enumerate(cases) if c.kind in MADE_KINDS]
     own = [i for i, c in enumerate(cases) if c.kind not in MADE_KINDS]
     width = next(iter(states.values())).states.shape[1]

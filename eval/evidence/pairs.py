@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from batches import Learning, in_batches
+from batches import Learning, balanced, in_batches
 from cases import Case, States
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
@@ -187,11 +187,7 @@ def fit(pairs: Sequence[Pair], epochs: int = EPOCHS, seed: int = 0) -> Taught:
     """Return the model taught by some pairs; of each set and kind the square root of their number counts."""
     torch.manual_seed(seed)
     rng = random.Random(seed)
-    count: dict[tuple[str, str], int] = {}
-    for p in pairs:
-        count[p.set_name, p.kind] = count.get((p.set_name, p.kind), 0) + 1
-    weight = torch.tensor([WEIGHT[p.kind] / count[p.set_name, p.kind] ** 0.5 for p in pairs])
-    weight = (weight / weight.mean()).clamp(max=MOST_WEIGHT)
+    weight = balanced([(p.set_name, p.kind) for p in pairs], WEIGHT).clamp(max=MOST_WEIGHT)
     taught = Taught()
     steps = math.ceil(sum(SHARE.get(p.kind, 1.0) for p in pairs) / BATCH) + 30
     learning = Learning(taught, rate=RATE, decay=DECAY, steps=epochs * steps + 1, rising=0.1)
