@@ -413,7 +413,7 @@ class TestLacking:
         assert lacking.figures("Who met there? (1871)", held, years=True) == []
 
     def test_what_is_lacking_counts_against_an_answer(self) -> None:
-        weights = dict(zip(features.SURE, shipped()._w["sure.weight"], strict=True))
+        weights = dict(zip(features.SURE, shipped()._sure, strict=True))
         assert weights["lacking"] < 0
         assert all(weights[n] <= 0 for n in (*features.PREMISE, *features.CONTRARY))
         assert weights["together"] > 0

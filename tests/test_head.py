@@ -59,6 +59,7 @@ def test_the_mean_of_a_passages_tokens_is_its_vector(model: Model) -> None:
 
 def test_the_head_computes_what_was_fitted(model: Model) -> None:
     from cases import Case, States
+    from fit import meant
     from network import Network, batch
 
     found = ev.candidates(hits())
@@ -66,9 +67,10 @@ def test_the_head_computes_what_was_fitted(model: Model) -> None:
     ranges = reading.token_ranges(hits_of(found), found, passages)
     rows = reading.plain_rows(QUESTION, asked, hits_of(found), found, passages, ranges)
     torch.manual_seed(3)
-    network = Network(np.random.default_rng(1).normal(size=(20, rows.shape[1])).astype(np.float32), 384).eval()
-    weights = {name: value.numpy() for name, value in network.state_dict().items()}
-    weights |= {name: np.array(0.5, np.float32) for name in ("threshold", "pair.weight")}
+    some = np.random.default_rng(1).normal(size=(20, rows.shape[1])).astype(np.float32)
+    networks = [Network(some, 384).eval() for _ in range(2)]
+    weights = {f"{n}.{name}": v.numpy() for n, of in enumerate(networks) for name, v in of.state_dict().items()}
+    weights |= {name: np.array(0.5, np.float32) for name in ("threshold", "pair.weight", "sure.weight", "sure.bias")}
     reading_of = Head({**weights, "digest": np.array("x")}).read(asked, passages, ranges, rows)
 
     width = max(len(p.ids) for p in passages)
@@ -85,10 +87,14 @@ def test_the_head_computes_what_was_fitted(model: Model) -> None:
     none = np.zeros(len(found), bool)
     known = ("s", "1", "tune", "answerable", QUESTION, hits_of(found), found, asked)
     case = Case(*known, tokens, sentence, tokens < 0, passage, rows, none, none, marked=False)
+    ((of_scored, odds),) = meant(networks, [case], {"s": whole})
+    assert reading_of.scores == pytest.approx(of_scored, abs=1e-3)
+    assert reading_of.odds == pytest.approx(odds, abs=1e-3)
     with torch.inference_mode():
-        scores, nothing, answering = network(batch([case], {"s": whole}))
+        each = [network(batch([case], {"s": whole})) for network in networks]
+    scores, _, answering = (torch.stack(of).mean(0) for of in zip(*each, strict=True))
     assert reading_of.scores == pytest.approx(scores[0].numpy(), abs=1e-3)
-    assert reading_of.odds == pytest.approx(float(torch.logsumexp(scores, 1) - nothing), abs=1e-3)
+    assert reading_of.scores != pytest.approx(each[0][0][0].numpy(), abs=1e-2)
     for i, p in enumerate(passages):
         assert reading_of.answering[i] == pytest.approx(answering[0, i, : len(p.ids)].numpy(), abs=1e-3)
 

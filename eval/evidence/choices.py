@@ -55,7 +55,7 @@ def main() -> None:
         folder, _, most = given.partition(":")
         some, states[Path(folder).name] = load(Path(folder), int(most or 10**9))
         tune += [c for c in some if c.half == "tune"]
-    fits = fit.two_fits("part", True, [c for c in tune if not fit.held_out(c)], states)
+    fits = fit.both_fits("part", True, [c for c in tune if not fit.held_out(c)], states)
     cases = [c for c in tune if fit.held_out(c) and c.kind == "answerable" and c.marked]
     fit.TOGETHER = MOST_TOGETHER
     found = fit.judge(*fits, cases, states)

@@ -1,11 +1,12 @@
 """Fit rag/answer/evidence.npz and what rag/embed/pairs.py adds: `python eval/evidence/fit.py DATA[:MOST]...`.
 
-The network of network.py and the model of pairs.py are fitted on the tuning halves and shown on the reporting halves,
-beside what they are to beat, the nearest sentences by cosine, and beside themselves fitted without the set that is
-shown.  What they tell and a few plain features of the question become a probability by a logistic model, fitted on
-questions of the tuning halves that neither had seen (stacking: Wolpert, "Stacked Generalization", Neural Networks 5,
-1992).  There also is chosen what a sentence's words weigh when its passage was read together with the question.  The
-threshold is the middle of those at which the two kinds of error cost about least there, averaged over sets.
+Some networks of network.py, each from random numbers of its own, and the model of pairs.py are fitted on the tuning
+halves and shown on the reporting halves, beside what they are to beat, the nearest sentences by cosine, and beside
+themselves fitted without the set that is shown.  What they tell and a few plain features of the question become a
+probability by a logistic model, fitted on questions of the tuning halves that neither had seen (stacking: Wolpert,
+"Stacked Generalization", Neural Networks 5, 1992).  There also is chosen what a sentence's words weigh when its passage
+was read together with the question.  The threshold is the middle of those at which the two kinds of error cost about
+least there.
 
 Each fit is kept in out/fits, named by what it was made of and by, and taken from there with --resume.
 """
@@ -14,11 +15,13 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import math
 import sys
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +48,9 @@ from tables import commit
 
 WRONG_COST = 1.15
 """What a wrong answer costs, in wrong refusals: a little more, though a reader can check it in a second."""
+
+SEEDS = (0, 1, 2)
+"""Of the networks whose mean is taken: what one makes of a question hangs a little on the numbers it began from."""
 
 UNANSWERED = ("unanswerable", "withheld", "swapped", "figure", "confused")
 """Kinds of cases that nothing answers."""
@@ -122,24 +128,28 @@ def sure_of(cases: Sequence[Case], found: Scored) -> ev.Weights:
 
 
 def threshold_of(cases: Sequence[Case], sure: np.ndarray) -> float:
-    """Return the threshold at which both kinds of error cost about least."""
+    """Return the threshold at which both kinds of error cost about least.
+
+    Of each set the square root of its number of questions counts, as when the networks are fitted: one of seven
+    questions more or less would decide where every set counts the same.
+    """
     grid = np.arange(0.2, 0.81, 0.01)
     kinds = np.array([c.kind for c in cases])
     sets = np.array([c.set_name for c in cases])
+    counts = {name: math.sqrt(np.sum((sets == name) & (kinds == "answerable"))) for name in sorted(set(sets))}
 
     def cost(threshold: float) -> float:
         total = 0.0
-        for name in sorted(set(sets)):
+        for name, weight in counts.items():
             here = sets == name
             wrong = [
                 float(np.mean(sure[here & (kinds == k)] >= threshold))
                 for k in UNANSWERED
                 if (here & (kinds == k)).any()
             ]
-            total += float(np.mean(sure[here & (kinds == "answerable")] < threshold)) + WRONG_COST * float(
-                np.mean(wrong)
-            )
-        return total / len(set(sets))
+            refused = float(np.mean(sure[here & (kinds == "answerable")] < threshold))
+            total += weight * (refused + WRONG_COST * float(np.mean(wrong)))
+        return total / sum(counts.values())
 
     return round(cheapest(grid, np.array([cost(float(t)) for t in grid])), 2)
 
@@ -212,7 +222,11 @@ def weight_of(cases: Sequence[Case], found: Scored) -> float:
     def right(weight: float) -> float:
         judged = weighed([cases[n] for n in marked], [found[n] for n in marked], weight)
         orders = [np.argsort(-j.scores, kind="stable") for j in judged]
-        hit = [cases[n].answer[o[:1]].any() + cases[n].answer[o[:3]].any() for n, o in zip(marked, orders, strict=True)]
+        # Two truths added are one truth to numpy.
+        hit = [
+            int(cases[n].answer[o[:1]].any()) + int(cases[n].answer[o[:3]].any())
+            for n, o in zip(marked, orders, strict=True)
+        ]
         return float(np.mean(hit))
 
     return round(float(max(WEIGHED, key=right)), 1)
@@ -250,28 +264,44 @@ def taught_from(held: Mapping[str, np.ndarray]) -> pairs.Taught:
     return taught.eval()
 
 
-def two_fits(name: str, resume: bool, cases: Sequence[Case], states: Mapping[str, States]) -> tuple[Network, Any]:
-    """Return the network and the model fitted on some cases."""
+def meant(
+    networks: Sequence[Network], cases: Sequence[Case], states: Mapping[str, States]
+) -> list[tuple[np.ndarray, float]]:
+    """Return the scores of each case's candidates and the log-odds that any answers: the means of all networks."""
+    each = [scored(network, cases, states) for network in networks]
+    return [
+        (np.mean([scores for scores, _ in of], axis=0), float(np.mean([odds for _, odds in of])))
+        for of in zip(*each, strict=True)
+    ]
+
+
+def both_fits(
+    name: str, resume: bool, cases: Sequence[Case], states: Mapping[str, States]
+) -> tuple[list[Network], pairs.Taught]:
+    """Return the networks and the model fitted on some cases."""
     # Comparing word with word cannot tell who did what to whom.
     plain_ones = [c for c in cases if c.kind != "confused"]
-    held = kept(
-        f"network-{name}",
-        plain_ones,
-        resume,
-        lambda: {n: v.numpy() for n, v in fit(plain_ones, states).state_dict().items()},
-    )
-    network = network_from(held, cases)
+
+    def begun_from(seed: int) -> dict[str, np.ndarray]:
+        return {n: v.numpy() for n, v in fit(plain_ones, states, seed=seed).state_dict().items()}
+
+    networks = [
+        network_from(kept(f"network-{name}-{seed}", plain_ones, resume, partial(begun_from, seed)), cases)
+        for seed in SEEDS
+    ]
 
     def teach() -> dict[str, np.ndarray]:
-        found = [scores for scores, _ in scored(network, cases, states)]
+        found = [scores for scores, _ in meant(networks, cases, states)]
         return pairs.fit(pairs.pairs_of(cases, states, found)).learnt()
 
-    return network, taught_from(kept(f"pairs-{name}", cases, resume, teach))
+    return networks, taught_from(kept(f"pairs-{name}", cases, resume, teach))
 
 
-def judge(network: Network, taught: pairs.Taught, cases: Sequence[Case], states: Mapping[str, States]) -> Scored:
+def judge(
+    networks: Sequence[Network], taught: pairs.Taught, cases: Sequence[Case], states: Mapping[str, States]
+) -> Scored:
     """Return what both make of cases, the words of sentences read together not yet in their scores."""
-    found = [Judged(scores, odds) for scores, odds in scored(network, cases, states)]
+    found = [Judged(scores, odds) for scores, odds in meant(networks, cases, states)]
     read_together(taught, cases, states, found)
     return found
 
@@ -304,27 +334,27 @@ def main() -> None:
     unseen = [c for c in tune if held_out(c)]
     judged: Scored = []
     if args.without or not args.report:
-        judged = judge(*two_fits("part", args.resume, [c for c in tune if not held_out(c)], states), unseen, states)
+        judged = judge(*both_fits("part", args.resume, [c for c in tune if not held_out(c)], states), unseen, states)
     if not args.report:
-        write(*two_fits("all", args.resume, tune, states), unseen, judged)
-    network, taught, weight, model, threshold = shipped(every)
+        write(*both_fits("all", args.resume, tune, states), unseen, judged)
+    networks, taught, weight, model, threshold = shipped(every)
 
     tables = []
     for name in sorted(states):
         here = [c for c in every if c.set_name == name and c.half == "report"]
-        alone = judge(network, taught, here, states)
+        alone = judge(networks, taught, here, states)
         found = weighed(here, alone, weight)
         rows = [row("nearest by cosine", here, nearest(here), None, threshold)]
         if name in args.without:
             rest = [c for c in tune if c.set_name != name]
-            stranger = judge(*two_fits(f"without-{name}", args.resume, rest, states), here, states)
+            stranger = judge(*both_fits(f"without-{name}", args.resume, rest, states), here, states)
             seen = [n for n, c in enumerate(unseen) if c.set_name != name]
             others, of_others = [unseen[n] for n in seen], [judged[n] for n in seen]
             by = weight_of(others, of_others)
             sure = sure_of(others, weighed(others, of_others, by))
             stranger = weighed(here, stranger, by)
             rows.append(row("fitted without this set", here, stranger, _sure(sure, here, stranger), threshold))
-        rows.append(row("the network alone", here, alone, None, threshold))
+        rows.append(row("the networks alone", here, alone, None, threshold))
         rows.append(row("as shipped", here, found, _sure(model, here, found), threshold))
         # Columns that only one row has stand empty in the others.
         columns = dict.fromkeys(k for r in rows for k in r)
@@ -340,14 +370,17 @@ def main() -> None:
     print(text)
 
 
-def write(network: Network, taught: pairs.Taught, unseen: Sequence[Case], judged: Scored) -> None:
+def write(networks: Sequence[Network], taught: pairs.Taught, unseen: Sequence[Case], judged: Scored) -> None:
     """Write what is shipped."""
     weight = weight_of(unseen, judged)
     judged = weighed(unseen, judged, weight)
     model = sure_of(unseen, judged)
-    named = {name: value.numpy() for name, value in network.state_dict().items()}
-    # A few numbers that others are multiplied by stay exact.
-    held = {name: value if name in ("mu", "sd", "mix") else value.astype(np.float16) for name, value in named.items()}
+    held: dict[str, np.ndarray] = {}
+    for n, network in enumerate(networks):
+        for name, value in network.state_dict().items():
+            # A few numbers that others are multiplied by stay exact.
+            kind = np.float32 if name in ("mu", "sd", "mix") else np.float16
+            held[f"{n}.{name}"] = value.numpy().astype(kind)
     held |= {"sure.weight": model.weights.astype(np.float32), "sure.bias": np.array(model.bias, np.float32)}
     held["pair.weight"] = np.array(weight, np.float32)
     held["threshold"] = np.array(threshold_of(unseen, _sure(model, unseen, judged)), np.float32)
@@ -355,8 +388,8 @@ def write(network: Network, taught: pairs.Taught, unseen: Sequence[Case], judged
     np.savez_compressed(TAUGHT, **taught.learnt())
 
 
-def shipped(cases: Sequence[Case]) -> tuple[Network, pairs.Taught, float, ev.Weights, float]:
-    """Return what is shipped: network, model, the weight of words read together, probabilities, the threshold."""
+def shipped(cases: Sequence[Case]) -> tuple[list[Network], pairs.Taught, float, ev.Weights, float]:
+    """Return what is shipped: networks, model, the weight of words read together, probabilities, the threshold."""
     with np.load(TARGET, allow_pickle=False) as held:
         weights = {name: held[name] for name in held.files}
     with np.load(TAUGHT, allow_pickle=False) as held:
@@ -364,7 +397,11 @@ def shipped(cases: Sequence[Case]) -> tuple[Network, pairs.Taught, float, ev.Wei
     model = ev.Weights(weights["sure.weight"].astype(np.float64), float(weights["sure.bias"]))
     numbers = (round(float(weights[name]), 2) for name in ("pair.weight", "threshold"))
     weight, threshold = numbers
-    return network_from(weights, cases), taught, weight, model, threshold
+    networks = [
+        network_from({name.removeprefix(f"{n}."): w for name, w in weights.items() if name.startswith(f"{n}.")}, cases)
+        for n in range(len(SEEDS))
+    ]
+    return networks, taught, weight, model, threshold
 
 
 def _sure(model: ev.Weights, cases: Sequence[Case], found: Scored) -> np.ndarray:

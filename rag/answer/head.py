@@ -1,4 +1,4 @@
-"""A small network on top of the embedding model's token states: which sentences answer, and whether any does.
+"""Small networks on top of the embedding model's token states: which sentences answer, and whether any does.
 
 Every token of a passage is compared with every token of the question, by the cosine of their states, by
 being the same word piece, and by a learned product.  Three things come of that: how well each word of the
@@ -9,7 +9,9 @@ give the odds that anything answers.
 
 Comparing word by word and then adding up is after Parikh, Täckström, Das and Uszkoreit, "A Decomposable Attention Model
 for Natural Language Inference", EMNLP 2016; the option to answer nothing after Rajpurkar, Jia and Liang, "Know What You
-Don't Know: Unanswerable Questions for SQuAD", ACL 2018.  The weights are fitted by eval/evidence/fit.py.
+Don't Know: Unanswerable Questions for SQuAD", ACL 2018.  Some networks of the same kind, begun from different random
+numbers, are asked and their means taken: Hansen and Salamon, "Neural Network Ensembles", IEEE Transactions on Pattern
+Analysis and Machine Intelligence 12, 1990.  The weights are fitted by eval/evidence/fit.py.
 """
 
 from __future__ import annotations
@@ -55,41 +57,75 @@ class Reading:
     answering: list[Array]
 
 
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """A question's tokens and those of all its passages, and how they compare before any network looks.
+
+    `asked` and `states` have shape (tokens, size of a state), `cosine` and `same` (tokens, words of the question);
+    `passages` are the rows that each passage has.
+    """
+
+    asked: Array
+    states: Array
+    cosine: Array
+    same: Array
+    passages: list[slice]
+
+
 class Head:
-    """The network, whose `weights` are named as in eval/evidence/network.py."""
+    """The networks, whose `weights` are named as in eval/evidence/network.py after the number of the network."""
 
     def __init__(self, weights: Mapping[str, npt.NDArray[np.generic]]) -> None:
-        self._w = {name: np.asarray(w, np.float32) for name, w in weights.items() if w.dtype.kind == "f"}
+        w = {name: np.asarray(w, np.float32) for name, w in weights.items() if w.dtype.kind == "f"}
+        numbers = sorted({number for number in (name.partition(".")[0] for name in w) if number.isdigit()})
+        self._networks = [
+            Network({name.removeprefix(f"{n}."): x for name, x in w.items() if name.startswith(f"{n}.")})
+            for n in numbers
+        ]
+        self._sure, self._bias = w["sure.weight"], w["sure.bias"]
         self.digest = str(weights["digest"])
-        self.threshold = float(self._w["threshold"])
-        self.pair_weight = float(self._w["pair.weight"])
+        self.threshold = float(w["threshold"])
+        self.pair_weight = float(w["pair.weight"])
 
     def read(
         self, question: TokenStates, passages: Sequence[TokenStates], ranges: Sequence[Sequence[Range]], rows: Array
     ) -> Reading:
-        """Return what the network makes of sentences.
+        """Return what the networks make of sentences.
 
         `ranges` tells for each passage which of its tokens make up each of its sentences; `rows` holds the plain
         features of all sentences, in the same order, shape (n, features).
         """
-        w = self._w
-        said = question.spans[:, 0] < question.spans[:, 1]
-        asked = np.asarray(question.states[said], np.float32)
-        q = self._linear("wq", asked)
-        importance = _softmax(self._linear("imp", asked)[:, 0])
-        unit = _unit(asked)
+        compared = _compared(question, passages)
+        each = [network.read(compared, ranges, rows) for network in self._networks]
+        return Reading(
+            np.asarray(np.mean([r.scores for r in each], axis=0), np.float32),
+            float(np.mean([r.odds for r in each])),
+            [np.asarray(np.mean(of, axis=0), np.float32) for of in zip(*(r.answering for r in each), strict=True)],
+        )
+
+    def probability(self, row: npt.NDArray[np.float64]) -> float:
+        """Return the calibrated probability that a question is answered, from its features.SURE."""
+        odds = float(row @ self._sure + self._bias)
+        return 1 / (1 + math.exp(-min(max(odds, -500.0), 500.0)))
+
+
+class Network:
+    """One network, by its weights."""
+
+    def __init__(self, weights: Mapping[str, Array]) -> None:
+        self._w = weights
+
+    def read(self, compared: Compared, ranges: Sequence[Sequence[Range]], rows: Array) -> Reading:
+        """Return what this network makes of sentences; see Head.read."""
+        w, each, cosine, same = self._w, compared.passages, compared.cosine, compared.same
+        q = self._linear("wq", compared.asked)
+        importance = _softmax(self._linear("imp", compared.asked)[:, 0])
         # The tokens of all passages at once: a few products instead of many.
-        states = np.concatenate([p.states for p in passages]).astype(np.float32)
-        ids = np.concatenate([p.ids for p in passages])
-        t = self._linear("ws", states)
+        t = self._linear("ws", compared.states)
         dots = product(t, q.T) / np.float32(math.sqrt(q.shape[1]))
-        cosine = product(_unit(states), unit.T)
-        same = np.asarray(ids[:, None] == question.ids[said][None, :], np.float32)
         match = w["mix"][0] * cosine + w["mix"][1] * same + w["mix"][2] * np.tanh(dots)
         logits = self._answering(t, q, dots + match, cosine, same, importance)
         match = np.maximum(match, LEAST)
-        ends = np.cumsum([len(p.ids) for p in passages])
-        each = [slice(int(end) - len(p.ids), int(end)) for end, p in zip(ends, passages, strict=True)]
         met_by = np.stack([match[of].max(0) for of in each])
         fits = self._fitting(t, q, dots + match, each, met_by, np.stack([cosine[of].max(0) for of in each]))
         whole = np.stack([met_by @ importance, fits.sum(1) / math.sqrt(len(q)), fits.min(1)], 1)
@@ -130,11 +166,6 @@ class Head:
         nothing = float(self._linear("n2", np.tanh(self._linear("n1", x)))[0, 0])
         return total - nothing
 
-    def probability(self, row: npt.NDArray[np.float64]) -> float:
-        """Return the calibrated probability that a question is answered, from its features.SURE."""
-        odds = float(row @ self._w["sure.weight"] + self._w["sure.bias"])
-        return 1 / (1 + math.exp(-min(max(odds, -500.0), 500.0)))
-
     def _linear(self, name: str, x: Array) -> Array:
         return np.asarray(product(x, self._w[f"{name}.weight"].T) + self._w[f"{name}.bias"], np.float32)
 
@@ -144,6 +175,17 @@ def shipped() -> Head:
     """Return the head that comes with the package, fitted on the bundled model's states."""
     with (resources.files("rag.answer") / FILE).open("rb") as file, np.load(file, allow_pickle=False) as held:
         return Head({name: held[name] for name in held.files})
+
+
+def _compared(question: TokenStates, passages: Sequence[TokenStates]) -> Compared:
+    said = question.spans[:, 0] < question.spans[:, 1]
+    asked = np.asarray(question.states[said], np.float32)
+    states = np.concatenate([p.states for p in passages]).astype(np.float32)
+    ids = np.concatenate([p.ids for p in passages])
+    same = np.asarray(ids[:, None] == question.ids[said][None, :], np.float32)
+    ends = np.cumsum([len(p.ids) for p in passages])
+    each = [slice(int(end) - len(p.ids), int(end)) for end, p in zip(ends, passages, strict=True)]
+    return Compared(asked, states, product(_unit(states), _unit(asked).T), same, each)
 
 
 def product(x: Array, y: Array) -> Array:

@@ -27,7 +27,7 @@ _COMMON = frozenset(
     "once others part people perhaps prior rather recent second several similar since sometimes soon still subsequent "
     "ten that therefore third though three thus today together tomorrow twelve twenty two unlike upon us usually "
     "whether within without women men yes yesterday yet first no not along amid across most researchers scientists "
-    "students troops".split()
+    "students troops compare describe discuss explain give summarise summarize tell".split()
 ) | set(QUESTION_WORDS)
 _PEOPLES = (
     "france french frenchman", "britain british briton britons uk", "germany german", "netherlands dutch holland",
