@@ -1,0 +1,271 @@
+"""Conversations of the chat page, kept in a SQLite file of their own, and what readers thought of their answers.
+
+Each belongs to the bearer of one signed cookie, and no call shows or changes another's.  A turn is kept as the page
+drew it, so that it comes back with the same words and the same citations, whatever has become of the articles.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rag.errors import RagError
+from rag.intake.text import fold
+
+JSON = dict[str, Any]
+
+FILE = "conversations.sqlite"
+FORMAT = 1
+
+TITLE = 120
+"""Characters of a title."""
+TURNS = 500
+"""Turns of one conversation; who wants to ask more begins another."""
+MEMORY = 12
+"""Turns back that a follow-up question may refer to."""
+REASON = 2_000
+"""Characters that a reader may write about an answer."""
+
+_SCHEMA = """
+CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+CREATE TABLE conversations (
+  id TEXT PRIMARY KEY, owner TEXT NOT NULL, title TEXT NOT NULL, named INTEGER NOT NULL, begun REAL NOT NULL,
+  changed REAL NOT NULL
+) STRICT;
+CREATE INDEX by_owner ON conversations (owner, changed DESC);
+CREATE TABLE turns (
+  conversation TEXT NOT NULL REFERENCES conversations ON DELETE CASCADE, place INTEGER NOT NULL, id TEXT NOT NULL,
+  question TEXT NOT NULL, filters TEXT NOT NULL, answer TEXT NOT NULL, drawn TEXT NOT NULL, words TEXT NOT NULL,
+  asked REAL NOT NULL, PRIMARY KEY (conversation, place), UNIQUE (conversation, id)
+) STRICT;
+CREATE TABLE opinions (
+  conversation TEXT NOT NULL, turn TEXT NOT NULL, sentence INTEGER, good INTEGER NOT NULL, reason TEXT NOT NULL,
+  given REAL NOT NULL, FOREIGN KEY (conversation, turn) REFERENCES turns (conversation, id) ON DELETE CASCADE
+) STRICT;
+CREATE UNIQUE INDEX one_opinion ON opinions (conversation, turn, ifnull(sentence, -1));
+"""
+
+
+class NoConversation(RagError, LookupError):
+    """There is no such conversation, or it is another's: nobody can tell which."""
+
+
+class Conversations:
+    """What was asked and answered; safe to share between threads."""
+
+    def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
+        self.path, self._clock = path, clock
+        self._lock = threading.Lock()
+        new = not path.exists()
+        try:
+            self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30)
+            # What is deleted is overwritten, also in the log.
+            self._db.executescript("PRAGMA secure_delete = on; PRAGMA foreign_keys = on; PRAGMA trusted_schema = off;")
+            self._db.execute("PRAGMA journal_mode = wal")
+            if new:
+                path.chmod(0o600)
+            self._begin()
+        except (sqlite3.Error, OSError) as error:
+            raise RagError(
+                f"{path} cannot be used for conversations ({error}): move it away, or make it writable"
+            ) from error
+
+    def _begin(self) -> None:
+        with self._writing():
+            (version,) = self._db.execute("PRAGMA user_version").fetchone()
+            if version == 0:
+                for statement in _SCHEMA.split(";\n"):
+                    if statement.strip():
+                        self._db.execute(statement)
+                self._db.execute("INSERT INTO about VALUES ('secret', ?)", (secrets.token_urlsafe(32),))
+                self._db.execute(f"PRAGMA user_version = {FORMAT}")
+            elif version != FORMAT:
+                raise RagError(f"{self.path} has format {version}, this release knows {FORMAT}: move it away")
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._db
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
+
+    def _rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        with self._lock:
+            return self._db.execute(query, values).fetchall()
+
+    @property
+    def secret(self) -> str:
+        """What cookies are signed with, made with the file."""
+        return str(self._rows("SELECT value FROM about WHERE name = 'secret'")[0][0])
+
+    def add(
+        self, owner: str, id: str, turn: str, *, question: str, filters: Mapping[str, Any], answer: JSON, drawn: JSON
+    ) -> None:
+        """Keep a turn, in a conversation that is begun with it if there is none of that id.
+
+        Raises NoConversation where it is another's, and RagError where it is full.
+        """
+        now = self._clock()
+        with self._writing() as db:
+            found = db.execute("SELECT owner FROM conversations WHERE id = ?", (id,)).fetchone()
+            if found and found[0] != owner:
+                raise NoConversation("there is no such conversation")
+            if not found:
+                title = _shortened(question)
+                db.execute("INSERT INTO conversations VALUES (?, ?, ?, 0, ?, ?)", (id, owner, title, now, now))
+            (place,) = db.execute(
+                "SELECT ifnull(max(place) + 1, 0) FROM turns WHERE conversation = ?", (id,)
+            ).fetchone()
+            if place >= TURNS:
+                raise RagError(f"this conversation has {TURNS} questions: begin another")
+            db.execute(
+                "INSERT INTO turns VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    id,
+                    place,
+                    turn,
+                    question,
+                    json.dumps(filters),
+                    json.dumps(answer),
+                    json.dumps(drawn),
+                    fold(f"{question}\n{answer.get('text', '')}"),
+                    now,
+                ),
+            )
+            db.execute("UPDATE conversations SET changed = ? WHERE id = ?", (now, id))
+
+    def history(self, owner: str, id: str) -> list[dict[str, str]]:
+        """Return what was said last, oldest first, as messages; nothing for a conversation that is new or another's."""
+        rows = self._rows(
+            "SELECT question, answer FROM turns JOIN conversations ON conversations.id = conversation"
+            " WHERE conversation = ? AND owner = ? ORDER BY place DESC LIMIT ?",
+            id, owner, MEMORY,
+        )  # fmt: skip
+        said = []
+        for question, answer in reversed(rows):
+            said.append({"role": "user", "content": question})
+            said.append({"role": "assistant", "content": str(json.loads(answer).get("text", ""))})
+        return said
+
+    def listed(self, owner: str, words: str = "", most: int = 200) -> list[JSON]:
+        """Return somebody's conversations, the one changed last first; with `words` those that have them all."""
+        wanted = fold(words).split()[:20]
+        rows = self._rows(
+            "SELECT id, title, changed, (SELECT count(*) FROM turns WHERE conversation = conversations.id) FROM conversations"
+            " WHERE owner = ? ORDER BY changed DESC, rowid DESC",
+            owner,
+        )
+        found = [{"id": i, "title": title, "changed": changed, "turns": n} for i, title, changed, n in rows]
+        if wanted:
+            found = [c for c in found if self._has(c, wanted)]
+        return found[:most]
+
+    def _has(self, conversation: JSON, wanted: Sequence[str]) -> bool:
+        said = [words for (words,) in self._rows("SELECT words FROM turns WHERE conversation = ?", conversation["id"])]
+        whole = "\n".join([fold(conversation["title"]), *said])
+        return all(w in whole for w in wanted)
+
+    def opened(self, owner: str, id: str) -> JSON:
+        """Return a conversation with its turns as they were drawn.  Raises NoConversation."""
+        title = self._title(owner, id)
+        rows = self._rows(
+            "SELECT id, question, filters, drawn, asked FROM turns WHERE conversation = ? ORDER BY place", id
+        )
+        opinions: dict[str, list[JSON]] = {}
+        for turn, sentence, good, reason in self._rows(
+            "SELECT turn, sentence, good, reason FROM opinions WHERE conversation = ?", id
+        ):
+            opinions.setdefault(turn, []).append({"sentence": sentence, "good": bool(good), "reason": reason})
+        turns = [
+            {
+                "id": turn,
+                "question": question,
+                "filters": json.loads(filters),
+                "drawn": json.loads(drawn),
+                "asked": asked,
+                "opinions": opinions.get(turn, []),
+            }
+            for turn, question, filters, drawn, asked in rows
+        ]
+        return {"id": id, "title": title, "turns": turns}
+
+    def _title(self, owner: str, id: str) -> str:
+        rows = self._rows("SELECT title FROM conversations WHERE id = ? AND owner = ?", id, owner)
+        if not rows:
+            raise NoConversation("there is no such conversation")
+        return str(rows[0][0])
+
+    def rename(self, owner: str, id: str, title: str) -> str:
+        """Give a conversation another title and return it as it is kept.  Raises NoConversation, RagError for none."""
+        kept = _shortened(title)
+        if not kept:
+            raise RagError("a conversation needs a title: write a few words")
+        with self._writing() as db:
+            changed = db.execute(
+                "UPDATE conversations SET title = ?, named = 1 WHERE id = ? AND owner = ?", (kept, id, owner)
+            )
+            if not changed.rowcount:
+                raise NoConversation("there is no such conversation")
+        return kept
+
+    def delete(self, owner: str, id: str) -> None:
+        """Delete a conversation with all that was said in it.  Raises NoConversation."""
+        with self._writing() as db:
+            gone = db.execute("DELETE FROM conversations WHERE id = ? AND owner = ?", (id, owner))
+            if not gone.rowcount:
+                raise NoConversation("there is no such conversation")
+        with self._lock:
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def judge(
+        self, owner: str, id: str, turn: str, *, sentence: int | None, good: bool | None, reason: str = ""
+    ) -> None:
+        """Keep what a reader thinks of an answer or a sentence of it; None takes it back.  Raises NoConversation."""
+        self._title(owner, id)
+        with self._writing() as db:
+            if not db.execute("SELECT 1 FROM turns WHERE conversation = ? AND id = ?", (id, turn)).fetchone():
+                raise NoConversation("there is no such answer")
+            db.execute(
+                "DELETE FROM opinions WHERE conversation = ? AND turn = ? AND sentence IS ?", (id, turn, sentence)
+            )
+            if good is not None:
+                db.execute(
+                    "INSERT INTO opinions VALUES (?, ?, ?, ?, ?, ?)",
+                    (id, turn, sentence, int(good), " ".join(reason.split())[:REASON], self._clock()),
+                )
+
+    def opinions(self) -> Iterator[JSON]:
+        """Yield what all readers thought, oldest first, each with the question and the answer it is about."""
+        for sentence, good, reason, given, question, answer in self._rows(
+            "SELECT o.sentence, o.good, o.reason, o.given, t.question, t.answer FROM opinions o JOIN turns t"
+            " ON t.conversation = o.conversation AND t.id = o.turn ORDER BY o.given, o.rowid"
+        ):
+            yield {
+                "question": question,
+                "answer": json.loads(answer),
+                "sentence": sentence,
+                "good": bool(good),
+                "reason": reason,
+                "given": given,
+            }
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._db.close()
+
+
+def _shortened(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= TITLE else f"{line[: TITLE - 1].rstrip()}…"
