@@ -162,7 +162,8 @@ class Conversations:
         """Return somebody's conversations, the one changed last first; with `words` those that have them all."""
         wanted = fold(words).split()[:20]
         rows = self._rows(
-            "SELECT id, title, changed, (SELECT count(*) FROM turns WHERE conversation = conversations.id) FROM conversations"
+            "SELECT id, title, changed, (SELECT count(*) FROM turns WHERE conversation = conversations.id)"
+            " FROM conversations"
             " WHERE owner = ? ORDER BY changed DESC, rowid DESC",
             owner,
         )
