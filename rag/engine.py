@@ -37,6 +37,7 @@ from rag.types import (
     Group,
     Hit,
     Note,
+    Passage,
     Stats,
     Text,
     Written,
@@ -257,6 +258,16 @@ class Engine:
         _check_kind(where)
         with self.store.view() as view:
             return view.articles(where)
+
+    def cut(self, id: str) -> list[Passage]:
+        """Return the passages of a current article, in their order.  Raises UnknownArticle."""
+        with self.store.view() as view:
+            return view.cut(id)
+
+    def sections(self) -> list[str]:
+        """Return the names of sections that passages have, sorted."""
+        with self.store.view() as view:
+            return view.sections()
 
     def stats(self) -> Stats:
         """Return what the index holds."""

@@ -30,14 +30,18 @@ def ingest(
     prune: bool = False,
     rebuild: bool = False,
     dry_run: bool = False,
+    embedder: Embedder | None = None,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Report:
-    """Bring articles into an index, made if there is none, and return what was done.  See `rag.ingest`."""
+    """Bring articles into an index, made if there is none, and return what was done.  See `rag.ingest`.
+
+    An `embedder` that is loaded already saves loading it again.
+    """
     from rag.intake import items, pipeline
 
     found = items.find(sources)
-    model = model_of(settings)
-    if not settings.model.precision and not rebuild and local.LocalStore.exists(index):
+    model = embedder or model_of(settings)
+    if not embedder and not settings.model.precision and not rebuild and local.LocalStore.exists(index):
         # Whatever this machine would choose, an index goes on as it was begun.
         with closing(local.LocalStore(index)) as there:
             recorded = there.fingerprint.model_digest

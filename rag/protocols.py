@@ -138,6 +138,14 @@ class View(Protocol):
         """Return the current articles and their numbers of passages, ordered by id."""
         ...
 
+    def cut(self, id: str) -> list[Passage]:
+        """Return the passages of a current article, in their order.  Raises UnknownArticle."""
+        ...
+
+    def sections(self) -> list[str]:
+        """Return the names of sections that current passages have, sorted, each once however it is written."""
+        ...
+
     def stats(self) -> Stats: ...
 
 

@@ -131,7 +131,27 @@ class StoreContract:
         with again.view() as view:
             assert view.article("a00003") == kept["a00003"]
             assert [h.id for h, _ in view.articles()] == sorted(kept)
+            assert view.sections() == ["BACKGROUND", "LEAD"]
+            for a in kept.values():
+                cut = [(p.article_id, p.revision, p.start, p.end, p.section, p.text) for p in view.cut(a.id)]
+                assert cut == [(a.id, a.revision, s.start, s.end, s.name, a.text[s.start : s.end]) for s in a.sections]
+            with pytest.raises(UnknownArticle):
+                view.cut("a00099")
             assert view.stats().passages == 60
+
+    def test_sections_are_those_of_current_passages(self, make: Callable[[], Store]) -> None:
+        store = make()
+        one, other = article(1), article(2, sections=(Section("Method", 0, 10), Section("METHOD", 11, 20)))
+        with store.writer() as t:
+            put(t, one)
+            put(t, other)
+        with store.view() as view:
+            assert view.sections() == ["BACKGROUND", "LEAD", "Method"]
+        with store.writer() as t:
+            put(t, article(1, version=2, sections=(Section("LEAD", 0, 20),)))
+            t.remove(other.id)
+        with store.view() as view:
+            assert view.sections() == ["LEAD"]
 
     def test_a_changed_article_answers_only_as_it_is_now(self, make: Callable[[], Store]) -> None:
         store = make()

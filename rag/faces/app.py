@@ -5,14 +5,16 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import re
 import socket
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from importlib import resources
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
-from urllib.parse import quote
 
 # Read by Gradio when it is imported; it would report each launch to its makers.
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
@@ -20,11 +22,19 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 import gradio as gr
 from starlette.middleware import Middleware
 
-from rag.errors import RagError, UnknownArticle
+from rag.errors import RagError
+from rag.faces import pagefiles
+from rag.faces.adding import Adding
+from rag.faces.conversations import FILE, Conversations
 from rag.faces.guard import LOOPBACK, Guard
+from rag.faces.library import Library, Shelf
+from rag.faces.opened import Reading
 from rag.faces.pace import paced
-from rag.faces.view import JSON, BadRequest, Turn, newest, opened, read_address
-from rag.types import Answer, Article, Citation, Filter, Stats, Text
+from rag.faces.readers import cookies, reader_of
+from rag.faces.routes import Parts, routes
+from rag.faces.view import JSON, BadRequest, Turn, read_filter, told_filter
+from rag.to_json import to_dict
+from rag.types import Answer, Citation, Filter, Text
 
 log = logging.getLogger(__name__)
 
@@ -32,11 +42,11 @@ BEAT = 0.04
 """Seconds between two updates of a streaming answer: smooth to the eye, and few enough for a slow line."""
 STREAMS = 16
 """How many answers may be written at once; further ones wait their turn."""
-MEMORY = 24
-"""How many messages back a follow-up question may refer."""
+
+_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 
 
-class Engine(Protocol):
+class Engine(Reading, Shelf, Protocol):
     """What the page needs of an engine."""
 
     def stream(
@@ -45,163 +55,139 @@ class Engine(Protocol):
         """Yield text, each citation right after the text it backs, and last the whole answer."""
         ...
 
-    def article(self, id: str, revision: str | None = None) -> Article: ...
-    def current(self, id: str) -> str | None: ...
-    def stats(self) -> Stats: ...
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A question as a browser sends it, with the browser's own names for the turn and the conversation it is in.
+
+    The answer takes the place of the turn `instead_of`, and of what came after that.
+    """
+
+    question: str
+    turn: str
+    conversation: str
+    where: Filter
+    instead_of: str = ""
 
 
-def build(engine: Engine, *, examples: Sequence[str] = ()) -> gr.Blocks:
+def build(engine: Engine, conversations: Conversations, *, examples: Sequence[str] = ()) -> gr.Blocks:
     """Return the chat page over an open engine, with some questions to start from."""
 
-    def ask(event: gr.EventData, history: list[dict[str, str]]) -> Iterator[tuple[JSON, list[dict[str, str]]]]:
-        question, turn = read_question(event._data)
-        if question:
-            yield from answer(engine, question, turn, history)
-
-    def get_article(data: object) -> JSON:
-        # Gradio answers an exception with an empty result, which would leave the reader without a word.
+    def ask(event: gr.EventData, request: gr.Request) -> Iterator[JSON]:
         try:
-            return open_article(engine, data)
+            asked, reader = read_question(event._data), reader_of(request.request)
         except (RagError, BadRequest) as error:
-            return {"ok": False, "message": str(error)}
-
-    def get_newest(data: object) -> JSON:
-        try:
-            return open_newest(engine, data)
-        except (RagError, BadRequest) as error:
-            return {"ok": False, "message": str(error)}
-
-    def get_stats(_: object) -> JSON:
-        try:
-            stats = engine.stats()
-        except RagError as error:
-            return {"ok": False, "message": str(error)}
-        return {"ok": True, "articles": stats.articles, "passages": stats.passages}
+            turn = Turn(turn_named(event._data))
+            turn.fail(str(error))
+            yield turn.value()
+            return
+        if asked.question:
+            yield from answer(engine, conversations, reader, asked)
 
     page: gr.Blocks
     with gr.Blocks(title="Footnote", analytics_enabled=False, fill_width=True) as page:
-        history = gr.State([])
-        with gr.Row(elem_id="footnote"):
-            chat = gr.HTML(
-                value={"turn": None, "examples": list(examples)},
-                html_template=asset("conversation.html"),
-                js_on_load=asset("make.js") + asset("tips.js") + asset("conversation.js"),
-                apply_default_css=False,
-                server_functions=[get_stats],
-                elem_id="chat",
-            )
-            gr.HTML(
-                value={},
-                html_template=asset("article.html"),
-                js_on_load=asset("make.js") + asset("article.js"),
-                apply_default_css=False,
-                server_functions=[get_article, get_newest],
-                elem_id="article",
-            )
+        chat = gr.HTML(
+            value={"turn": None, "examples": list(examples)},
+            html_template=pagefiles.template(),
+            js_on_load=pagefiles.script(),
+            apply_default_css=False,
+            elem_id="footnote",
+        )
         # The page's own value is an output only: what a browser sends back for it is never looked at.
         asked = chat.ask(
             ask,
-            inputs=[history],
-            outputs=[chat, history],
+            outputs=[chat],
             show_progress="hidden",
             trigger_mode="multiple",
             concurrency_limit=STREAMS,
             api_visibility="private",
         )
         chat.halt(None, cancels=[asked])
-        chat.fresh(
-            lambda: [],
-            outputs=[history],
-            show_progress="hidden",
-            queue=False,
-            api_visibility="private",
-        )
     page.queue(default_concurrency_limit=STREAMS)
     return page
 
 
-def open_article(engine: Engine, data: object) -> JSON:
-    """Return the text that a browser's address cites, and whether the article has changed since.
-
-    Raises BadRequest, and UnknownArticle where neither that text is kept nor a newer one.
-    """
-    id, revision, start, end = read_address(data)
-    try:
-        article = engine.article(id, revision)
-    except UnknownArticle as error:
-        # Where there is none at all, this says so without the revision, which tells a reader nothing.
-        engine.article(id)
-        return {"ok": False, "message": str(error), "changed": True}
-    shown = opened(article, start, end)
-    return {"ok": True, **shown, "changed": engine.current(id) not in (None, revision)}
-
-
-def open_newest(engine: Engine, data: object) -> JSON:
-    """Return the newest text of the article that a browser's address cites, the cited words marked if they are there.
-
-    Raises BadRequest and UnknownArticle.
-    """
-    id, revision, start, end = read_address(data)
-    try:
-        quote = opened(engine.article(id, revision), start, end)["mark"]
-    except UnknownArticle:
-        # An index made anew holds no older texts: there is nothing to look for in the newest.
-        quote = None
-    return {"ok": True, **newest(engine.article(id), quote)}
-
-
-def read_question(data: object) -> tuple[str, str]:
-    """Return the question and the page's own name for the turn, as a browser sent them."""
+def read_question(data: object) -> Asked:
+    """Return the question that a browser sends.  Raises BadRequest and InvalidFilter."""
     values = data if isinstance(data, Mapping) else {}
     # A lone surrogate can be typed into JSON, and cannot be encoded again.
     question = str(values.get("question") or "").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return question.strip(), str(values.get("turn") or "")[:64]
+    names = [str(values.get(key) or "") for key in ("turn", "conversation", "instead_of")]
+    if not all(_ID.fullmatch(name) for name in names[:2]):
+        raise BadRequest("a turn and a conversation are named by letters, digits and hyphens")
+    return Asked(question.strip(), names[0], names[1], read_filter(values.get("where")), names[2][:64])
 
 
-def answer(
-    engine: Engine, question: str, turn_id: str, history: list[dict[str, str]]
-) -> Iterator[tuple[JSON, list[dict[str, str]]]]:
-    """Yield the growing turn, at most one in a beat, beside the history that the next question will have."""
-    turn = Turn(turn_id)
+def turn_named(data: object) -> str:
+    """Return the browser's name for a turn, whatever else it sends."""
+    return str(data.get("turn") or "")[:64] if isinstance(data, Mapping) else ""
+
+
+def answer(engine: Engine, conversations: Conversations, reader: str, asked: Asked) -> Iterator[JSON]:
+    """Yield the growing turn, at most one in a beat, and keep it in its conversation when it has ended."""
+    turn = Turn(asked.turn)
     began = time.perf_counter()
     try:
+        history = conversations.history(reader, asked.conversation, asked.instead_of)
         # Gradio takes each item of a generator on whichever thread is free; an engine may need to stay on one.
-        for items in paced(engine.stream(question, history=tuple(history)), BEAT):
+        for items in paced(engine.stream(asked.question, history=history, where=asked.where or None), BEAT):
             for item in items:
                 if isinstance(item, Answer):
-                    said = [{"role": "user", "content": question}, {"role": "assistant", "content": item.text}]
-                    history = [*history, *said][-MEMORY:]
                     turn.finish(item, engine.stats(), time.perf_counter() - began)
+                    keep(conversations, reader, asked, turn, to_dict(item))
                 else:
                     turn.add(item)
             if turn.end is None:
-                yield turn.value(), history
+                yield turn.value()
         if turn.end is None:
             raise RuntimeError("the stream ended without an answer")
+    except GeneratorExit:
+        if turn.end is None:
+            turn.stop()
+            keep(conversations, reader, asked, turn, {"text": turn.said()})
+        raise
     except RagError as error:
         turn.fail(str(error))
     except Exception:
         log.exception("a question could not be answered")
         turn.fail("Something went wrong inside Footnote. The server's log says what.")
-    yield turn.value(), history
+    yield turn.value()
 
 
-def asset(name: str) -> str:
-    """Return one of the page's own files."""
-    return (resources.files("rag.faces") / "page" / name).read_text("utf-8")
-
-
-def head() -> str:
-    """Return what the page needs in its head.  Gradio's own place for styles breaks rules inside @media."""
-    icon = quote(asset("icon.svg"))
-    return f'<style>{asset("style.css")}</style><link rel="icon" type="image/svg+xml" href="data:image/svg+xml,{icon}">'
+def keep(conversations: Conversations, reader: str, asked: Asked, turn: Turn, answer: JSON) -> None:
+    """Keep a turn that has ended; where that cannot be, the turn says why."""
+    try:
+        conversations.add(
+            reader,
+            asked.conversation,
+            asked.turn,
+            question=asked.question,
+            filters=told_filter(asked.where),
+            answer=answer,
+            drawn=turn.value(),
+            instead_of=asked.instead_of,
+        )
+    except RagError as error:
+        turn.unkept(str(error))
+    except Exception:
+        log.exception("a turn could not be kept")
+        turn.unkept("the server's log says why")
 
 
 @contextmanager
-def running(engine: Engine, *, host: str = "127.0.0.1", port: int = 0, examples: Sequence[str] = ()) -> Iterator[str]:
+def running(
+    engine: Engine,
+    *,
+    index: Path | None = None,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    examples: Sequence[str] = (),
+    adding: Adding | None = None,
+) -> Iterator[str]:
     """Serve the page during a `with` block and return its address; port 0 is any free one.
 
-    Raises RagError when the host is not this machine alone, or the port cannot be had.
+    Conversations are kept in the folder of the index, or for as long as the block lasts; without `adding` the library
+    can only be read.  Raises RagError when the host is not this machine alone, or the port cannot be had.
     """
     if host not in LOOPBACK:
         raise RagError(
@@ -209,15 +195,18 @@ def running(engine: Engine, *, host: str = "127.0.0.1", port: int = 0, examples:
             " and reach it from elsewhere through an SSH tunnel"
         )
     port = claim(host, port)
-    page = build(engine, examples=examples)
-    try:
-        page.launch(**launch_options(host, port))
-    except OSError as error:
-        raise RagError(f"port {port} on {host} cannot be served ({error}): choose another port") from error
-    try:
+    with ExitStack() as stack:
+        folder = index or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="footnote-")))
+        conversations = Conversations(folder / FILE)
+        stack.callback(conversations.close)
+        page = build(engine, conversations, examples=examples)
+        parts = Parts(engine, conversations, Library(engine), adding)
+        try:
+            page.launch(**launch_options(host, port, parts))
+        except OSError as error:
+            raise RagError(f"port {port} on {host} cannot be served ({error}): choose another port") from error
+        stack.callback(page.close, verbose=False)
         yield f"http://{f'[{host}]' if ':' in host else host}:{port}"
-    finally:
-        page.close(verbose=False)
 
 
 def claim(host: str, port: int) -> int:
@@ -236,7 +225,7 @@ def claim(host: str, port: int) -> int:
         return int(probe.getsockname()[1])
 
 
-def launch_options(host: str, port: int) -> dict[str, Any]:
+def launch_options(host: str, port: int, parts: Parts) -> dict[str, Any]:
     """Return how Gradio is started: on this machine alone, keeping nothing and telling nobody."""
     return {
         "server_name": host,
@@ -253,17 +242,28 @@ def launch_options(host: str, port: int) -> dict[str, Any]:
         # Gradio would keep every question in the browser's own store.
         "run_history": False,
         "footer_links": [],
-        # The page takes no files; the upload route stays, and refuses all.
+        # Files come by a route of ours; Gradio's own stays, and refuses all.
         "max_file_size": 1,
         "theme": gr.themes.Base(font=["sans-serif"], font_mono=["monospace"]),
-        "head": head(),
-        "app_kwargs": {"middleware": [Middleware(Guard)]},
+        "head": pagefiles.head(),
+        "app_kwargs": {
+            "middleware": [Middleware(Guard), *cookies(parts.conversations.secret)],
+            "routes": routes(parts),
+        },
     }
 
 
-def serve(engine: Engine, *, host: str = "127.0.0.1", port: int = 7860, examples: Sequence[str] = ()) -> None:
+def serve(
+    engine: Engine,
+    *,
+    index: Path | None = None,
+    host: str = "127.0.0.1",
+    port: int = 7860,
+    examples: Sequence[str] = (),
+    adding: Adding | None = None,
+) -> None:
     """Serve the page until interrupted; says where on standard error.  Raises RagError as `running` does."""
-    with running(engine, host=host, port=port, examples=examples) as address:
+    with running(engine, index=index, host=host, port=port, examples=examples, adding=adding) as address:
         sys.stderr.write(f"Footnote is at {address}\n")
         sys.stderr.flush()
         while True:

@@ -168,9 +168,16 @@ def serve(host: str, port: int, index: str) -> None:
         engine.search("warm up", k=1)
         _ = engine.writer, engine.entails  # and what they lack is told now
         click.echo("footnote: starting the page", err=True)
-        from rag.faces import app
+        from rag.faces import adding, app
 
-        app.serve(engine, host=host, port=port, examples=engine.settings.page.examples)
+        app.serve(
+            engine,
+            index=Path(index),
+            host=host,
+            port=port,
+            examples=engine.settings.page.examples,
+            adding=adding.Adding(engine, Path(index)),
+        )
 
 
 @main.group(invoke_without_command=True)

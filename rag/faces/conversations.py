@@ -110,10 +110,20 @@ class Conversations:
         return str(self._rows("SELECT value FROM about WHERE name = 'secret'")[0][0])
 
     def add(
-        self, owner: str, id: str, turn: str, *, question: str, filters: Mapping[str, Any], answer: JSON, drawn: JSON
+        self,
+        owner: str,
+        id: str,
+        turn: str,
+        *,
+        question: str,
+        filters: Mapping[str, Any],
+        answer: JSON,
+        drawn: JSON,
+        instead_of: str = "",
     ) -> None:
         """Keep a turn, in a conversation that is begun with it if there is none of that id.
 
+        It takes the place of the turn `instead_of`, if that is there, and of all that came after it.
         Raises NoConversation where it is another's, and RagError where it is full.
         """
         now = self._clock()
@@ -121,6 +131,11 @@ class Conversations:
             found = db.execute("SELECT owner FROM conversations WHERE id = ?", (id,)).fetchone()
             if found and found[0] != owner:
                 raise NoConversation("there is no such conversation")
+            db.execute(
+                "DELETE FROM turns WHERE conversation = ?1 AND place >="
+                " (SELECT place FROM turns WHERE conversation = ?1 AND id = ?2)",
+                (id, instead_of),
+            )
             if not found:
                 title = _shortened(question)
                 db.execute("INSERT INTO conversations VALUES (?, ?, ?, 0, ?, ?)", (id, owner, title, now, now))
@@ -145,12 +160,16 @@ class Conversations:
             )
             db.execute("UPDATE conversations SET changed = ? WHERE id = ?", (now, id))
 
-    def history(self, owner: str, id: str) -> list[dict[str, str]]:
-        """Return what was said last, oldest first, as messages; nothing for a conversation that is new or another's."""
+    def history(self, owner: str, id: str, before: str = "") -> list[dict[str, str]]:
+        """Return what was said last, oldest first, as messages; nothing for a conversation that is new or another's.
+
+        Of what was said from the turn `before` on, if that is there, nothing is told.
+        """
         rows = self._rows(
-            "SELECT question, answer FROM turns JOIN conversations ON conversations.id = conversation"
-            " WHERE conversation = ? AND owner = ? ORDER BY place DESC LIMIT ?",
-            id, owner, MEMORY,
+            "SELECT question, answer FROM turns t JOIN conversations c ON c.id = conversation"
+            " WHERE conversation = ?1 AND owner = ?2 AND place <"
+            " ifnull((SELECT place FROM turns WHERE conversation = ?1 AND id = ?3), 1e9) ORDER BY place DESC LIMIT ?4",
+            id, owner, before, MEMORY,
         )  # fmt: skip
         said = []
         for question, answer in reversed(rows):

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import quote as escaped
 from urllib.parse import urlsplit
 
-from rag.types import Answer, Article, ArticleHead, Citation, Hit, Stats, Text
+from rag.types import Answer, Article, ArticleHead, Citation, Filter, Hit, Stats, Text
 
 JSON = dict[str, Any]
 
@@ -20,6 +21,12 @@ SNIPPET = 280
 """How many characters of such a passage are shown."""
 ALSO = 3
 """How many of the other articles that print the same are named."""
+FILTERS = ("authors", "sections", "sources", "articles")
+"""What a reader may filter by besides dates."""
+VALUES = 100
+"""Values of one kind in a filter, at most."""
+FRAGMENT = 12
+"""Words of a quote that an address names whole; of a longer one it names the first and the last."""
 
 
 class BadRequest(ValueError):
@@ -52,11 +59,25 @@ class Turn:
             "outcome": answer.outcome,
             "searched": answer.standalone if answer.standalone != answer.question else None,
             "notes": list(answer.notes),
+            "sentences": [s.text for s in answer.sentences],
             "hits": [card(h) for h in nearest(answer.hits)] if answer.outcome == "abstained" else [],
+            "found": [found(h, answer.hits[0].score) for h in answer.hits],
             "passages": stats.passages,
             "articles": stats.articles,
             "seconds": seconds,
         }
+
+    def unkept(self, why: str) -> None:
+        """Say that the turn will not be there when the page is loaded again."""
+        self.end = {**(self.end or {}), "unkept": why}
+
+    def said(self) -> str:
+        """Return the text so far."""
+        return "".join(piece.get("text", "") for piece in self.pieces)
+
+    def stop(self) -> None:
+        """End the turn where its reader stopped it."""
+        self.end = {"outcome": "stopped"}
 
     def fail(self, message: str) -> None:
         """End the turn with an error to show."""
@@ -85,6 +106,7 @@ def source(citation: Citation) -> JSON:
     """Return a citation with what it takes to open its article at the span."""
     return {
         **head(citation.article),
+        "url": fragment(web_address(citation.article.url), citation.quote),
         "number": citation.number,
         "quote": citation.quote,
         "also": also(citation.also),
@@ -107,14 +129,32 @@ def nearest(hits: Sequence[Hit]) -> list[Hit]:
     return list(best.values())[:NEAREST]
 
 
+def snippet(text: str) -> str:
+    """Return the beginning of a text."""
+    return text if len(text) <= SNIPPET else text[:SNIPPET].rsplit(None, 1)[0] + "…"
+
+
+def found(hit: Hit, best: float) -> JSON:
+    """Return where the search had a passage: its score as a share of the best one's, and its rank in each search."""
+    p = hit.passage
+    return {
+        **head(hit.article),
+        "rank": hit.rank,
+        "section": p.section,
+        "score": hit.score,
+        "share": min(max(hit.score / best, 0.0), 1.0) if best > 0 else 0.0,
+        "ranks": dict(hit.ranks),
+        "open": address(p.article_id, p.revision, p.start, p.end),
+    }
+
+
 def card(hit: Hit) -> JSON:
     """Return a passage that came near, with what it takes to open its article there."""
     p = hit.passage
-    snippet = p.text if len(p.text) <= SNIPPET else p.text[:SNIPPET].rsplit(None, 1)[0] + "…"
     return {
         **head(hit.article),
         "section": p.section,
-        "snippet": snippet,
+        "snippet": snippet(p.text),
         "also": also(hit.also),
         "open": address(p.article_id, p.revision, p.start, p.end),
     }
@@ -138,6 +178,32 @@ def read_address(data: object) -> tuple[str, str, int, int]:
     return id, revision, start, end
 
 
+def read_filter(data: object) -> Filter:
+    """Return the filter that a browser names.  Raises BadRequest for any other shape, and InvalidFilter."""
+    if data is None:
+        return Filter()
+    if not isinstance(data, Mapping):
+        raise BadRequest("a filter has names and values")
+    lists: dict[str, tuple[str, ...]] = {}
+    for name in FILTERS:
+        values = data.get(name) or []
+        if not isinstance(values, list) or not all(isinstance(v, str) for v in values) or len(values) > VALUES:
+            raise BadRequest(f"a filter's {name} are a list of at most {VALUES} texts")
+        lists[name] = tuple(values)
+    days = {name: data.get(name) or None for name in ("since", "until")}
+    return Filter(**lists, **days)  # type: ignore[arg-type]
+
+
+def told_filter(where: Filter) -> JSON:
+    """Return a filter as the page names it.
+
+    >>> read_filter(told_filter(Filter(authors=("A",), since="2024-01-02"))) == Filter(("A",), since="2024-01-02")
+    True
+    """
+    days = {name: day.isoformat() if (day := getattr(where, name)) else None for name in ("since", "until")}
+    return {**{name: list(getattr(where, name)) for name in FILTERS}, **days}
+
+
 def opened(article: Article, start: int, end: int) -> JSON:
     """Return an article in three strings around a span.  Raises BadRequest for a span outside its text."""
     if not 0 <= start < end <= len(article.text):
@@ -154,7 +220,7 @@ def newest(article: Article, quote: str | None) -> JSON:
 def _around(article: Article, start: int, end: int) -> JSON:
     return {
         **head(article.head),
-        "url": web_address(article.url),
+        "url": fragment(web_address(article.url), article.text[start:end]),
         "before": article.text[:start],
         "mark": article.text[start:end],
         "after": article.text[end:],
@@ -174,3 +240,17 @@ def web_address(url: str | None) -> str | None:
     except ValueError:
         return None
     return url if parts.scheme in ("http", "https") and parts.hostname else None
+
+
+def fragment(url: str | None, quote: str) -> str | None:
+    """Return an address with the words that a browser is to show there (wicg.github.io/scroll-to-text-fragment).
+
+    >>> fragment("https://example.org/a", "In 1911, the town-council bought")
+    'https://example.org/a#:~:text=In%201911%2C%20the%20town%2Dcouncil%20bought'
+    """
+    words = quote.split()
+    if not url or not words:
+        return url
+    ends = [words] if len(words) <= FRAGMENT else [words[: FRAGMENT // 3], words[-FRAGMENT // 3 :]]
+    text = ",".join(escaped(" ".join(end), safe="").replace("-", "%2D") for end in ends)
+    return f"{url}{'' if '#' in url else '#'}:~:text={text}"

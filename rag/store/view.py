@@ -354,6 +354,28 @@ class LocalView:
                 found.append((head, passages))
         return found
 
+    def cut(self, id: str) -> list[Passage]:
+        id = self.article(id).id
+        first, count = self._all("SELECT first, passages FROM articles WHERE id = ? AND live", [id])[0]
+        return [passage for passage, _ in self.passages(range(first, first + count))]
+
+    def sections(self) -> list[str]:
+        used = {
+            int(code)
+            for part, live in zip(self._state.parts, self._lives(), strict=True)
+            for code in np.unique(part.columns.passages["section"][live])
+        }
+        names: dict[str, str] = {}
+        for code, name in self._all("SELECT code, name FROM sections ORDER BY code"):
+            if code in used and name:
+                names.setdefault(fold(str(name)), str(name))
+        return sorted(names.values(), key=fold)
+
+    def _lives(self) -> list[Mask]:
+        """Return which rows of each part are live."""
+        ends = np.cumsum([len(part) for part in self._state.parts])
+        return np.split(self._state.live, ends[:-1])
+
     def stats(self) -> Stats:
         state = self._state
         found = [(named.rows, named.recall) for named in state.named if named.probes]

@@ -1,0 +1,318 @@
+"""Articles that a reader brings in through the page, looked at before they are added, and taken out with a way back.
+
+What is uploaded waits in memory as the articles that were read from it, each reader's apart, until it is added or
+put away.  An article that was taken out is kept there for some minutes, for whoever regrets it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import re
+import secrets
+import tempfile
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from rag import keeping
+from rag.engine import Engine
+from rag.errors import BadSource, RagError
+from rag.faces.view import JSON, head, snippet
+from rag.intake.chunk import chunk, short_title
+from rag.intake.readers import read
+from rag.intake.sources import KINDS, Page
+from rag.intake.text import fold
+from rag.to_json import to_dict
+from rag.types import Article, Failure, Progress, Report
+
+log = logging.getLogger(__name__)
+
+DRAFTS = 16
+"""Readers who may have something waiting at once; of more the oldest is put away."""
+PAGES = 50
+"""Pages that may wait together."""
+BYTES = 64 * 2**20
+"""Bytes of them all."""
+SHOWN = 50
+"""Articles of a draft that are shown."""
+REMOVED = 20
+"""Articles taken out that can be brought back."""
+REGRET = 600.0
+"""Seconds for which they can."""
+JOBS = 32
+"""Finished jobs that can still be asked about."""
+
+FOLDER = "uploads"
+
+
+class NotHere(RagError, LookupError):
+    """What a page asks about is not here any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A page that was read: the articles in it with their numbers of passages, what failed, and its size."""
+
+    articles: list[tuple[Article, int]]
+    failed: list[Failure]
+    bytes: int
+
+
+@dataclass
+class Job:
+    """Articles on their way into the index."""
+
+    id: str
+    articles: int
+    passages: int
+    state: str = "running"  # running, done, stopped, failed
+    progress: Progress = field(default_factory=lambda: Progress(0, 0, 0, 0.0))
+    report: JSON | None = None
+    message: str = ""
+    stop: bool = False
+
+    def value(self) -> JSON:
+        """Return how far it has come: a share of the whole, and the seconds that are left at this rate."""
+        p = self.progress
+        share = max(p.done / max(self.articles, 1), min(p.embedded / max(self.passages, 1), 0.99))
+        share = 1.0 if self.state == "done" else min(share, 1.0)
+        left = p.seconds / share - p.seconds if share > 0.02 and self.state == "running" else None
+        return {
+            "id": self.id,
+            "state": self.state,
+            "share": share,
+            "articles": self.articles,
+            "done": p.done,
+            "embedded": p.embedded,
+            "rate": p.embedded / p.seconds if p.seconds else None,
+            "left": left,
+            "report": self.report,
+            "message": self.message,
+        }
+
+
+class Adding:
+    """What readers bring in and take out of one index; safe to share between threads."""
+
+    def __init__(self, engine: Engine, index: Path, clock: Callable[[], float] = time.monotonic) -> None:
+        self._engine, self._index, self._clock = engine, index, clock
+        self._lock = threading.Lock()
+        self._drafts: OrderedDict[str, dict[str, _Read]] = OrderedDict()
+        self._jobs: OrderedDict[str, Job] = OrderedDict()
+        self._removed: OrderedDict[str, tuple[float, Article]] = OrderedDict()
+
+    @property
+    def most(self) -> int:
+        """Bytes of one page, at most."""
+        return min(self._engine.settings.limits.page_bytes, BYTES)
+
+    # What waits to be added
+
+    def take(self, reader: str, name: str, data: bytes) -> JSON:
+        """Read an uploaded page into a reader's draft and return that.  Raises BadSource.
+
+        A page of the same name as one before takes its place.
+        """
+        name = plain_name(name)
+        if PurePosixPath(name).suffix.lower() not in KINDS:
+            raise BadSource(f"{name} is of an unknown kind: give one of {', '.join(KINDS)}")
+        return self._take(reader, name, data)
+
+    def paste(self, reader: str, text: str, title: str = "") -> JSON:
+        """Read pasted text into a reader's draft, as a page of text, and return the draft.  Raises BadSource."""
+        if not text.strip():
+            raise BadSource("there is no text: paste some")
+        given = f"{' '.join(title.split())}\n\n{text}" if title.strip() else text
+        slug = re.sub(r"\W+", "-", fold(" ".join((title or text[:200]).split()[:6]))).strip("-")[:60]
+        digest = hashlib.sha256(given.encode("utf-8", "surrogatepass")).hexdigest()[:6]
+        return self._take(reader, f"{slug or 'text'}-{digest}.txt", given.encode("utf-8", "replace"))
+
+    def _take(self, reader: str, name: str, data: bytes) -> JSON:
+        with self._lock:
+            draft = self._drafts.setdefault(reader, {})
+            self._drafts.move_to_end(reader)
+            while len(self._drafts) > DRAFTS:
+                self._drafts.popitem(last=False)
+            others = [r for n, r in draft.items() if n != name]
+            if len(others) >= PAGES:
+                raise BadSource(f"{PAGES} pages wait already: add these first, or ingest the folder with `rag ingest`")
+            if sum(r.bytes for r in others) + len(data) > BYTES:
+                raise BadSource(
+                    f"{name} and what waits already are over {BYTES // 2**20} MB: add that first, or use `rag ingest`"
+                )
+        found = self._read(name, data)
+        with self._lock:
+            self._drafts.setdefault(reader, {})[name] = found
+        return self.draft(reader)
+
+    def _read(self, name: str, data: bytes) -> _Read:
+        limits = self._engine.settings.limits
+        articles: list[tuple[Article, int]] = []
+        failed: list[Failure] = []
+        with tempfile.TemporaryDirectory(prefix="footnote-") as folder:
+            path = Path(folder, f"page{PurePosixPath(name).suffix.lower()}")
+            path.write_bytes(data)
+            page = Page(f"{FOLDER}/{name}", str(path), KINDS[path.suffix])
+            for found in read(page, max_page=limits.page_bytes, max_line=limits.line_bytes):
+                if isinstance(found, Failure):
+                    failed.append(Failure(found.source.replace(str(path), name), found.reason.replace(str(path), name)))
+                    continue
+                try:
+                    articles.append((found, self._passages(found)))
+                except RagError as error:
+                    failed.append(Failure(found.id, str(error)))
+        if not articles and not failed:
+            failed.append(Failure(name, "no article was found in it"))
+        return _Read(articles, failed, len(data))
+
+    def _passages(self, article: Article) -> int:
+        made, embedder = self._engine.store.fingerprint, self._engine.embedder
+        title = short_title(article.title, embedder, made.passage_tokens) if made.title else ""
+        return len(chunk(article, embedder, tokens=made.passage_tokens, overlap=made.overlap_tokens, title=title))
+
+    def draft(self, reader: str) -> JSON:
+        """Return what a reader has waiting."""
+        with self._lock:
+            draft = dict(self._drafts.get(reader, {}))
+        listed = [(name, article, n) for name, page in draft.items() for article, n in page.articles]
+        return {
+            "pages": list(draft),
+            "count": len(listed),
+            "passages": sum(n for *_, n in listed),
+            "articles": [self._shown(name, article, n) for name, article, n in listed[:SHOWN]],
+            "failed": [{"source": f.source, "reason": f.reason} for page in draft.values() for f in page.failed],
+        }
+
+    def _shown(self, name: str, article: Article, passages: int) -> JSON:
+        current = self._engine.current(article.id)
+        state = "new" if current is None else "unchanged" if current == article.revision else "changed"
+        return {
+            **head(article.head),
+            "id": article.id,
+            "made": article.title_made,
+            "page": name,
+            "words": len(article.text.split()),
+            "passages": passages,
+            "opening": snippet(article.text),
+            "state": state,
+        }
+
+    def leave_out(self, reader: str, id: str) -> JSON:
+        """Take an article out of a reader's draft and return the draft."""
+        with self._lock:
+            draft = self._drafts.get(reader, {})
+            for name, page in list(draft.items()):
+                left = [of for of in page.articles if of[0].id != id]
+                if not left and not page.failed:
+                    del draft[name]
+                else:
+                    draft[name] = _Read(left, page.failed, page.bytes)
+        return self.draft(reader)
+
+    def put_away(self, reader: str) -> JSON:
+        """Forget a reader's draft."""
+        with self._lock:
+            self._drafts.pop(reader, None)
+        return self.draft(reader)
+
+    # Adding
+
+    def add(self, reader: str) -> JSON:
+        """Begin to add what a reader has waiting, and return the job.  Raises BadSource where nothing waits."""
+        with self._lock:
+            draft = self._drafts.pop(reader, {})
+            listed = [of for page in draft.values() for of in page.articles]
+            if not listed:
+                raise BadSource("nothing waits to be added: choose a file, or paste some text")
+            job = Job(secrets.token_urlsafe(12), len(listed), sum(n for _, n in listed))
+            self._jobs[job.id] = job
+            while len(self._jobs) > JOBS:
+                self._jobs.popitem(last=False)
+        articles = [article for article, _ in listed]
+        threading.Thread(target=self._run, args=(job, articles), name="footnote-adding", daemon=True).start()
+        return job.value()
+
+    def _run(self, job: Job, articles: list[Article]) -> None:
+        def on_progress(progress: Progress) -> None:
+            job.progress = progress
+            if job.stop:
+                raise KeyboardInterrupt
+
+        try:
+            report = self._ingest(articles, on_progress)
+            job.report, job.state = to_dict(report), "done"
+        except KeyboardInterrupt:
+            job.message, job.state = "Stopped. What was complete by then is kept.", "stopped"
+        except RagError as error:
+            job.message, job.state = str(error), "failed"
+        except Exception:
+            log.exception("articles could not be added")
+            job.message, job.state = "Something went wrong inside Footnote. The server's log says what.", "failed"
+
+    def _ingest(self, articles: list[Article], on_progress: Callable[[Progress], None] | None = None) -> Report:
+        engine = self._engine
+        return keeping.ingest(articles, self._index, engine.settings, embedder=engine.embedder, on_progress=on_progress)
+
+    def job(self, id: str, *, stop: bool = False) -> JSON:
+        """Return how far a job has come, telling it to stop if asked to.  Raises NotHere."""
+        with self._lock:
+            job = self._jobs.get(id)
+        if job is None:
+            raise NotHere("nothing is known of this any more: the list of articles shows what was added")
+        job.stop = job.stop or stop
+        return job.value()
+
+    # Taking out
+
+    def remove(self, id: str) -> JSON:
+        """Take an article out of the index and return a word that brings it back.  Raises UnknownArticle."""
+        article = self._engine.article(id)
+        keeping.remove(id, self._index)
+        word = secrets.token_urlsafe(12)
+        with self._lock:
+            self._removed[word] = self._clock(), article
+            self._forget()
+        return {**head(article.head), "id": id, "undo": word, "seconds": REGRET}
+
+    def bring_back(self, word: str) -> JSON:
+        """Add an article again that was taken out.  Raises NotHere when it is too late."""
+        with self._lock:
+            self._forget()
+            found = self._removed.pop(word, None)
+        if found is None:
+            raise NotHere("it is too late to undo this: add the article again from its page")
+        try:
+            report = self._ingest([found[1]])
+            if report.failed:
+                raise RagError(report.failed[0].reason)
+        except BaseException:
+            with self._lock:
+                self._removed[word] = found
+            raise
+        return {**head(found[1].head), "id": found[1].id}
+
+    def _forget(self) -> None:
+        now = self._clock()
+        for word, (when, _) in list(self._removed.items()):
+            if now - when > REGRET or len(self._removed) > REMOVED:
+                del self._removed[word]
+
+
+def plain_name(name: str) -> str:
+    """Return the last part of a file's name as a browser gives it, without what no file name should hold.
+
+    Raises BadSource where nothing is left.
+
+    >>> plain_name("C:\\\\tmp\\\\../a b.txt"), plain_name("../../etc/passwd.md")
+    ('a b.txt', 'passwd.md')
+    """
+    last = re.split(r"[\\/]", name)[-1]
+    kept = " ".join("".join(c if c.isprintable() else " " for c in last).split()).lstrip(".")
+    if not kept:
+        raise BadSource("the file has no name: give it one")
+    # The beginning of a long name goes, never its kind.
+    return kept[-120:]

@@ -1,0 +1,123 @@
+"""An answer to take along: as Markdown, as HTML or as plain text, its sources as footnotes below it.
+
+Made from what the page drew, so what is pasted elsewhere says what was read here.  Words of articles stay words: in
+HTML they are escaped, in Markdown nothing of them starts a link, an image or a tag.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any, Literal
+
+Form = Literal["md", "html", "txt"]
+FORMS: tuple[Form, ...] = ("md", "html", "txt")
+
+# What begins something in Markdown wherever it stands, and what does so at the start of a line.
+_INLINE = re.compile(r"([\\`*_\[\]<>|~!&$@])")
+_LINE = re.compile(r"^(\s*)(#{1,6}(?=\s)|[-+=](?=[\s=-])|\d{1,9}(?=[.)]\s)|:)", re.MULTILINE)
+_LINK = re.compile(r"\b(https?|ftp|mailto|xmpp|www)([:.])", re.IGNORECASE)
+
+Turn = Mapping[str, Any]
+"""A question and what was drawn of its answer."""
+
+
+def copied(turn: Turn, form: Form) -> str:
+    """Return a question's answer with its sources."""
+    return _WRITERS[form](turn, 0)
+
+
+def exported(title: str, turns: Sequence[Turn], form: Form) -> str:
+    """Return a whole conversation; sources are numbered anew in each answer."""
+    parts = [_WRITERS[form](turn, n) for n, turn in enumerate(turns, 1)]
+    if form == "html":
+        head = f'<!doctype html>\n<meta charset="utf-8">\n<title>{escape(title)}</title>\n<h1>{escape(title)}</h1>\n'
+        return head + "\n".join(parts)
+    if form == "md":
+        return f"# {_plain_markdown(title)}\n\n" + "\n".join(parts)
+    return f"{title}\n{'=' * min(len(title), 80)}\n\n" + "\n\n".join(parts)
+
+
+def _markdown(turn: Turn, number: int) -> str:
+    prefix = f"{number}-" if number else ""
+
+    def words(piece: Turn) -> str:
+        text = _plain_markdown(str(piece["text"]))
+        # A mark of emphasis must stand right at the word.
+        return re.sub(r"^(\s*)(.*?)(\s*)$", r"\1**\2**\3", text, flags=re.DOTALL) if _is_strong(piece) else text
+
+    lines = [f"## {_plain_markdown(str(turn['question']))}", ""]
+    lines += [_body(turn, words, lambda n: f"[^{prefix}{n}]"), ""]
+    for c in turn["citations"]:
+        place = f" <{c['url']}>" if c.get("url") else ""
+        quote = _plain_markdown(" ".join(str(c["quote"]).split()))
+        lines.append(f"[^{prefix}{c['number']}]: {_plain_markdown(_reference(c))}: “{quote}”{place}")
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _html(turn: Turn, number: int) -> str:
+    prefix = f"fn{number}-" if number else "fn"
+
+    def words(piece: Turn) -> str:
+        text = escape(str(piece["text"])).replace("\n", "<br>")
+        return f"<strong>{text}</strong>" if _is_strong(piece) else text
+
+    body = _body(turn, words, lambda n: f'<sup><a href="#{prefix}{n}">{n}</a></sup>')
+    lines = [f"<h2>{escape(str(turn['question']))}</h2>", f"<p>{body}</p>"]
+    if turn["citations"]:
+        lines.append("<ol>")
+        for c in turn["citations"]:
+            told = escape(_reference(c))
+            if c.get("url"):
+                told = f'<a href="{escape(c["url"])}">{told}</a>'
+            lines.append(
+                f'<li id="{prefix}{c["number"]}" value="{c["number"]}">{told}: <q>{escape(str(c["quote"]))}</q></li>'
+            )
+        lines.append("</ol>")
+    return "\n".join(lines) + "\n"
+
+
+def _plain(turn: Turn, _: int) -> str:
+    lines = [str(turn["question"]), "", _body(turn, lambda piece: str(piece["text"]), lambda n: f"[{n}]")]
+    if turn["citations"]:
+        lines.append("")
+    for c in turn["citations"]:
+        lines.append(f"[{c['number']}] {_reference(c)}: “{' '.join(str(c['quote']).split())}”")
+        if c.get("url"):
+            lines.append(f"    {c['url']}")
+    return "\n".join(lines) + "\n"
+
+
+_WRITERS = {"md": _markdown, "html": _html, "txt": _plain}
+
+
+def _body(turn: Turn, words: Any, mark: Any) -> str:
+    parts: list[str] = []
+    for piece in turn["pieces"]:
+        if "cite" in piece:
+            # A number stands at its sentence, not a space behind it.
+            if parts:
+                parts[-1] = parts[-1].rstrip(" ")
+            parts.append(mark(piece["cite"]) + " ")
+        else:
+            text = words(piece)
+            parts.append(text.lstrip(" ") if parts and parts[-1].endswith(" ") else text)
+    return "".join(parts).strip()
+
+
+def _is_strong(piece: Turn) -> bool:
+    return piece.get("role") == "strong" and bool(str(piece["text"]).strip())
+
+
+def _reference(citation: Turn) -> str:
+    told = [", ".join(citation["authors"]), f"“{citation['title']}”", citation["published"] or ""]
+    return ", ".join(t for t in told if t)
+
+
+def _plain_markdown(text: str) -> str:
+    """Return text that Markdown shows as it stands, on one line."""
+    line = " ".join(text.splitlines())
+    escaped = _LINE.sub(lambda m: f"{m[1]}\\{m[2]}", _INLINE.sub(r"\\\1", line))
+    # An address would become a link by itself.
+    return _LINK.sub(r"\1\\\2", escaped)

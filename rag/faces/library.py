@@ -1,0 +1,187 @@
+"""The articles as a reader looks through them: a table to sort and filter, a picture of all, one with its passages.
+
+What is counted is counted over everything that passes the filter, and only a part of a long table is sent.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from itertools import pairwise
+from typing import Any, Protocol
+
+from rag.faces.view import JSON, head, web_address
+from rag.intake.text import fold
+from rag.types import Article, ArticleHead, Filter, Passage, Stats
+
+ROWS = 100
+"""Rows of the table that are sent at once."""
+NAMES = 12
+"""Authors, and sources, that the picture shows."""
+CHOICES = 5_000
+"""Values of a filter that are offered; whoever has more types the beginning of one."""
+BARS = 48
+"""Bars that show how articles are spread over time, at most."""
+
+Listed = tuple[ArticleHead, int]
+
+
+class Shelf(Protocol):
+    """What the library needs of an engine."""
+
+    def articles(self, where: Filter | None = None) -> list[Listed]: ...
+    def article(self, id: str, revision: str | None = None) -> Article: ...
+    def cut(self, id: str) -> list[Passage]: ...
+    def sections(self) -> list[str]: ...
+    def stats(self) -> Stats: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a reader wants to see of the table: `words` of a title, an author or a source, and the order of the rows."""
+
+    where: Filter
+    words: str = ""
+    by: str = "published"
+    down: bool = True
+    skip: int = 0
+
+
+def _when(listed: Listed) -> tuple[bool, str]:
+    return listed[0].published is not None, listed[0].published.isoformat() if listed[0].published else ""
+
+
+ORDERS: dict[str, Callable[[Listed], Any]] = {
+    "title": lambda of: fold(of[0].title),
+    "authors": lambda of: (bool(of[0].authors), fold(", ".join(of[0].authors))),
+    "published": _when,
+    "source": lambda of: (bool(of[0].source), fold(of[0].source)),
+    "passages": lambda of: of[1],
+}
+"""By what the table can be ordered; what an article lacks comes last going down."""
+
+
+class Library:
+    """The articles of an index, read again only when the index has changed."""
+
+    def __init__(self, shelf: Shelf) -> None:
+        self._shelf = shelf
+        self._read: tuple[int, list[Listed]] = (-1, [])
+
+    def table(self, wish: Wish) -> JSON:
+        """Return how many articles there are, how many are wanted, and some rows of those."""
+        found = self._found(wish.where, wish.words)
+        found.sort(key=ORDERS.get(wish.by, _when), reverse=wish.down)
+        rows = [self._row(head, n) for head, n in found[wish.skip : wish.skip + ROWS]]
+        return {"all": len(self._all()), "found": len(found), "skip": wish.skip, "rows": rows}
+
+    def picture(self, where: Filter, words: str = "") -> JSON:
+        """Return how the wanted articles are spread over time, authors and sources."""
+        heads = [h for h, _ in self._found(where, words)]
+        return {
+            "articles": len(heads),
+            "undated": sum(h.published is None for h in heads),
+            "times": [*spread([h.published for h in heads if h.published])],
+            "authors": _most(a for h in heads for a in h.authors),
+            "sources": _most(h.source for h in heads if h.source),
+        }
+
+    def choices(self) -> JSON:
+        """Return what there is to filter by, the most frequent first."""
+        heads = [h for h, _ in self._all()]
+        days = sorted(h.published for h in heads if h.published)
+        return {
+            "authors": _counted((a for h in heads for a in h.authors), CHOICES),
+            "sources": _counted((h.source for h in heads if h.source), CHOICES),
+            "sections": self._shelf.sections()[:CHOICES],
+            "first": days[0].isoformat() if days else None,
+            "last": days[-1].isoformat() if days else None,
+        }
+
+    def article(self, id: str) -> JSON:
+        """Return a current article and its passages.  Raises UnknownArticle."""
+        article, passages = self._shelf.article(id), self._shelf.cut(id)
+        return {
+            **self._row(article.head, len(passages)),
+            "revision": article.revision,
+            "url": web_address(article.url),
+            "characters": len(article.text),
+            "cut": [{"section": p.section, "text": p.text, "start": p.start, "end": p.end} for p in passages],
+        }
+
+    def _all(self) -> list[Listed]:
+        generation = self._shelf.stats().generation
+        if self._read[0] != generation:
+            self._read = generation, self._shelf.articles()
+        return self._read[1]
+
+    def _found(self, where: Filter, words: str) -> list[Listed]:
+        listed = self._shelf.articles(where) if where else [*self._all()]
+        wanted = fold(words).split()
+        return [of for of in listed if not wanted or _has(of[0], wanted)]
+
+    def _row(self, article: ArticleHead, passages: int) -> JSON:
+        return {
+            **head(article),
+            "id": article.id,
+            "made": article.title_made,
+            "source": article.source,
+            "passages": passages,
+        }
+
+
+def spread(days: Sequence[date]) -> Iterator[JSON]:
+    """Yield stretches of time from the first of some days to the last, each with how many of them it holds.
+
+    They are days, months, years or longer, so that there are few enough of them.
+
+    >>> [(s["since"], s["articles"]) for s in spread([date(2020, 3, 5), date(2020, 3, 7)])]
+    [('2020-03-05', 1), ('2020-03-06', 0), ('2020-03-07', 1)]
+    """
+    if not days:
+        return
+    first, last = min(days), max(days)
+    count = Counter(days)
+    for begin, after in _stretches(first, last):
+        end = after - timedelta(days=1)
+        inside = sum(n for day, n in count.items() if begin <= day <= end)
+        yield {"since": begin.isoformat(), "until": end.isoformat(), "articles": inside}
+
+
+def _stretches(first: date, last: date) -> list[tuple[date, date]]:
+    """Return [begin, end) of each stretch."""
+    if (last - first).days < BARS:
+        return [(d, d + timedelta(days=1)) for d in (first + timedelta(days=n) for n in range((last - first).days + 1))]
+    months = (last.year - first.year) * 12 + last.month - first.month + 1
+    if months <= BARS:
+        return [(_month(first, n), _month(first, n + 1)) for n in range(months)]
+    years = next(y for y in (1, 5, 10, 50, 100, 500, 1000) if last.year // y - first.year // y < BARS)
+    begun = first.year // years * years
+    # There is no year 0, and none after 9999.
+    edges = [max(y, 1) for y in range(begun, last.year + years + 1, years)]
+    last_day = date.max
+    return [(date(a, 1, 1), date(b, 1, 1) if b <= last_day.year else last_day) for a, b in pairwise(edges)]
+
+
+def _month(first: date, n: int) -> date:
+    years, month = divmod(first.month - 1 + n, 12)
+    return date(first.year + years, month + 1, 1)
+
+
+def _counted(names: Iterable[str], most: int) -> list[JSON]:
+    counted = sorted(Counter(names).items(), key=lambda x: (-x[1], x[0]))
+    return [{"name": name, "articles": n} for name, n in counted[:most]]
+
+
+def _most(names: Iterable[str]) -> JSON:
+    """Return the most frequent names and how many others there are; a name that stands once is one of the others."""
+    counted = _counted(names, CHOICES)
+    first = [c for c in counted[:NAMES] if c["articles"] > 1]
+    return {"first": first, "more": len(counted) - len(first)}
+
+
+def _has(article: ArticleHead, wanted: Sequence[str]) -> bool:
+    held = fold(f"{article.title}\n{' '.join(article.authors)}\n{article.source}\n{article.id}")
+    return all(w in held for w in wanted)

@@ -1,0 +1,34 @@
+// The page's address: a link to it opens the same conversation, question, filters and view again.
+
+const lists = { author: 'authors', source: 'sources', section: 'sections', article: 'articles' };
+
+export function none() {
+  return { authors: [], sources: [], sections: [], articles: [], since: null, until: null };
+}
+
+export function read() {
+  const query = new URLSearchParams(location.search);
+  const where = none();
+  for (const [name, kind] of Object.entries(lists)) where[kind] = query.getAll(name);
+  for (const day of ['since', 'until']) where[day] = query.get(day);
+  return {
+    conversation: query.get('c'),
+    question: query.get('q'),
+    view: query.get('view') === 'library' ? 'library' : 'ask',
+    where,
+  };
+}
+
+// With `step` the reader comes back here by the browser's own way back.
+export function write({ conversation, question, view, where }, step = false) {
+  const query = new URLSearchParams();
+  if (conversation) query.set('c', conversation);
+  if (question) query.set('q', question);
+  if (view === 'library') query.set('view', view);
+  for (const [name, kind] of Object.entries(lists)) where[kind].forEach((value) => query.append(name, value));
+  for (const day of ['since', 'until']) if (where[day]) query.set(day, where[day]);
+  const told = query.toString();
+  const to = location.pathname + (told ? '?' + told : '');
+  if (to === location.pathname + location.search) return;
+  history[step ? 'pushState' : 'replaceState'](null, '', to);
+}

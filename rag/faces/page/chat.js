@@ -1,0 +1,244 @@
+// The conversation: asking, the answer as it comes, and the turns of before when it is opened again.
+import { button, isolated, make, say } from './dom.js';
+import { get } from './requests.js';
+import { tips } from './tips.js';
+import { Turn } from './turn.js';
+import { none } from './address.js';
+
+const FAR = 120;
+
+// `hooks`: open(detail) shows an article, moved() says that the address has to follow, kept() that the list of
+// conversations has, note(text) tells the reader.
+export function chat({ element, props, tell, filters, hooks }) {
+  const find = (selector) => element.querySelector('.chat ' + selector);
+  const turns = find('.turns');
+  const welcome = find('.welcome');
+  const form = find('.composer');
+  const box = find('textarea');
+  const askButton = find('.ask');
+  const stopButton = find('.stop');
+  const editing = find('.editing');
+  const freshButton = element.querySelector('.top .fresh');
+  const status = find('.status');
+  const tip = tips(turns);
+
+  let conversation = crypto.randomUUID();
+  let list = [];
+  let live = null;
+  let instead = null;
+  let shown = null;
+
+  const acts = {
+    conversation: () => conversation,
+    note: hooks.note,
+    open(items, index, kind, mark) {
+      tip.hide();
+      hooks.open({ items, index, kind, button: mark });
+    },
+    edit(turn) {
+      if (live) return;
+      instead = turn;
+      editing.hidden = false;
+      write(turn.question);
+    },
+    retry(turn) {
+      if (live) return;
+      instead = turn;
+      filters.set(turn.where);
+      ask(turn.question);
+    },
+  };
+
+  function ask(text) {
+    const question = text.trim();
+    if (!question || live) return;
+    const old = instead;
+    drop(instead);
+    live = new Turn(crypto.randomUUID(), question, filters.get(), acts);
+    list.push(live);
+    turns.append(live.element);
+    welcome.hidden = true;
+    busy(true);
+    status.textContent = say('searching') + '.';
+    live.element.scrollIntoView({ block: 'start' });
+    tell.ask({ question, turn: live.id, conversation, where: live.where, instead_of: old ? old.id : '' });
+    hooks.moved();
+  }
+
+  // A question that is asked anew takes its old turn away, and those that followed from it.
+  function drop(turn) {
+    instead = null;
+    editing.hidden = true;
+    if (!turn) return;
+    const from = list.indexOf(turn);
+    if (from >= 0) list.splice(from).forEach((gone) => gone.element.remove());
+  }
+
+  function busy(yes) {
+    askButton.hidden = yes;
+    stopButton.hidden = !yes;
+    // An answer on its way belongs to this conversation.
+    freshButton.hidden = yes || !list.length;
+    turns.classList.toggle('busy', yes);
+  }
+
+  function settle() {
+    const atButton = document.activeElement === stopButton;
+    live = null;
+    busy(false);
+    // A hidden button drops the focus to the top of the page.
+    if (atButton) box.focus({ preventScroll: true });
+    hooks.kept();
+  }
+
+  function stop() {
+    if (!live) return;
+    live.stop();
+    status.textContent = say('stopped');
+    settle();
+    tell.halt();
+  }
+
+  function draw() {
+    const value = props.value;
+    if (!live || !value || value.turn !== live.id) return;
+    const page = document.scrollingElement;
+    const following = page.scrollHeight - page.scrollTop - page.clientHeight < FAR;
+    const { element: turn } = live;
+    live.draw(value);
+    if (live.ended) {
+      const { outcome } = value.end;
+      const answered = say('ready', { sources: say('sources_n', { n: live.citations.size }) });
+      status.textContent = outcome === 'failed' ? value.end.message : outcome === 'abstained' ? say('refused') + '.' : answered;
+      settle();
+    }
+    // Follow the words as they come, but never so far that the question leaves the screen.
+    if (following) page.scrollTop += Math.min(page.scrollHeight, Math.max(0, turn.getBoundingClientRect().top - 8));
+  }
+
+  function grow() {
+    box.style.height = 'auto';
+    box.style.height = Math.min(box.scrollHeight, 168) + 'px';
+  }
+
+  function write(text) {
+    box.value = text;
+    grow();
+    box.focus({ preventScroll: true });
+  }
+
+  function clear() {
+    stop();
+    turns.replaceChildren();
+    list = [];
+    drop(null);
+    shown = null;
+    welcome.hidden = false;
+    conversation = crypto.randomUUID();
+    busy(false);
+    hooks.cleared();
+  }
+
+  function begin() {
+    clear();
+    status.textContent = say('fresh') + '.';
+    hooks.moved(true);
+    hooks.kept();
+    box.focus();
+  }
+
+  // A conversation as it is kept; its answers are drawn as they were.
+  async function reopen(id) {
+    const found = await get('conversations/' + encodeURIComponent(id));
+    clear();
+    conversation = found.id;
+    welcome.hidden = found.turns.length > 0;
+    for (const { id: name, question, filters: where, drawn, opinions } of found.turns) {
+      const turn = new Turn(name, question, { ...none(), ...where }, acts);
+      turns.append(turn.element);
+      list.push(turn);
+      turn.draw(drawn);
+      if (turn.judged) turn.judged(opinions);
+    }
+    busy(false);
+    const last = list[list.length - 1];
+    if (last) {
+      filters.set(last.where);
+      last.element.scrollIntoView({ block: 'start' });
+    }
+    hooks.kept();
+  }
+
+  form.addEventListener('submit', (event) => {
+    event.preventDefault();
+    if (live || !box.value.trim()) return;
+    ask(box.value);
+    box.value = '';
+    grow();
+  });
+  box.addEventListener('input', grow);
+  box.addEventListener('keydown', (event) => {
+    if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return;
+    event.preventDefault();
+    form.requestSubmit();
+  });
+  stopButton.addEventListener('click', stop);
+  freshButton.addEventListener('click', begin);
+  editing.querySelector('button').addEventListener('click', () => {
+    drop(null);
+    write('');
+  });
+
+  const { examples } = props.value;
+  const samples = find('.examples');
+  examples.forEach((example) => {
+    const entry = make('li');
+    const sample = button('example', undefined, () => {
+      ask(example);
+      box.focus({ preventScroll: true });
+    });
+    sample.append(make('bdi', '', example));
+    entry.append(sample);
+    samples.querySelector('ul').append(entry);
+  });
+  samples.hidden = !examples.length;
+
+  return {
+    ask,
+    begin,
+    draw,
+    reopen,
+    write,
+    focus: () => box.focus({ preventScroll: true }),
+    // Marks the citation whose article is open.
+    mark(next) {
+      if (shown) shown.removeAttribute('aria-current');
+      shown = next;
+      if (shown) shown.setAttribute('aria-current', 'true');
+    },
+    // The next or the one before among all citations of the conversation.
+    step(by) {
+      const all = [...turns.querySelectorAll('.cite')];
+      if (!all.length) return;
+      const at = all.indexOf(document.activeElement);
+      const last = list[list.length - 1].answer.querySelector('.cite');
+      const to = at >= 0 ? all[Math.min(Math.max(at + by, 0), all.length - 1)] : last || all[all.length - 1];
+      to.focus({ preventScroll: true, focusVisible: true });
+      to.scrollIntoView({ block: 'nearest' });
+    },
+    forget(id) {
+      if (id === conversation) begin();
+    },
+    get id() {
+      return list.length ? conversation : null;
+    },
+    get question() {
+      return list.length ? list[list.length - 1].question : null;
+    },
+    empty(yes) {
+      find('.empty').hidden = !yes;
+      if (yes) samples.hidden = true;
+      else samples.hidden = !examples.length;
+    },
+  };
+}

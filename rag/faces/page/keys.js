@@ -1,0 +1,21 @@
+// Keys that work wherever the reader is, but not while something is written.
+
+export function keys({ element, focus, step }) {
+  const help = element.querySelector('dialog.keys');
+  const open = () => {
+    if (!help.open) help.showModal();
+  };
+  const acts = { '/': focus, j: () => step(1), k: () => step(-1), '?': open };
+
+  document.addEventListener('keydown', (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || event.defaultPrevented) return;
+    const { target } = event;
+    if (target.closest('input, textarea, select, [contenteditable]')) return;
+    const act = acts[event.key];
+    if (!act || (element.querySelector('dialog.sheet:modal') && event.key !== '?')) return;
+    event.preventDefault();
+    act();
+  });
+  element.querySelector('.top .help').addEventListener('click', open);
+  help.querySelector('.close').addEventListener('click', () => help.close());
+}
