@@ -24,7 +24,8 @@ def kept(tmp_path: Path) -> Iterator[Conversations]:
 
 def say(kept: Conversations, owner: str, id: str, turn: str, question: str, answer: str = "It sailed.") -> None:
     filters, drawn = {"authors": ["Ada Brix"]}, {"turn": turn}
-    kept.add(owner, id, turn, question=question, filters=filters, answer={"text": answer}, drawn=drawn)
+    kept.begin(owner, id, turn, question=question, filters=filters)
+    kept.end(owner, id, turn, answer={"text": answer}, drawn=drawn)
 
 
 def test_a_conversation_comes_back_as_it_was_drawn(kept: Conversations, tmp_path: Path) -> None:

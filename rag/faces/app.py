@@ -7,6 +7,7 @@ import logging
 import os
 import re
 import socket
+import sqlite3
 import sys
 import tempfile
 import time
@@ -129,12 +130,13 @@ def answer(engine: Engine, conversations: Conversations, reader: str, asked: Ask
     began = time.perf_counter()
     try:
         history = conversations.history(reader, asked.conversation, asked.instead_of)
+        begin(conversations, reader, asked, turn)
         # Gradio takes each item of a generator on whichever thread is free; an engine may need to stay on one.
         for items in paced(engine.stream(asked.question, history=history, where=asked.where or None), BEAT):
             for item in items:
                 if isinstance(item, Answer):
                     turn.finish(item, engine.stats(), time.perf_counter() - began)
-                    keep(conversations, reader, asked, turn, to_dict(item))
+                    end(conversations, reader, asked, turn, to_dict(item))
                 else:
                     turn.add(item)
             if turn.end is None:
@@ -144,34 +146,39 @@ def answer(engine: Engine, conversations: Conversations, reader: str, asked: Ask
     except GeneratorExit:
         if turn.end is None:
             turn.stop()
-            keep(conversations, reader, asked, turn, {"text": turn.said()})
+            end(conversations, reader, asked, turn, {"text": turn.said()})
         raise
     except RagError as error:
         turn.fail(str(error))
+        end(conversations, reader, asked, turn, {})
     except Exception:
         log.exception("a question could not be answered")
         turn.fail("Something went wrong inside Footnote. The server's log says what.")
+        end(conversations, reader, asked, turn, {})
     yield turn.value()
 
 
-def keep(conversations: Conversations, reader: str, asked: Asked, turn: Turn, answer: JSON) -> None:
-    """Keep a turn that has ended; where that cannot be, the turn says why."""
+def begin(conversations: Conversations, reader: str, asked: Asked, turn: Turn) -> None:
+    """Keep a question; where that cannot be, its turn says why."""
     try:
-        conversations.add(
+        conversations.begin(
             reader,
             asked.conversation,
             asked.turn,
             question=asked.question,
             filters=told_filter(asked.where),
-            answer=answer,
-            drawn=turn.value(),
             instead_of=asked.instead_of,
         )
-    except RagError as error:
-        turn.unkept(str(error))
-    except Exception:
-        log.exception("a turn could not be kept")
-        turn.unkept("the server's log says why")
+    except (RagError, sqlite3.Error) as error:
+        turn.unkept = str(error)
+
+
+def end(conversations: Conversations, reader: str, asked: Asked, turn: Turn, answer: JSON) -> None:
+    """Keep what came of a question; where that cannot be, its turn says why."""
+    try:
+        conversations.end(reader, asked.conversation, asked.turn, answer=answer, drawn=turn.value())
+    except (RagError, sqlite3.Error) as error:
+        turn.unkept = str(error)
 
 
 @contextmanager

@@ -69,6 +69,8 @@ class Conversations:
             # What is deleted is overwritten, also in the log.
             self._db.executescript("PRAGMA secure_delete = on; PRAGMA foreign_keys = on; PRAGMA trusted_schema = off;")
             self._db.execute("PRAGMA journal_mode = wal")
+            # A crash may lose the last words said, never the file; and no answer waits for the disk.
+            self._db.execute("PRAGMA synchronous = normal")
             if new:
                 path.chmod(0o600)
             self._begin()
@@ -109,56 +111,55 @@ class Conversations:
         """What cookies are signed with, made with the file."""
         return str(self._rows("SELECT value FROM about WHERE name = 'secret'")[0][0])
 
-    def add(
-        self,
-        owner: str,
-        id: str,
-        turn: str,
-        *,
-        question: str,
-        filters: Mapping[str, Any],
-        answer: JSON,
-        drawn: JSON,
-        instead_of: str = "",
+    def begin(
+        self, owner: str, id: str, turn: str, *, question: str, filters: Mapping[str, Any], instead_of: str = ""
     ) -> None:
-        """Keep a turn, in a conversation that is begun with it if there is none of that id.
+        """Keep a question, in a conversation that is begun with it if there is none of that id.
 
-        It takes the place of the turn `instead_of`, if that is there, and of all that came after it.
-        Raises NoConversation where it is another's, and RagError where it is full.
+        It takes the place of the turn `instead_of`, if that is there, and of all that came after it.  Until it is
+        answered it is kept as one that was stopped.
+        Raises NoConversation where the conversation is another's, and RagError where it is full.
         """
         now = self._clock()
         with self._writing() as db:
             found = db.execute("SELECT owner FROM conversations WHERE id = ?", (id,)).fetchone()
             if found and found[0] != owner:
                 raise NoConversation("there is no such conversation")
+            if not found:
+                title = _shortened(question)
+                db.execute("INSERT INTO conversations VALUES (?, ?, ?, 0, ?, ?)", (id, owner, title, now, now))
             db.execute(
                 "DELETE FROM turns WHERE conversation = ?1 AND place >="
                 " (SELECT place FROM turns WHERE conversation = ?1 AND id = ?2)",
                 (id, instead_of),
             )
-            if not found:
-                title = _shortened(question)
-                db.execute("INSERT INTO conversations VALUES (?, ?, ?, 0, ?, ?)", (id, owner, title, now, now))
             (place,) = db.execute(
                 "SELECT ifnull(max(place) + 1, 0) FROM turns WHERE conversation = ?", (id,)
             ).fetchone()
             if place >= TURNS:
                 raise RagError(f"this conversation has {TURNS} questions: begin another")
+            told = (json.dumps(filters), json.dumps({}), json.dumps(stopped(turn)))
             db.execute(
                 "INSERT INTO turns VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    id,
-                    place,
-                    turn,
-                    question,
-                    json.dumps(filters),
-                    json.dumps(answer),
-                    json.dumps(drawn),
-                    fold(f"{question}\n{answer.get('text', '')}"),
-                    now,
-                ),
+                (id, place, turn, question, *told, fold(question), now),
             )
             db.execute("UPDATE conversations SET changed = ? WHERE id = ?", (now, id))
+
+    def end(self, owner: str, id: str, turn: str, *, answer: JSON, drawn: JSON) -> None:
+        """Keep what came of a question.  Nothing is kept where the question is not there any more, or is another's."""
+        with self._writing() as db:
+            (question,) = db.execute(
+                "SELECT question FROM turns t JOIN conversations c ON c.id = conversation"
+                " WHERE conversation = ? AND t.id = ? AND owner = ?",
+                (id, turn, owner),
+            ).fetchone() or (None,)
+            if question is None:
+                return
+            words = fold(f"{question}\n{answer.get('text', '')}")
+            db.execute(
+                "UPDATE turns SET answer = ?, drawn = ?, words = ? WHERE conversation = ? AND id = ?",
+                (json.dumps(answer), json.dumps(drawn), words, id, turn),
+            )
 
     def history(self, owner: str, id: str, before: str = "") -> list[dict[str, str]]:
         """Return what was said last, oldest first, as messages; nothing for a conversation that is new or another's.
@@ -174,7 +175,8 @@ class Conversations:
         said = []
         for question, answer in reversed(rows):
             said.append({"role": "user", "content": question})
-            said.append({"role": "assistant", "content": str(json.loads(answer).get("text", ""))})
+            if text := json.loads(answer).get("text"):
+                said.append({"role": "assistant", "content": str(text)})
         return said
 
     def listed(self, owner: str, words: str = "", most: int = 200) -> list[JSON]:
@@ -284,6 +286,11 @@ class Conversations:
         """Close the file."""
         with self._lock:
             self._db.close()
+
+
+def stopped(turn: str) -> JSON:
+    """Return what is drawn of a turn that nothing came of."""
+    return {"turn": turn, "pieces": [], "citations": [], "end": {"outcome": "stopped"}}
 
 
 def _shortened(text: str) -> str:

@@ -7,7 +7,7 @@ HTML they are escaped, in Markdown nothing of them starts a link, an image or a 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from typing import Any, Literal
 
@@ -16,8 +16,11 @@ FORMS: tuple[Form, ...] = ("md", "html", "txt")
 
 # What begins something in Markdown wherever it stands, and what does so at the start of a line.
 _INLINE = re.compile(r"([\\`*_\[\]<>|~!&$@])")
-_LINE = re.compile(r"^(\s*)(#{1,6}(?=\s)|[-+=](?=[\s=-])|\d{1,9}(?=[.)]\s)|:)", re.MULTILINE)
+_LINE = re.compile(r"^(\s*\d{0,9})([#+.)-])")
 _LINK = re.compile(r"\b(https?|ftp|mailto|xmpp|www)([:.])", re.IGNORECASE)
+
+_AFTER_MARK = "\x00"
+"""Stands behind a number while a text is put together; no text of an article holds it."""
 
 Turn = Mapping[str, Any]
 """A question and what was drawn of its answer."""
@@ -92,18 +95,16 @@ def _plain(turn: Turn, _: int) -> str:
 _WRITERS = {"md": _markdown, "html": _html, "txt": _plain}
 
 
-def _body(turn: Turn, words: Any, mark: Any) -> str:
-    parts: list[str] = []
+def _body(turn: Turn, words: Callable[[Turn], str], mark: Callable[[int], str]) -> str:
+    said = ""
     for piece in turn["pieces"]:
         if "cite" in piece:
-            # A number stands at its sentence, not a space behind it.
-            if parts:
-                parts[-1] = parts[-1].rstrip(" ")
-            parts.append(mark(piece["cite"]) + " ")
+            # A number stands right at its sentence, and apart from another number.
+            said = (said if said.endswith(_AFTER_MARK) else said.rstrip(" ")) + mark(piece["cite"]) + _AFTER_MARK
         else:
             text = words(piece)
-            parts.append(text.lstrip(" ") if parts and parts[-1].endswith(" ") else text)
-    return "".join(parts).strip()
+            said += text.lstrip(" ") if said.endswith(_AFTER_MARK) else text
+    return said.replace(_AFTER_MARK, " ").strip()
 
 
 def _is_strong(piece: Turn) -> bool:
@@ -118,6 +119,6 @@ def _reference(citation: Turn) -> str:
 def _plain_markdown(text: str) -> str:
     """Return text that Markdown shows as it stands, on one line."""
     line = " ".join(text.splitlines())
-    escaped = _LINE.sub(lambda m: f"{m[1]}\\{m[2]}", _INLINE.sub(r"\\\1", line))
+    escaped = _LINE.sub(r"\1\\\2", _INLINE.sub(r"\\\1", line))
     # An address would become a link by itself.
     return _LINK.sub(r"\1\\\2", escaped)

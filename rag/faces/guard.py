@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -34,10 +34,15 @@ HEADERS = (
 )
 
 
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+"""Methods that change nothing."""
+
+
 class Guard:
     """ASGI middleware that answers only to the given host names, and sends the page's policy with every response.
 
-    A name that some other site points at 127.0.0.1 would otherwise make its pages one origin with ours.
+    A name that some other site points at 127.0.0.1 would otherwise make its pages one origin with ours; and what
+    changes something may be asked for by no other site's page, though the browser would send our cookie with it.
     """
 
     def __init__(self, app: ASGIApp, hosts: Collection[str] = LOOPBACK) -> None:
@@ -54,14 +59,32 @@ class Guard:
                 message = {**message, "headers": [*message.get("headers", ()), *HEADERS]}
             await send(message)
 
-        named = next((value for name, value in scope["headers"] if name == b"host"), b"")
-        if host_name(named.decode("latin-1")) in self.hosts:
+        given = {name: value.decode("latin-1") for name, value in reversed(scope["headers"])}
+        if host_name(given.get(b"host", "")) not in self.hosts:
+            await refuse(send_guarded, 421, b"This server does not answer to that host name.\n")
+        elif scope["method"] not in SAFE and not is_own(given):
+            await refuse(send_guarded, 403, b"Another site's page may not change anything here.\n")
+        else:
             await self.app(scope, receive, send_guarded)
-            return
-        body = b"This server does not answer to that host name.\n"
-        headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(body)).encode())]
-        await send_guarded({"type": "http.response.start", "status": 421, "headers": headers})
-        await send_guarded({"type": "http.response.body", "body": body})
+
+
+async def refuse(send: Send, status: int, body: bytes) -> None:
+    """Answer a request with a line of text."""
+    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def is_own(headers: Mapping[bytes, str]) -> bool:
+    """Say whether a request comes from our own page, or from no page at all: programs name no origin.
+
+    >>> is_own({b"host": "127.0.0.1:7860", b"origin": "http://127.0.0.1:7860"}), is_own({b"origin": "null"})
+    (True, False)
+    """
+    if headers.get(b"sec-fetch-site", "same-origin") not in ("same-origin", "none"):
+        return False
+    origin = headers.get(b"origin")
+    return origin is None or origin.partition("://")[2] == headers.get(b"host", "")
 
 
 def host_name(host: str) -> str:

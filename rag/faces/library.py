@@ -5,11 +5,11 @@ What is counted is counted over everything that passes the filter, and only a pa
 
 from __future__ import annotations
 
+from calendar import monthrange
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from itertools import pairwise
 from typing import Any, Protocol
 
 from rag.faces.view import JSON, head, web_address
@@ -142,32 +142,26 @@ def spread(days: Sequence[date]) -> Iterator[JSON]:
     """
     if not days:
         return
-    first, last = min(days), max(days)
     count = Counter(days)
-    for begin, after in _stretches(first, last):
-        end = after - timedelta(days=1)
+    begins, end = _stretches(min(days), max(days))
+    ends = [begin - timedelta(days=1) for begin in begins[1:]] + [end]
+    for begin, end in zip(begins, ends, strict=True):
         inside = sum(n for day, n in count.items() if begin <= day <= end)
         yield {"since": begin.isoformat(), "until": end.isoformat(), "articles": inside}
 
 
-def _stretches(first: date, last: date) -> list[tuple[date, date]]:
-    """Return [begin, end) of each stretch."""
+def _stretches(first: date, last: date) -> tuple[list[date], date]:
+    """Return the day each stretch begins with, and the day that the last one ends with."""
     if (last - first).days < BARS:
-        return [(d, d + timedelta(days=1)) for d in (first + timedelta(days=n) for n in range((last - first).days + 1))]
+        return [first + timedelta(days=n) for n in range((last - first).days + 1)], last
     months = (last.year - first.year) * 12 + last.month - first.month + 1
     if months <= BARS:
-        return [(_month(first, n), _month(first, n + 1)) for n in range(months)]
+        counted = range(first.year * 12 + first.month - 1, last.year * 12 + last.month)
+        return [date(m // 12, m % 12 + 1, 1) for m in counted], last.replace(day=monthrange(last.year, last.month)[1])
     years = next(y for y in (1, 5, 10, 50, 100, 500, 1000) if last.year // y - first.year // y < BARS)
-    begun = first.year // years * years
+    begun = range(first.year // years * years, last.year + 1, years)
     # There is no year 0, and none after 9999.
-    edges = [max(y, 1) for y in range(begun, last.year + years + 1, years)]
-    last_day = date.max
-    return [(date(a, 1, 1), date(b, 1, 1) if b <= last_day.year else last_day) for a, b in pairwise(edges)]
-
-
-def _month(first: date, n: int) -> date:
-    years, month = divmod(first.month - 1 + n, 12)
-    return date(first.year + years, month + 1, 1)
+    return [date(max(y, 1), 1, 1) for y in begun], date(min(begun[-1] + years - 1, date.max.year), 12, 31)
 
 
 def _counted(names: Iterable[str], most: int) -> list[JSON]:

@@ -18,6 +18,8 @@ from urllib.parse import quote
 
 KINDS = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 TEXTS = "texts.json"
+EARLY = "early.js"
+"""What runs before anything is drawn; the other scripts are modules."""
 
 _GAP = re.compile(r"\[\[([a-z0-9_]+)\]\]")
 # Gradio compiles a template as JavaScript's and fills its own gaps.
@@ -81,7 +83,12 @@ def script() -> str:
 def head() -> str:
     """Return what the page needs in its head.  Gradio's own place for styles breaks rules inside @media."""
     icon = quote(asset("icon.svg"))
-    return (
-        f"<style>{asset('style.css')}</style><script>{asset('early.js')}</script>"
-        f'<link rel="icon" type="image/svg+xml" href="data:image/svg+xml,{icon}">'
+    modules = [name for name in (*names(), "texts.js") if name.endswith(".js") and name != EARLY]
+    return "".join(
+        (
+            f"<style>{asset('style.css')}</style><script>{asset(EARLY)}</script>",
+            f'<link rel="icon" type="image/svg+xml" href="data:image/svg+xml,{icon}">',
+            # They are here when Gradio has drawn the page, so that nobody presses what does nothing yet.
+            *(f'<link rel="modulepreload" href="page/files/{digest()}/{name}">' for name in modules),
+        )
     )

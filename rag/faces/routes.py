@@ -1,7 +1,8 @@
 """What the page asks for beside its answers: articles, conversations, the library, its own files.
 
-Each route reads a request, asks one of the parts, and gives JSON.  An error of ours is a line in `message`, with the
-status that says whose it is; the page shows the line.
+Each route reads a request, asks one of the parts, and gives JSON.  What is asked for and cannot be had is a line in
+`refused`, with `missing` where it is not there (any more); the page shows the line.  Only a request that the page never
+makes gets a status of its own: a browser tells its console of each.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ PASTED = 8 << 20
 """Bytes of a request with pasted text."""
 
 TYPES = {"md": "text/markdown", "html": "text/html", "txt": "text/plain"}
-STATUS = ((NoReader, 403), (UnknownArticle, 404), (NoConversation, 404), (NotHere, 404), (BadRequest, 400))
+MISSING = (UnknownArticle, NoConversation, NotHere)
 
 
 class Engine(Reading, Shelf, Protocol):
@@ -83,7 +84,7 @@ def routes(parts: Parts) -> list[Route]:
         route("library/draft", "GET", lambda p, r, _: _shelf(p).draft(reader_of(r))),
         route("library/draft", "POST", _paste, PASTED),
         route("library/draft", "DELETE", _put_away),
-        Route("/page/library/draft/{name}", _uploading(parts, limit), methods=["PUT"]),
+        Route("/page/library/draft", _uploading(parts, limit), methods=["PUT"]),
         route("library/add", "POST", lambda p, r, _: _shelf(p).add(reader_of(r))),
         route("library/jobs/{id}", "GET", lambda p, r, _: _shelf(p).job(r.path_params["id"])),
         route("library/jobs/{id}", "DELETE", lambda p, r, _: _shelf(p).job(r.path_params["id"], stop=True)),
@@ -112,14 +113,15 @@ def _answer(make: Callable[[], Response]) -> Response:
         return _refused(error)
     except Exception:
         log.exception("a request of the page could not be answered")
-        return JSONResponse({"message": "Something went wrong inside Footnote. The server's log says what."}, 500)
+        return JSONResponse({"refused": "Something went wrong inside Footnote. The server's log says what."}, 500)
     response.headers["cache-control"] = "no-store"
     return response
 
 
 def _refused(error: Exception) -> Response:
-    status = next((status for kind, status in STATUS if isinstance(error, kind)), 409)
-    return JSONResponse({"message": str(error)}, status, {"cache-control": "no-store"})
+    status = 400 if isinstance(error, BadRequest) else 403 if isinstance(error, NoReader) else 200
+    told = {"refused": str(error), "missing": isinstance(error, MISSING)}
+    return JSONResponse(told, status, {"cache-control": "no-store"})
 
 
 async def _body(request: Request, most: int) -> bytes:
@@ -277,7 +279,7 @@ def _uploading(parts: Parts, most: int) -> Handler:
             body = await _body(request, most)
         except BadRequest as error:
             return _refused(error)
-        name = request.path_params["name"]
+        name = request.query_params.get("name", "")
         return await run_in_threadpool(
             _answer, lambda: JSONResponse(_shelf(parts).take(reader_of(request), name, body))
         )

@@ -41,6 +41,8 @@ class Turn:
         self.pieces: list[JSON] = []
         self.citations: dict[int, JSON] = {}
         self.end: JSON | None = None
+        self.unkept = ""
+        """Why the turn will not be there when the page is loaded again."""
 
     def add(self, item: Text | Citation) -> None:
         """Take the next piece of text, or the citation of the text before it."""
@@ -67,10 +69,6 @@ class Turn:
             "seconds": seconds,
         }
 
-    def unkept(self, why: str) -> None:
-        """Say that the turn will not be there when the page is loaded again."""
-        self.end = {**(self.end or {}), "unkept": why}
-
     def said(self) -> str:
         """Return the text so far."""
         return "".join(piece.get("text", "") for piece in self.pieces)
@@ -89,7 +87,7 @@ class Turn:
             "turn": self.id,
             "pieces": list(self.pieces),
             "citations": list(self.citations.values()),
-            "end": self.end,
+            "end": self.end and {**self.end, "unkept": self.unkept},
         }
 
 

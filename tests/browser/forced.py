@@ -118,19 +118,20 @@ class ForcedEngine:
     - "roles": words of each role first, and a question put otherwise;
     - anything else: the harbour, and with "repeat" the question is said again first.
 
-    `histories` holds what each question was given, `left` the questions whose stream was left before its end.
+    `histories` and `wheres` hold what each question was given, `left` those whose stream was left before its end.
     """
 
     def __init__(self) -> None:
         self.gate = threading.Event()
         self.histories: dict[str, list[Mapping[str, str]]] = {}
+        self.wheres: dict[str, Filter | None] = {}
         self.left: list[str] = []
 
     def stream(
         self, question: str, *, history: Sequence[Mapping[str, str]] = (), where: Filter | None = None
     ) -> Iterator[Text | Citation | Answer]:
         """Yield the sentences word by word, each followed by its citations, then the answer."""
-        self.histories[question] = list(history)
+        self.histories[question], self.wheres[question] = list(history), where
         if "fail" in question:
             raise InvalidQuestion("question of 9000 characters is too long: ask in fewer than 2000 <b>characters</b>")
         if "crash" in question:
@@ -172,6 +173,21 @@ class ForcedEngine:
     def current(self, id: str) -> str | None:
         """Return the revision of an article."""
         return ARTICLES[id].revision if id in ARTICLES else None
+
+    def articles(self, where: Filter | None = None) -> list[tuple[ArticleHead, int]]:
+        """Return the articles, of one passage each; of a filter only the authors are looked at."""
+        wanted = set(where.authors) if where else set()
+        listed = sorted(ARTICLES.values(), key=lambda a: a.id)
+        return [(a.head, 1) for a in listed if not wanted or not wanted.isdisjoint(a.authors)]
+
+    def cut(self, id: str) -> list[Passage]:
+        """Return the article as one passage."""
+        a = self.article(id)
+        return [Passage(a.id, a.revision, 0, len(a.text), "<b>SECTION</b>", a.text)]
+
+    def sections(self) -> list[str]:
+        """Return a section that no page should take for its own code."""
+        return ["<b>SECTION</b>"]
 
     def stats(self) -> Stats:
         """Return made-up counts."""

@@ -65,6 +65,7 @@ def page(browser: Browser, engine: Engine) -> Iterator[Page]:
         context = browser.new_context(viewport=WIDE)
         watched = Watched(context.new_page(), leaves=False)
         watched.page.goto(address)
+        expect(watched.page.locator(".holds")).not_to_be_empty()
         yield watched.page
         context.close()
         assert watched.wrong == []
@@ -72,7 +73,7 @@ def page(browser: Browser, engine: Engine) -> Iterator[Page]:
 
 def parts(page: Page) -> tuple[Locator, Locator, Locator, Locator]:
     """Return the notice above the article, its button, the article's text and the mark in it."""
-    panel = page.locator("dialog")
+    panel = page.locator("dialog.article")
     return panel.locator(".since p"), panel.locator(".since button"), panel.locator(".text"), panel.locator("mark")
 
 
@@ -100,7 +101,7 @@ def test_a_changed_article_opens_as_it_was_cited_and_says_so(page: Page, index: 
     expect(notice).to_have_text(GONE)
     expect(mark).to_have_count(0)
     assert whole(text) == ten
-    expect(page.locator("dialog h2")).to_have_text("The ferry to <i>Hirta</i>")
+    expect(page.locator("dialog.article h2")).to_have_text("The ferry to <i>Hirta</i>")
     expect(button).to_be_focused()
     expect(button).to_have_text("Read the cited text")
     button.press("Enter")

@@ -55,6 +55,7 @@ def page(address: str) -> Iterator[Page]:
             page = browser.new_page(viewport={"width": 1400, "height": 900})
             page.set_default_timeout(60_000)
             page.goto(address)
+            expect(page.locator(".holds")).not_to_be_empty()
             yield page
         finally:
             browser.close()
@@ -82,7 +83,7 @@ def test_a_citation_opens_the_article_at_the_very_words(page: Page, corpus_index
     expect(mark).to_have_count(1)
     expect(mark).to_be_in_viewport()
     assert mark.evaluate("m => m.textContent") == first.quote
-    expect(page.locator("#article")).to_contain_text(article.title)
+    expect(page.locator("dialog.article")).to_contain_text(article.title)
 
 
 def test_a_question_without_an_answer_is_refused_with_what_is_near(page: Page) -> None:

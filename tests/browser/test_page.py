@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import threading
 import time
@@ -98,7 +99,7 @@ def visit(browser: Browser, served: tuple[ForcedEngine, str], engine: ForcedEngi
         watched = Watched(context.new_page(), leaves)
         opened.append((context, watched))
         watched.page.goto(served[1])
-        expect(watched.page.get_by_text("3 articles, 1,204 passages")).to_be_visible()
+        expect(watched.page.locator(".holds")).to_have_text("3 articles, 1,204 passages")
         return watched.page
 
     yield open_page
@@ -117,6 +118,12 @@ def ask(page: Page, question: str) -> Locator:
     return turn
 
 
+def address_of(page: Page) -> str:
+    """Return the server's address."""
+    parts = urlsplit(page.url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
 def finished(turn: Locator) -> Locator:
     """Return the turn when its answer is complete."""
     expect(turn).not_to_have_attribute("aria-busy", "true")
@@ -126,6 +133,15 @@ def finished(turn: Locator) -> Locator:
 def cite(turn: Locator, number: int) -> Locator:
     """Return the first button of a citation."""
     return turn.locator(f".cite[data-number='{number}']").first
+
+
+def back_to(page: Page, button: Locator) -> None:
+    """Go back to a button by the Tab key alone."""
+    for _ in range(40):
+        page.keyboard.press("Shift+Tab")
+        if button.evaluate("b => b === document.activeElement"):
+            break
+    expect(button).to_be_focused()
 
 
 def in_view(mark: Locator) -> bool:
@@ -146,15 +162,15 @@ def test_hostile_article_opens_as_text_at_the_cited_words(visit: Visit) -> None:
     button = cite(turn, 1)
     expect(button).to_have_accessible_name(f"Citation 1: {HOSTILE.title}")
     button.click()
-    mark = page.locator("dialog mark")
+    mark = page.locator("dialog.article mark")
     expect(mark).to_have_count(1)
     assert mark.evaluate("m => m.textContent") == HOSTILE_QUOTE
-    assert page.locator("dialog .text").evaluate("t => t.textContent") == HOSTILE.text
+    assert page.locator("dialog.article .text").evaluate("t => t.textContent") == HOSTILE.text
     assert in_view(mark)
-    assert page.locator("dialog h2").evaluate("h => h.textContent") == HOSTILE.title
-    assert page.locator("dialog :is(img, script, b, i, iframe)").count() == 0
+    assert page.locator("dialog.article h2").evaluate("h => h.textContent") == HOSTILE.title
+    assert page.locator("dialog.article :is(img, script, b, i, iframe)").count() == 0
     assert page.locator(".chat :is(img, script, iframe)").count() == 0
-    expect(page.locator("dialog .original")).to_be_hidden()
+    expect(page.locator("dialog.article .original")).to_be_hidden()
     finished(turn)
     words = turn.locator(".answer").evaluate(
         "a => [...a.childNodes].filter(n => n.nodeType === 3).map(n => n.data).join('')"
@@ -175,11 +191,7 @@ def test_tooltip_on_hover_and_focus_is_put_away_by_escape(visit: Visit) -> None:
     page.mouse.move(2, 2)
     expect(tip).to_be_hidden()
     page.get_by_label("Your question").focus()
-    page.keyboard.press("Shift+Tab")  # the second source
-    page.keyboard.press("Shift+Tab")  # the first source
-    for _ in range(3):
-        page.keyboard.press("Shift+Tab")
-    expect(button).to_be_focused()
+    back_to(page, button)
     expect(tip).to_be_visible()
     page.keyboard.press("Escape")
     expect(tip).to_be_hidden()
@@ -209,13 +221,13 @@ def test_citation_opens_while_the_answer_is_still_being_written(visit: Visit, en
     page = visit()
     turn = ask(page, "gate please")
     cite(turn, 1).click()
-    expect(page.locator("dialog mark")).to_have_text(
+    expect(page.locator("dialog.article mark")).to_have_text(
         "In 1934 the harbour master, Ines Calloway, had the lamps put on separate circuits"
     )
     expect(turn).to_have_attribute("aria-busy", "true")
     engine.gate.set()
     finished(turn)
-    expect(page.locator("dialog mark")).to_be_visible()
+    expect(page.locator("dialog.article mark")).to_be_visible()
 
 
 def test_stop_ends_a_turn_and_the_next_question_is_answered(visit: Visit, engine: ForcedEngine) -> None:
@@ -229,7 +241,7 @@ def test_stop_ends_a_turn_and_the_next_question_is_answered(visit: Visit, engine
     after = finished(ask(page, "repeat this one"))
     expect(after.locator(".answer")).to_contain_text("You asked: repeat this one")
     assert turn.inner_text() == before
-    assert engine.histories["repeat this one"] == []
+    assert [m["content"] for m in engine.histories["repeat this one"] if m["role"] == "user"] == ["endless"]
     patience = time.monotonic() + PATIENCE / 1000
     while "endless" not in engine.left and time.monotonic() < patience:
         time.sleep(0.1)
@@ -239,7 +251,11 @@ def test_stop_ends_a_turn_and_the_next_question_is_answered(visit: Visit, engine
     expect(cite(turn, 1)).to_be_visible()
     page.get_by_role("button", name="Stop").click()
     finished(ask(page, "repeat and this"))
-    assert [m["content"] for m in engine.histories["repeat and this"] if m["role"] == "user"] == ["repeat this one"]
+    assert [m["content"] for m in engine.histories["repeat and this"] if m["role"] == "user"] == [
+        "endless",
+        "repeat this one",
+        "gate",
+    ]
 
 
 def test_two_people_at_once_never_see_each_other(visit: Visit, engine: ForcedEngine) -> None:
@@ -298,22 +314,24 @@ def test_sources_previous_and_next_and_the_way_to_the_original(visit: Visit) -> 
     )
     assert page.locator(".chat :is(img, script, b)").count() == 0
     turn.locator(".sources button").nth(1).click()
-    mark = page.locator("dialog mark")
+    mark = page.locator("dialog.article mark")
     expect(mark).to_have_text("both lights burned through the night")
-    original = page.locator("dialog .original")
-    expect(original).to_have_attribute("href", "https://example.org/harbour-lights")
+    original = page.locator("dialog.article .original")
+    expect(original).to_have_attribute(
+        "href", "https://example.org/harbour-lights#:~:text=both%20lights%20burned%20through%20the%20night"
+    )
     expect(original).to_have_attribute("rel", "noopener noreferrer")
     page.get_by_role("button", name="Next citation").click()
     expect(mark).to_have_text("the lights were on one circuit until 1936")
     expect(cite(turn, 3)).to_have_attribute("aria-current", "true")
     expect(original).to_be_hidden()
     page.get_by_role("button", name="Next citation").press("Enter")
-    expect(page.locator("dialog .place")).to_have_text("Citation 3 of 3")
+    expect(page.locator("dialog.article .place")).to_have_text("Citation 3 of 3")
     page.get_by_role("button", name="Previous citation").click()
     page.get_by_role("button", name="Previous citation").click()
     expect(mark).to_have_text("In 1934 the harbour master, Ines Calloway, had the lamps put on separate circuits")
-    page.get_by_role("button", name="Close").click()
-    expect(page.locator("dialog")).to_be_hidden()
+    page.locator("dialog.article .close").click()
+    expect(page.locator("dialog.article")).to_be_hidden()
     expect(cite(turn, 1)).to_be_focused()
 
 
@@ -328,10 +346,10 @@ def test_refusal_offers_the_nearest_passages(visit: Visit) -> None:
         "Also in Harbour 3 and Harbour 4"
     ]
     card.click()
-    expect(page.locator("dialog mark")).to_have_text(
+    expect(page.locator("dialog.article mark")).to_have_text(
         "A proposal to replace the lenses with diodes was voted down twice, most recently in 2019."
     )
-    expect(page.locator("dialog h2")).to_have_text(HARBOUR.title)
+    expect(page.locator("dialog.article h2")).to_have_text(HARBOUR.title)
     page.keyboard.press("Escape")
     expect(card).to_be_focused()
 
@@ -353,18 +371,27 @@ def test_blank_question_does_nothing(visit: Visit) -> None:
     box = page.get_by_label("Your question")
     box.fill("  \n ")
     box.press("Enter")
-    page.get_by_role("button", name="Ask", exact=True).click()
+    page.locator(".composer .ask").click()
     expect(page.locator(".turn")).to_have_count(0)
 
 
-def test_reload_starts_afresh(visit: Visit, engine: ForcedEngine) -> None:
+def test_reload_shows_the_same_and_goes_on_with_it(visit: Visit, engine: ForcedEngine) -> None:
     page = visit(leaves=True)
-    finished(ask(page, "repeat before"))
+    finished(ask(page, "nothing at first"))
+    finished(ask(page, "hostile repeat before"))
+    seen = page.locator(".turns").evaluate("t => t.textContent")
     page.reload()
-    expect(page.get_by_role("heading", name="Ask the articles.")).to_be_visible()
-    expect(page.locator(".turn")).to_have_count(0)
+    expect(page.locator(".turn")).to_have_count(2)
+    assert page.locator(".turns").evaluate("t => t.textContent") == seen
+    expect(page.get_by_role("heading", name="Ask the articles.")).to_be_hidden()
+    cite(page.locator(".turn").last, 1).click()
+    assert page.locator("dialog.article mark").evaluate("m => m.textContent") == HOSTILE_QUOTE
+    page.keyboard.press("Escape")
     finished(ask(page, "repeat after"))
-    assert engine.histories["repeat after"] == []
+    assert [m["content"] for m in engine.histories["repeat after"] if m["role"] == "user"] == [
+        "nothing at first",
+        "hostile repeat before",
+    ]
 
 
 def test_on_a_phone_the_article_covers_the_page_and_escape_returns(visit: Visit) -> None:
@@ -373,19 +400,19 @@ def test_on_a_phone_the_article_covers_the_page_and_escape_returns(visit: Visit)
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     button = cite(turn, 1)
     button.click()
-    mark = page.locator("dialog mark")
+    mark = page.locator("dialog.article mark")
     assert mark.evaluate("m => m.textContent") == HOSTILE_QUOTE
     assert in_view(mark)
-    box = page.locator("dialog").bounding_box()
+    box = page.locator("dialog.article").bounding_box()
     assert box is not None
     assert (box["x"], box["width"]) == (0, PHONE["width"])
-    expect(page.locator("dialog:modal")).to_be_visible()
+    expect(page.locator("dialog.article:modal")).to_be_visible()
     page.set_viewport_size(WIDE)
-    expect(page.locator("dialog:not(:modal)")).to_be_visible()
+    expect(page.locator("dialog.article:not(:modal)")).to_be_visible()
     page.set_viewport_size(PHONE)
-    expect(page.locator("dialog:modal")).to_be_visible()
+    expect(page.locator("dialog.article:modal")).to_be_visible()
     page.keyboard.press("Escape")
-    expect(page.locator("dialog")).to_be_hidden()
+    expect(page.locator("dialog.article")).to_be_hidden()
     expect(button).to_be_focused()
 
 
@@ -396,16 +423,12 @@ def test_keyboard_alone_is_enough(visit: Visit) -> None:
     page.keyboard.press("Enter")
     turn = finished(page.locator(".turn").last)
     button = cite(turn, 3)
-    for _ in range(30):
-        page.keyboard.press("Shift+Tab")
-        if button.evaluate("b => b === document.activeElement"):
-            break
-    expect(button).to_be_focused()
+    back_to(page, button)
     page.keyboard.press("Enter")
-    expect(page.locator("dialog mark")).to_have_text("the lights were on one circuit until 1936")
-    expect(page.locator("dialog .text")).to_be_focused()
+    expect(page.locator("dialog.article mark")).to_have_text("the lights were on one circuit until 1936")
+    expect(page.locator("dialog.article .text")).to_be_focused()
     page.keyboard.press("Escape")
-    expect(page.locator("dialog")).to_be_hidden()
+    expect(page.locator("dialog.article")).to_be_hidden()
     expect(button).to_be_focused()
 
 
@@ -417,7 +440,7 @@ def test_the_place_in_the_conversation_is_kept_when_an_article_opens(visit: Visi
     page.mouse.move(2, 2)
     before = button.bounding_box()
     button.click()
-    expect(page.locator("dialog mark")).to_be_visible()
+    expect(page.locator("dialog.article mark")).to_be_visible()
     after = button.bounding_box()
     assert before is not None
     assert after is not None
@@ -426,15 +449,13 @@ def test_the_place_in_the_conversation_is_kept_when_an_article_opens(visit: Visi
 
 def test_the_server_checks_what_a_browser_names(visit: Visit) -> None:
     page = visit()
-    call = """async (open) => {
-      const panel = gradio_config.components.find(c => c.props.elem_id === 'article');
-      const answer = await fetch('gradio_api/component_server/', {
-        method: 'POST', headers: {'Content-Type': 'application/json'},
-        body: JSON.stringify({data: open, component_id: panel.id, fn_name: 'get_article', session_hash: 'x'})});
-      return answer.json();
-    }"""
+
+    def call(data: object) -> tuple[int, dict[str, object]]:
+        answer = page.request.post(f"{address_of(page)}/page/article", data=json.dumps(data))
+        return answer.status, answer.json()
+
     good = {"id": HARBOUR.id, "revision": HARBOUR.revision, "start": 0, "end": 3}
-    assert page.evaluate(call, good)["mark"] == HARBOUR.text[:3]
+    assert call(good)[1]["mark"] == HARBOUR.text[:3]
     for change in (
         {"start": -1},
         {"end": len(HARBOUR.text) + 1},
@@ -447,10 +468,11 @@ def test_the_server_checks_what_a_browser_names(visit: Visit) -> None:
         {"revision": "0000"},
         {"revision": ["x"]},
     ):
-        answer = page.evaluate(call, {**good, **change})
-        assert answer["ok"] is False, change
-        assert len(answer["message"].splitlines()) == 1, change
-    assert page.evaluate(call, "text")["ok"] is False
+        status, answer = call({**good, **change})
+        message = answer.get("refused") or answer.get("message")
+        assert status == 400 or "mark" not in answer, change
+        assert len(str(message).splitlines()) == 1, change
+    assert call("text")[0] == 400
 
 
 def test_policy_and_host_names(served: tuple[ForcedEngine, str]) -> None:

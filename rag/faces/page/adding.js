@@ -33,7 +33,7 @@ export function adding({ element, added, ask }) {
     for (const file of chosen) {
       state.textContent = say('add_reading', { name: file.name });
       try {
-        show(await send('PUT', 'library/draft/' + encodeURIComponent(file.name), file));
+        show(await send('PUT', 'library/draft', file, { name: file.name }));
       } catch (error) {
         refused.push({ source: file.name, reason: error.message });
       }

@@ -115,11 +115,11 @@ export function start({ element, props, tell, watch }) {
     try {
       await talk.reopen(id);
     } catch (error) {
-      note(error.message);
-      return error.status;
+      if (!error.missing || step) note(error.message);
+      return !error.missing;
     }
     moved(step);
-    return 200;
+    return true;
   }
 
   async function counts() {
@@ -139,9 +139,9 @@ export function start({ element, props, tell, watch }) {
     chosen.set(to.where);
     show(to.view, false);
     if (to.conversation && to.conversation !== talk.id) {
-      const status = await reopen(to.conversation, false);
+      const there = await reopen(to.conversation, false);
       // Somebody else's conversation, or one that is deleted: its question can be asked again.
-      if (status === 404 && to.question) {
+      if (!there && to.question) {
         chosen.set(to.where);
         talk.ask(to.question);
       }

@@ -27,9 +27,9 @@ export async function send(method, path, data, query) {
   } catch {
     if (response.ok) throw new Error(say('unreachable'));
   }
-  if (!response.ok) {
-    const error = new Error(found.message || say('unreachable'));
-    error.status = response.status;
+  if (!response.ok || found.refused) {
+    const error = new Error(found.refused || say('unreachable'));
+    error.missing = found.missing;
     throw error;
   }
   return found;
