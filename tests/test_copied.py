@@ -12,7 +12,10 @@ from markdown_it import MarkdownIt
 
 from rag.faces.copied import FORMS, copied, exported
 
-HOSTILE = "![x](http://a.b/c) <b>bold</b> https://evil.example www.evil.example a@b.example *so* _so_ `code` $x$ ~~no~~ [1] ^2"
+HOSTILE = (
+    "![x](http://a.b/c) <b>bold</b> https://evil.example www.evil.example a@b.example *so* _so_ `code` $x$ ~~no~~ "
+    "[1] ^2 &amp; &#33;"
+)
 
 
 def turn(text: str = "It sailed in 1987.", quote: str = "sailed first in 1987", **more: Any) -> dict[str, Any]:

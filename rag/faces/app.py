@@ -7,7 +7,6 @@ import logging
 import os
 import re
 import socket
-import sqlite3
 import sys
 import tempfile
 import time
@@ -129,8 +128,7 @@ def answer(engine: Engine, conversations: Conversations, reader: str, asked: Ask
     turn = Turn(asked.turn)
     began = time.perf_counter()
     try:
-        history = conversations.history(reader, asked.conversation, asked.instead_of)
-        begin(conversations, reader, asked, turn)
+        history = begin(conversations, reader, asked, turn)
         # Gradio takes each item of a generator on whichever thread is free; an engine may need to stay on one.
         for items in paced(engine.stream(asked.question, history=history, where=asked.where or None), BEAT):
             for item in items:
@@ -158,9 +156,10 @@ def answer(engine: Engine, conversations: Conversations, reader: str, asked: Ask
     yield turn.value()
 
 
-def begin(conversations: Conversations, reader: str, asked: Asked, turn: Turn) -> None:
-    """Keep a question; where that cannot be, its turn says why."""
+def begin(conversations: Conversations, reader: str, asked: Asked, turn: Turn) -> list[dict[str, str]]:
+    """Keep a question and return what was said before it; where it cannot be kept, its turn says why."""
     try:
+        history = conversations.history(reader, asked.conversation, asked.instead_of)
         conversations.begin(
             reader,
             asked.conversation,
@@ -169,15 +168,17 @@ def begin(conversations: Conversations, reader: str, asked: Asked, turn: Turn) -
             filters=told_filter(asked.where),
             instead_of=asked.instead_of,
         )
-    except (RagError, sqlite3.Error) as error:
+    except RagError as error:
         turn.unkept = str(error)
+        return []
+    return history
 
 
 def end(conversations: Conversations, reader: str, asked: Asked, turn: Turn, answer: JSON) -> None:
     """Keep what came of a question; where that cannot be, its turn says why."""
     try:
         conversations.end(reader, asked.conversation, asked.turn, answer=answer, drawn=turn.value())
-    except (RagError, sqlite3.Error) as error:
+    except RagError as error:
         turn.unkept = str(error)
 
 

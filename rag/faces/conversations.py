@@ -64,7 +64,7 @@ class Conversations:
         self.path, self._clock = path, clock
         self._lock = threading.Lock()
         new = not path.exists()
-        try:
+        with self._guarded():
             self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30)
             # What is deleted is overwritten, also in the log.
             self._db.executescript("PRAGMA secure_delete = on; PRAGMA foreign_keys = on; PRAGMA trusted_schema = off;")
@@ -73,10 +73,15 @@ class Conversations:
             self._db.execute("PRAGMA synchronous = normal")
             if new:
                 path.chmod(0o600)
-            self._begin()
+        self._begin()
+
+    @contextmanager
+    def _guarded(self) -> Iterator[None]:
+        try:
+            yield
         except (sqlite3.Error, OSError) as error:
             raise RagError(
-                f"{path} cannot be used for conversations ({error}): move it away, or make it writable"
+                f"{self.path} cannot be used for conversations ({error}): move it away, or make it writable"
             ) from error
 
     def _begin(self) -> None:
@@ -93,7 +98,7 @@ class Conversations:
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
-        with self._lock:
+        with self._lock, self._guarded():
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield self._db
@@ -103,7 +108,7 @@ class Conversations:
             self._db.execute("COMMIT")
 
     def _rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
-        with self._lock:
+        with self._lock, self._guarded():
             return self._db.execute(query, values).fetchall()
 
     @property
@@ -247,7 +252,7 @@ class Conversations:
             gone = db.execute("DELETE FROM conversations WHERE id = ? AND owner = ?", (id, owner))
             if not gone.rowcount:
                 raise NoConversation("there is no such conversation")
-        with self._lock:
+        with self._lock, self._guarded():
             self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def judge(

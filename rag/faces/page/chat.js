@@ -20,7 +20,7 @@ export function chat({ element, props, tell, filters, hooks }) {
   const editing = find('.editing');
   const freshButton = element.querySelector('.top .fresh');
   const status = find('.status');
-  const tip = tips(turns);
+  const tip = tips(turns, element.querySelector('.top'));
 
   let conversation = crypto.randomUUID();
   let list = [];

@@ -1,7 +1,11 @@
 // Tooltips: on hover and on focus, kept while the pointer is over them, put away by Escape.
 
-export function tips(turns) {
+const STEPS = new Set(['Tab', 'j', 'k']);
+
+export function tips(turns, top) {
   let tip = null;
+  // The key that moved the focus: one that comes back from an article would only cover what lies above it.
+  let key = '';
 
   function show(button) {
     if (tip === button.nextSibling) return;
@@ -13,7 +17,9 @@ export function tips(turns) {
     const room = document.documentElement.clientWidth - size.width - 8;
     const left = Math.max(8, Math.min(at.left + at.width / 2 - size.width / 2, room));
     tip.style.left = left + 'px';
-    tip.style.top = (at.top > size.height + 12 ? at.top - size.height - 6 : at.bottom + 6) + 'px';
+    // Above its number where that leaves the top of the page free.
+    const above = at.top - size.height - 6;
+    tip.style.top = (above > top.getBoundingClientRect().bottom ? above : at.bottom + 6) + 'px';
   }
 
   function hide() {
@@ -29,13 +35,15 @@ export function tips(turns) {
   });
   turns.addEventListener('pointerleave', hide);
   turns.addEventListener('focusin', (event) => {
-    if (event.target.matches('.cite:focus-visible')) show(event.target);
+    if (event.target.matches('.cite:focus-visible') && STEPS.has(key)) show(event.target);
   });
   turns.addEventListener('focusout', hide);
   window.addEventListener('scroll', hide, { passive: true });
+  document.addEventListener('pointerdown', () => (key = ''), true);
   document.addEventListener(
     'keydown',
     (event) => {
+      key = event.key;
       if (event.key !== 'Escape' || !tip) return;
       // One Escape puts away one thing: the tooltip first, then the article.
       event.stopImmediatePropagation();
