@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import click
 
+from rag.errors import RagError
 from rag.faces import show
-from rag.faces.options import json_option, print_json, stop_between_steps
+from rag.faces.options import index_option, json_option, print_json, stop_between_steps
 from rag.types import Progress, Steps
 
 out_option = click.option(
@@ -168,6 +169,27 @@ def sweep(
     with _shown() as step:
         found = commands.sweep(data, axes=axes, measures=names, split=split, out=out, name=name, on_progress=step)
     _tell(found, as_json, tables.sweep)
+
+
+@evaluation.command()
+@click.argument("folder", metavar="FOLDER", type=click.Path(path_type=Path))
+@index_option
+@json_option
+def opinions(folder: Path, index: str, as_json: bool) -> None:
+    """Write into FOLDER what readers of the page thought of answers.
+
+    questions.jsonl has the questions whose answers were called good, with what answers them: measure with it, as with
+    your own.  criticised.jsonl has the others, to be read.
+    """
+    from rag.evaluation import opinions as judged
+    from rag.faces.conversations import FILE, Conversations
+
+    path = Path(index) / FILE
+    if not path.exists():
+        raise RagError(f"{path.absolute()} does not exist: nobody has asked anything on the page of this index yet")
+    with closing(Conversations(path)) as kept:
+        written = judged.write(kept.opinions(), folder)
+    _tell(written, as_json, lambda told: "\n".join(f"{folder / name}: {n}" for name, n in told.items()))
 
 
 @contextmanager

@@ -40,7 +40,9 @@ export function opinions(turn, acts) {
     }
     show(good);
     form.hidden = good === null;
-    if (good !== null) acts.note(say('thanks'));
+    if (good === null) return;
+    form.scrollIntoView({ block: 'nearest' });
+    acts.note(say('thanks'));
   }
   form.addEventListener('submit', async (event) => {
     event.preventDefault();
