@@ -135,8 +135,8 @@ def main() -> None:
     names = ", ".join(d.name for d in args.data)
     text = (
         f"Made {date.today()} by eval/page_speed.py at commit {commit()}: articles of {names}, {passages:,} passages; "
-        f"questions of {args.data[0].name}'s reporting half, each asked of the page and of the engine in turn.  The page "
-        f"adds {added:.0f} ms to the engine's time (median of the pairs).\n\n{of_records(rows)}\n"
+        f"questions of {args.data[0].name}'s reporting half, each asked of the page and of the engine in turn.  The "
+        f"page adds {added:.0f} ms to the engine's time (median of the pairs).\n\n{of_records(rows)}\n"
     )
     RESULT.write_text(text, "utf-8")
     print(text)

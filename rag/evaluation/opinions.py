@@ -1,7 +1,7 @@
 """What readers of the page thought of answers, as questions that evaluation reads, and as a list of what to mend.
 
 An answer called good shows what answers its question: the words it cites.  A refusal called good says that nothing
-does.  An answer called bad says neither; it goes to the other list, for somebody to read and to write down the right one.
+does.  An answer called bad says neither; it goes to the other list, for somebody to read and to answer rightly.
 """
 
 from __future__ import annotations
