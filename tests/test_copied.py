@@ -11,6 +11,7 @@ from lxml import html
 from markdown_it import MarkdownIt
 
 from rag.faces.copied import FORMS, copied, exported
+from rag.faces.view import web_address
 
 HOSTILE = (
     "![x](http://a.b/c) <b>bold</b> https://evil.example www.evil.example a@b.example *so* _so_ `code` $x$ ~~no~~ "
@@ -101,6 +102,18 @@ def test_words_of_articles_are_words_in_html(words: str) -> None:
     page = html.fromstring(f"<div>{copied(one, 'html')}</div>")
     assert {e.tag for e in page.iter()} <= {"div", "h2", "p", "strong", "br"}
     assert " ".join(page.find(".//h2").text_content().split()) == " ".join(words.split())
+
+
+def test_an_address_breaks_out_of_nothing() -> None:
+    url = web_address('https://e.org/"><script>alert(1)</script> <b>')
+    one = turn()
+    one["citations"][1]["url"] = url
+    page = html.fromstring(f"<div>{copied(one, 'html')}</div>")
+    assert page.find(".//script") is None
+    assert page.findall(".//li")[1].find("a").get("href") == url
+    tokens = [t for b in MarkdownIt("gfm-like").parse(copied(one, "md")) for t in (b, *(b.children or ()))]
+    assert "html_inline" not in {t.type for t in tokens}
+    assert "html_block" not in {t.type for t in tokens}
 
 
 @pytest.mark.parametrize("form", FORMS)

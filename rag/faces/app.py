@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -204,9 +204,7 @@ def running(
         )
     port = claim(host, port)
     with ExitStack() as stack:
-        folder = index or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="footnote-")))
-        conversations = Conversations(folder / FILE)
-        stack.callback(conversations.close)
+        conversations = stack.enter_context(closing(kept_in(index, stack)))
         page = build(engine, conversations, examples=examples)
         parts = Parts(engine, conversations, Library(engine), adding)
         try:
@@ -215,6 +213,16 @@ def running(
             raise RagError(f"port {port} on {host} cannot be served ({error}): choose another port") from error
         stack.callback(page.close, verbose=False)
         yield f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def kept_in(index: Path | None, stack: ExitStack) -> Conversations:
+    """Return the conversations of an index, or some that end with the stack where they cannot be kept there."""
+    if index:
+        try:
+            return Conversations(index / FILE)
+        except RagError as error:
+            log.warning("%s; until then they are kept as long as the server runs", error)
+    return Conversations(Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="footnote-"))) / FILE)
 
 
 def claim(host: str, port: int) -> int:

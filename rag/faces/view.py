@@ -29,6 +29,10 @@ FRAGMENT = 12
 """Words of a quote that an address names whole; of a longer one it names the first and the last."""
 
 
+_ESCAPED = {ord(c): f"%{ord(c):02X}" for c in '"<>\\^`{|} ' + "".join(map(chr, [*range(32), 127]))}
+"""Characters that stand in no address (RFC 3986, 2)."""
+
+
 class BadRequest(ValueError):
     """A request that the page itself would never make; its text is one line."""
 
@@ -228,8 +232,10 @@ def _around(article: Article, start: int, end: int) -> JSON:
 def web_address(url: str | None) -> str | None:
     """Return an address that a reader may be sent to, or None.
 
-    >>> web_address("https://example.org/a"), web_address("javascript:alert(1)")
-    ('https://example.org/a', None)
+    What no address may hold is escaped, since it may come to stand between quotation marks or brackets.
+
+    >>> web_address("https://example.org/a>b"), web_address("javascript:alert(1)")
+    ('https://example.org/a%3Eb', None)
     """
     if not url:
         return None
@@ -237,7 +243,7 @@ def web_address(url: str | None) -> str | None:
         parts = urlsplit(url)
     except ValueError:
         return None
-    return url if parts.scheme in ("http", "https") and parts.hostname else None
+    return url.translate(_ESCAPED) if parts.scheme in ("http", "https") and parts.hostname else None
 
 
 def fragment(url: str | None, quote: str) -> str | None:

@@ -245,6 +245,17 @@ def test_a_conversation_that_cannot_be_kept_is_still_answered(page: Page, tmp_pa
     finished(ask(page, "repeat third"))
 
 
+def test_an_index_where_nothing_can_be_kept_is_served_all_the_same(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / FILE).mkdir()
+    with running(ForcedEngine(), index=tmp_path) as address, httpx.Client(base_url=address, trust_env=False) as client:
+        client.get("/")
+        assert client.get("/page/conversations").json() == {"conversations": []}
+    assert "as long as the server runs" in caplog.text
+    assert str(tmp_path) in caplog.text
+
+
 def test_what_is_sent_for_a_question_is_checked(page: Page, engine: ForcedEngine) -> None:
     """A question by hand, as no page would send it."""
     join = """async ([data, session]) => {
