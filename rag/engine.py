@@ -259,10 +259,10 @@ class Engine:
         with self.store.view() as view:
             return view.articles(where)
 
-    def cut(self, id: str) -> list[Passage]:
-        """Return the passages of a current article, in their order.  Raises UnknownArticle."""
+    def cut(self, id: str) -> tuple[Article, list[Passage]]:
+        """Return a current article and its passages, in their order.  Raises UnknownArticle."""
         with self.store.view() as view:
-            return view.cut(id)
+            return view.article(id), view.cut(id)
 
     def sections(self) -> list[str]:
         """Return the names of sections that passages have, sorted."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -25,7 +26,7 @@ def kept(tmp_path: Path) -> Iterator[Conversations]:
 def say(kept: Conversations, owner: str, id: str, turn: str, question: str, answer: str = "It sailed.") -> None:
     filters, drawn = {"authors": ["Ada Brix"]}, {"turn": turn}
     kept.begin(owner, id, turn, question=question, filters=filters)
-    kept.end(owner, id, turn, answer={"text": answer}, drawn=drawn)
+    kept.end(owner, id, turn, answer={"text": answer, "sentences": [{}, {}, {}]}, drawn=drawn)
 
 
 def test_a_conversation_comes_back_as_it_was_drawn(kept: Conversations, tmp_path: Path) -> None:
@@ -91,7 +92,7 @@ def test_opinions_are_one_a_sentence_and_can_be_taken_back(kept: Conversations) 
     kept.judge("ada", "c1", "t1", sentence=0, good=True)
     kept.judge("ada", "c1", "t1", sentence=0, good=False, reason=" wrong\nferry ")
     told = [(o["question"], o["answer"], o["sentence"], o["good"], o["reason"]) for o in kept.opinions()]
-    about = ("When did the ferry sail?", {"text": "It sailed."})
+    about = ("When did the ferry sail?", {"text": "It sailed.", "sentences": [{}, {}, {}]})
     assert told == [(*about, None, True, ""), (*about, 0, False, "wrong ferry")]
     kept.judge("ada", "c1", "t1", sentence=None, good=None)
     assert [o["sentence"] for o in kept.opinions()] == [0]
@@ -135,3 +136,81 @@ def test_a_file_of_another_kind_is_told_in_a_line(tmp_path: Path) -> None:
         Conversations(tmp_path / FILE)
     with pytest.raises(RagError, match="cannot be used"):
         Conversations(tmp_path / "missing" / FILE)
+
+
+def test_a_turn_asked_anew_takes_the_place_of_the_old_one_and_of_what_followed(kept: Conversations) -> None:
+    for n in range(4):
+        say(kept, "ada", "c1", f"t{n}", f"Question {n}?", f"Answer {n}.")
+    say(kept, "ada", "c2", "t1", "Another?")
+    assert [m["content"] for m in kept.history("ada", "c1", "t2")] == [
+        "Question 0?",
+        "Answer 0.",
+        "Question 1?",
+        "Answer 1.",
+    ]
+    kept.judge("ada", "c1", "t3", sentence=None, good=False, reason="wrong")
+    kept.begin("ada", "c1", "t9", question="Question two?", filters={}, instead_of="t2")
+    assert [t["question"] for t in kept.opened("ada", "c1")["turns"]] == ["Question 0?", "Question 1?", "Question two?"]
+    assert kept.opened("ada", "c1")["turns"][2]["drawn"]["end"] == {"outcome": "stopped"}
+    # What a reader thought of the old answer is not lost with it.
+    assert [(o["question"], o["reason"]) for o in kept.opinions()] == [("Question 3?", "wrong")]
+    # A turn of another conversation is no turn of this one.
+    kept.begin("ada", "c1", "t10", question="Last?", filters={}, instead_of="t1x")
+    say(kept, "ada", "c3", "u1", "Other?")
+    kept.begin("ada", "c3", "u2", question="More?", filters={}, instead_of="t0")
+    assert len(kept.opened("ada", "c3")["turns"]) == 2
+    assert len(kept.opened("ada", "c1")["turns"]) == 4
+
+
+def test_a_turn_is_answered_once_and_by_its_owner(kept: Conversations) -> None:
+    say(kept, "ada", "c1", "t1", "First?", "One.")
+    with pytest.raises(RagError, match="sent before"):
+        kept.begin("ada", "c1", "t1", question="Second?", filters={})
+    kept.end("bo", "c1", "t1", answer={"text": "Not mine."}, drawn={})
+    kept.end("ada", "c1", "t7", answer={"text": "Of nothing."}, drawn={})
+    assert [m["content"] for m in kept.history("ada", "c1")] == ["First?", "One."]
+
+
+def test_a_follow_up_may_refer_to_the_last_dozen(kept: Conversations) -> None:
+    for n in range(20):
+        say(kept, "ada", "c1", f"t{n}", f"Question {n}?")
+    asked = [m["content"] for m in kept.history("ada", "c1") if m["role"] == "user"]
+    assert asked == [f"Question {n}?" for n in range(8, 20)]
+
+
+def test_nobody_else_may_read_the_file_and_a_later_format_is_left_alone(kept: Conversations, tmp_path: Path) -> None:
+    assert (tmp_path / FILE).stat().st_mode & 0o777 == 0o600
+    later = tmp_path / "later.sqlite"
+    db = sqlite3.connect(later)
+    db.execute("PRAGMA user_version = 99")
+    db.close()
+    before = later.read_bytes()
+    with pytest.raises(RagError, match="format 99"):
+        Conversations(later)
+    assert later.read_bytes() == before
+
+
+def test_who_reads_waits_for_nobody_and_who_writes_not_long(kept: Conversations, tmp_path: Path) -> None:
+    say(kept, "ada", "c1", "t1", "First?")
+    other = sqlite3.connect(tmp_path / FILE, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    began = time.monotonic()
+    assert len(kept.listed("ada")) == 1
+    assert time.monotonic() - began < 1
+    with pytest.raises(RagError, match="locked"):
+        kept.begin("ada", "c1", "t2", question="Second?", filters={})
+    assert time.monotonic() - began < 10
+    other.execute("ROLLBACK")
+    other.close()
+    kept.begin("ada", "c1", "t2", question="Second?", filters={})
+
+
+def test_what_was_asked_anew_and_taken_back_is_in_no_file(kept: Conversations, tmp_path: Path) -> None:
+    say(kept, "ada", "c1", "t1", "Where is the zanzibarian ferry?")
+    kept.judge("ada", "c1", "t1", sentence=None, good=True, reason="quetzalcoatlian")
+    kept.judge("ada", "c1", "t1", sentence=None, good=None)
+    kept.begin("ada", "c1", "t2", question="Where is the ferry?", filters={}, instead_of="t1")
+    kept.rename("ada", "c1", "Ferries")
+    kept.delete("ada", "c1")
+    for word in (b"zanzibarian", b"quetzalcoatlian"):
+        assert not any(word in p.read_bytes() for p in tmp_path.iterdir())

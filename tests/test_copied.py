@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -79,9 +80,8 @@ def test_plain_text_and_html_say_the_same() -> None:
 def rendered(markdown: str) -> tuple[str, set[str]]:
     """Return the text that Markdown shows, and the kinds of what is in it."""
     tokens = [t for b in MarkdownIt("gfm-like").parse(markdown) for t in (b, *(b.children or ()))]
-    text = "".join(
-        "\n" if t.type == "softbreak" else t.content for t in tokens if t.type in ("text", "softbreak", "text_special")
-    )
+    breaks = {"softbreak": "\n", "hardbreak": "\n", "paragraph_close": "\n"}
+    text = "".join(breaks.get(t.type, t.content if t.type in ("text", "text_special") else "") for t in tokens)
     return text, {t.type for t in tokens}
 
 
@@ -93,7 +93,35 @@ def test_words_of_articles_are_words_in_markdown(words: str) -> None:
     one = turn(pieces=[{"text": words, "role": "plain"}], citations=[], question="q")
     text, kinds = rendered(copied(one, "md").partition("\n\n")[2])
     assert " ".join(text.split()) == " ".join(words.split())
-    assert kinds <= {"paragraph_open", "paragraph_close", "inline", "text", "text_special", "softbreak"}
+    assert kinds <= {"paragraph_open", "paragraph_close", "inline", "text", "text_special", "softbreak", "hardbreak"}
+
+
+def test_lines_and_paragraphs_stay_what_they_are() -> None:
+    pieces = [
+        {"text": "First line.\n", "role": "plain"},
+        {"text": "Bold", "role": "strong"},
+        {"text": " second.\n\nThird: # and\n- an item", "role": "plain"},
+    ]
+    said = copied(turn(pieces=pieces, citations=[]), "md").partition("\n\n")[2]
+    assert MarkdownIt("gfm-like").render(said) == (
+        "<p>First line.<br />\n<strong>Bold</strong> second.</p>\n<p>Third: # and<br />\n- an item</p>\n"
+    )
+
+
+def test_what_the_page_says_of_a_source_goes_along() -> None:
+    one = turn(end={"outcome": "stopped"})
+    one["citations"][0]["verdict"], one["citations"][1]["verdict"] = "partial", "supported"
+    for form in FORMS:
+        said = copied(one, form)
+        assert said.count("backs this only in part") == 1
+        assert "This answer was not written to its end." in said
+    assert "not written" not in copied(turn(end={"outcome": "answered"}), "txt")
+
+
+def test_a_long_run_of_spaces_is_no_work() -> None:
+    began = time.process_time()
+    copied(turn(pieces=[{"text": " " * 200_000 + "x" + " " * 200_000, "role": "strong"}]), "md")
+    assert time.process_time() - began < 5
 
 
 @given(WORDS | st.just(HOSTILE) | st.just("</p><script>alert(1)</script>"))

@@ -25,15 +25,12 @@ class Shelf:
         self.reads += where is None
         return [(a.head, len(a.text)) for a in self.kept if not where or set(where.authors) & set(a.authors)]
 
-    def article(self, id: str, revision: str | None = None) -> Article:
+    def cut(self, id: str) -> tuple[Article, list[Passage]]:
         for a in self.kept:
             if a.id == id:
-                return a
+                lead = Passage(a.id, a.revision, 0, 3, "LEAD", a.text[:3])
+                return a, [lead, Passage(a.id, a.revision, 3, 6, "", a.text[3:6])]
         raise UnknownArticle(f"no article {id!r}")
-
-    def cut(self, id: str) -> list[Passage]:
-        a = self.article(id)
-        return [Passage(a.id, a.revision, 0, 3, "LEAD", a.text[:3]), Passage(a.id, a.revision, 3, 6, "", a.text[3:6])]
 
     def sections(self) -> list[str]:
         return ["LEAD"]

@@ -19,8 +19,11 @@ pytestmark = pytest.mark.model
 BRIDGE = "The bridge at Kilda was built in 1911. It is long. Nobody has counted the steps."
 
 
-def opinion(question: str, answer: dict[str, Any], good: bool, sentence: int | None = None, reason: str = "") -> Any:
-    return {"question": question, "answer": answer, "good": good, "sentence": sentence, "reason": reason, "given": 1.0}
+def opinion(
+    question: str, answer: dict[str, Any], good: bool, sentence: int | None = None, reason: str = "", **filters: Any
+) -> Any:
+    told = {"turn": "c/t", "filters": filters, "given": 1.0, "reason": reason}
+    return {**told, "question": question, "answer": answer, "good": good, "sentence": sentence}
 
 
 ANSWER = {
@@ -54,6 +57,12 @@ def test_what_was_called_good_answers_its_question() -> None:
     # A stopped answer, a sentence without a citation: nothing is known of them.
     assert opinions.questions([opinion("Who?", {}, True), opinion("Who?", ANSWER, True, 7)]) == []
     assert opinions.questions([opinion("When?", ANSWER, False)]) == []
+    # Under a filter nothing found tells little; a follow-up is its whole question; a bad sentence is no evidence.
+    assert opinions.questions([opinion("Who?", REFUSAL, True, authors=["Bo"])]) == []
+    (whole,) = opinions.questions([opinion("And when?", {**ANSWER, "standalone": "When was it built?"}, True)])
+    assert whole["question"] == "When was it built?"
+    (part,) = opinions.questions([opinion("When?", ANSWER, True), opinion("When?", ANSWER, False, 1)])
+    assert part["evidence"] == [{"doc_id": "bridge", "text": "built in 1911"}]
 
 
 def test_what_was_called_bad_is_listed_with_the_reason() -> None:
@@ -87,6 +96,9 @@ def test_from_the_page_to_a_measure(tmp_path: Path) -> None:
     kept.close()
     done = runner.invoke(main, ["eval", "opinions", str(out), "--index", str(index), "--json"])
     assert json.loads(done.output) == {"questions.jsonl": 2, "criticised.jsonl": 0}
+    twice = runner.invoke(main, ["eval", "opinions", str(out), "--index", str(index)])
+    assert (twice.exit_code, len(twice.output.strip().splitlines())) == (1, 1)
+    assert "is there already" in twice.output
     read = collection.read(out / "questions.jsonl")
     asked = {q.text: q for q in read.questions.values()}
     assert asked["When was the bridge at Kilda built?"].quotes[0].article == "bridge"

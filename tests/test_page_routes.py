@@ -94,7 +94,7 @@ def say(kept: Conversations, owner: str, id: str, question: str) -> None:
     pieces = [{"text": "Built in 1911. ", "role": "plain"}, {"cite": 1}]
     drawn = {"turn": "t1", "pieces": pieces, "citations": [{**cited, "open": opens}], "end": {"outcome": "answered"}}
     kept.begin(owner, id, "t1", question=question, filters={})
-    kept.end(owner, id, "t1", answer={"text": "Built in 1911. [1]"}, drawn=drawn)
+    kept.end(owner, id, "t1", answer={"text": "Built in 1911. [1]", "sentences": [{}]}, drawn=drawn)
 
 
 def test_a_conversation_is_its_readers_alone(app: Starlette, kept: Conversations) -> None:

@@ -14,7 +14,7 @@ import tempfile
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 DRAFTS = 16
 """Readers who may have something waiting at once; of more the oldest is put away."""
 PAGES = 50
-"""Pages that may wait together."""
+"""Pages of one reader that may wait together."""
 BYTES = 64 * 2**20
 """Bytes of them all."""
 SHOWN = 50
@@ -101,6 +101,8 @@ class Adding:
     def __init__(self, engine: Engine, index: Path, clock: Callable[[], float] = time.monotonic) -> None:
         self._engine, self._index, self._clock = engine, index, clock
         self._lock = threading.Lock()
+        # An index has one writer; jobs take their turns.
+        self._turn = threading.Lock()
         self._drafts: OrderedDict[str, dict[str, _Read]] = OrderedDict()
         self._jobs: OrderedDict[str, Job] = OrderedDict()
         self._removed: OrderedDict[str, tuple[float, Article]] = OrderedDict()
@@ -133,21 +135,26 @@ class Adding:
 
     def _take(self, reader: str, name: str, data: bytes) -> JSON:
         with self._lock:
-            draft = self._drafts.setdefault(reader, {})
+            self._check(self._drafts.get(reader, {}), name, len(data))
+        found = self._read(name, data)
+        with self._lock:
+            draft = dict(self._drafts.get(reader, {}))
+            self._check(draft, name, len(data))
+            self._drafts[reader] = {**draft, name: found}
             self._drafts.move_to_end(reader)
             while len(self._drafts) > DRAFTS:
                 self._drafts.popitem(last=False)
-            others = [r for n, r in draft.items() if n != name]
-            if len(others) >= PAGES:
-                raise BadSource(f"{PAGES} pages wait already: add these first, or ingest the folder with `rag ingest`")
-            if sum(r.bytes for r in others) + len(data) > BYTES:
-                raise BadSource(
-                    f"{name} and what waits already are over {BYTES // 2**20} MB: add that first, or use `rag ingest`"
-                )
-        found = self._read(name, data)
-        with self._lock:
-            self._drafts.setdefault(reader, {})[name] = found
         return self.draft(reader)
+
+    def _check(self, draft: Mapping[str, _Read], name: str, size: int) -> None:
+        """Raise BadSource when a draft has no room for a page."""
+        others = [r for n, r in draft.items() if n != name]
+        if len(others) >= PAGES:
+            raise BadSource(f"{PAGES} pages wait already: add these first, or ingest the folder with `rag ingest`")
+        if sum(r.bytes for r in others) + size > BYTES:
+            raise BadSource(
+                f"{name} and what waits already are over {BYTES // 2**20} MB: add that first, or use `rag ingest`"
+            )
 
     def _read(self, name: str, data: bytes) -> _Read:
         limits = self._engine.settings.limits
@@ -224,34 +231,42 @@ class Adding:
     def add(self, reader: str) -> JSON:
         """Begin to add what a reader has waiting, and return the job.  Raises BadSource where nothing waits."""
         with self._lock:
-            draft = self._drafts.pop(reader, {})
+            draft = self._drafts.get(reader, {})
             listed = [of for page in draft.values() for of in page.articles]
             if not listed:
                 raise BadSource("nothing waits to be added: choose a file, or paste some text")
+            del self._drafts[reader]
             job = Job(secrets.token_urlsafe(12), len(listed), sum(n for _, n in listed))
             self._jobs[job.id] = job
-            while len(self._jobs) > JOBS:
-                self._jobs.popitem(last=False)
-        articles = [article for article, _ in listed]
-        threading.Thread(target=self._run, args=(job, articles), name="footnote-adding", daemon=True).start()
+            over = [id for id, old in self._jobs.items() if old.state != "running"]
+            for id in over[: max(len(over) - JOBS, 0)]:
+                del self._jobs[id]
+        threading.Thread(target=self._run, args=(job, reader, draft), name="footnote-adding", daemon=True).start()
         return job.value()
 
-    def _run(self, job: Job, articles: list[Article]) -> None:
+    def _run(self, job: Job, reader: str, draft: dict[str, _Read]) -> None:
         def on_progress(progress: Progress) -> None:
             job.progress = progress
             if job.stop:
                 raise KeyboardInterrupt
 
+        state = "failed"
         try:
-            report = self._ingest(articles, on_progress)
-            job.report, job.state = to_dict(report), "done"
+            with self._turn:
+                on_progress(job.progress)
+                report = self._ingest([of[0] for page in draft.values() for of in page.articles], on_progress)
+            job.report, state = to_dict(report), "done"
         except KeyboardInterrupt:
-            job.message, job.state = "Stopped. What was complete by then is kept.", "stopped"
+            job.message, state = "Stopped. What was complete by then is kept, the rest waits to be added.", "stopped"
         except RagError as error:
-            job.message, job.state = str(error), "failed"
+            job.message = str(error)
         except Exception:
             log.exception("articles could not be added")
-            job.message, job.state = "Something went wrong inside Footnote. The server's log says what.", "failed"
+            job.message = "Something went wrong inside Footnote. The server's log says what."
+        if state != "done":
+            with self._lock:
+                self._drafts[reader] = {**draft, **self._drafts.get(reader, {})}
+        job.state = state
 
     def _ingest(self, articles: list[Article], on_progress: Callable[[Progress], None] | None = None) -> Report:
         engine = self._engine
@@ -276,6 +291,10 @@ class Adding:
         with self._lock:
             self._removed[word] = self._clock(), article
             self._forget()
+        # What was erased stays in memory no longer than is said.
+        later = threading.Timer(REGRET + 1, self._forget_now)
+        later.daemon = True
+        later.start()
         return {**head(article.head), "id": id, "undo": word, "seconds": REGRET}
 
     def bring_back(self, word: str) -> JSON:
@@ -286,6 +305,8 @@ class Adding:
         if found is None:
             raise NotHere("it is too late to undo this: add the article again from its page")
         try:
+            if self._engine.current(found[1].id) is not None:
+                raise BadSource("there is a newer article in its place by now: remove that first")
             report = self._ingest([found[1]])
             if report.failed:
                 raise RagError(report.failed[0].reason)
@@ -294,6 +315,10 @@ class Adding:
                 self._removed[word] = found
             raise
         return {**head(found[1].head), "id": found[1].id}
+
+    def _forget_now(self) -> None:
+        with self._lock:
+            self._forget()
 
     def _forget(self) -> None:
         now = self._clock()

@@ -9,6 +9,7 @@ import re
 import socket
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
@@ -42,6 +43,9 @@ BEAT = 0.04
 """Seconds between two updates of a streaming answer: smooth to the eye, and few enough for a slow line."""
 STREAMS = 16
 """How many answers may be written at once; further ones wait their turn."""
+
+QUESTION = 20_000
+"""Characters of a question that are looked at; the engine has a limit of its own below."""
 
 _ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 
@@ -115,6 +119,8 @@ def read_question(data: object) -> Asked:
     names = [str(values.get(key) or "") for key in ("turn", "conversation", "instead_of")]
     if not all(_ID.fullmatch(name) for name in names[:2]):
         raise BadRequest("a turn and a conversation are named by letters, digits and hyphens")
+    if len(question) > QUESTION:
+        raise BadRequest(f"the question has {len(question):,} characters, over the {QUESTION:,} that a page takes")
     return Asked(question.strip(), names[0], names[1], read_filter(values.get("where")), names[2][:64])
 
 
@@ -127,14 +133,16 @@ def answer(engine: Engine, conversations: Conversations, reader: str, asked: Ask
     """Yield the growing turn, at most one in a beat, and keep it in its conversation when it has ended."""
     turn = Turn(asked.turn)
     began = time.perf_counter()
+    kept = False
     try:
-        history = begin(conversations, reader, asked, turn)
+        history, kept = begin(conversations, reader, asked, turn)
         # Gradio takes each item of a generator on whichever thread is free; an engine may need to stay on one.
         for items in paced(engine.stream(asked.question, history=history, where=asked.where or None), BEAT):
             for item in items:
                 if isinstance(item, Answer):
                     turn.finish(item, engine.stats(), time.perf_counter() - began)
-                    end(conversations, reader, asked, turn, to_dict(item))
+                    if kept:
+                        end(conversations, reader, asked, turn, to_dict(item))
                 else:
                     turn.add(item)
             if turn.end is None:
@@ -144,20 +152,26 @@ def answer(engine: Engine, conversations: Conversations, reader: str, asked: Ask
     except GeneratorExit:
         if turn.end is None:
             turn.stop()
-            end(conversations, reader, asked, turn, {"text": turn.said()})
+            if kept:
+                # Whoever closes a stream may be the one thread that all others wait for.
+                told = {"outcome": "stopped", "text": turn.said()}
+                threading.Thread(target=end, args=(conversations, reader, asked, turn, told), daemon=True).start()
         raise
     except RagError as error:
         turn.fail(str(error))
-        end(conversations, reader, asked, turn, {})
+        if kept:
+            end(conversations, reader, asked, turn, {"outcome": "failed", "text": turn.said()})
     except Exception:
         log.exception("a question could not be answered")
         turn.fail("Something went wrong inside Footnote. The server's log says what.")
-        end(conversations, reader, asked, turn, {})
+        if kept:
+            end(conversations, reader, asked, turn, {"outcome": "failed", "text": turn.said()})
     yield turn.value()
 
 
-def begin(conversations: Conversations, reader: str, asked: Asked, turn: Turn) -> list[dict[str, str]]:
-    """Keep a question and return what was said before it; where it cannot be kept, its turn says why."""
+def begin(conversations: Conversations, reader: str, asked: Asked, turn: Turn) -> tuple[list[dict[str, str]], bool]:
+    """Keep a question; return what was said before it, and whether it is kept: if not, its turn says why."""
+    history: list[dict[str, str]] = []
     try:
         history = conversations.history(reader, asked.conversation, asked.instead_of)
         conversations.begin(
@@ -170,8 +184,8 @@ def begin(conversations: Conversations, reader: str, asked: Asked, turn: Turn) -
         )
     except RagError as error:
         turn.unkept = str(error)
-        return []
-    return history
+        return history, False
+    return history, True
 
 
 def end(conversations: Conversations, reader: str, asked: Asked, turn: Turn, answer: JSON) -> None:

@@ -26,6 +26,8 @@ FORMAT = 1
 
 TITLE = 120
 """Characters of a title."""
+PATIENCE = 2.0
+"""Seconds to wait for another process that writes."""
 TURNS = 500
 """Turns of one conversation; who wants to ask more begins another."""
 MEMORY = 12
@@ -36,8 +38,7 @@ REASON = 2_000
 _SCHEMA = """
 CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 CREATE TABLE conversations (
-  id TEXT PRIMARY KEY, owner TEXT NOT NULL, title TEXT NOT NULL, named INTEGER NOT NULL, begun REAL NOT NULL,
-  changed REAL NOT NULL
+  id TEXT PRIMARY KEY, owner TEXT NOT NULL, title TEXT NOT NULL, changed REAL NOT NULL
 ) STRICT;
 CREATE INDEX by_owner ON conversations (owner, changed DESC);
 CREATE TABLE turns (
@@ -46,11 +47,13 @@ CREATE TABLE turns (
   asked REAL NOT NULL, PRIMARY KEY (conversation, place), UNIQUE (conversation, id)
 ) STRICT;
 CREATE TABLE opinions (
-  conversation TEXT NOT NULL, turn TEXT NOT NULL, sentence INTEGER, good INTEGER NOT NULL, reason TEXT NOT NULL,
-  given REAL NOT NULL, FOREIGN KEY (conversation, turn) REFERENCES turns (conversation, id) ON DELETE CASCADE
+  conversation TEXT NOT NULL REFERENCES conversations ON DELETE CASCADE, turn TEXT NOT NULL, sentence INTEGER,
+  good INTEGER NOT NULL, reason TEXT NOT NULL, question TEXT NOT NULL, filters TEXT NOT NULL, answer TEXT NOT NULL,
+  given REAL NOT NULL
 ) STRICT;
 CREATE UNIQUE INDEX one_opinion ON opinions (conversation, turn, ifnull(sentence, -1));
 """
+"""An opinion holds what it is about: who calls an answer bad asks anew, and the turn is gone."""
 
 
 class NoConversation(RagError, LookupError):
@@ -58,22 +61,34 @@ class NoConversation(RagError, LookupError):
 
 
 class Conversations:
-    """What was asked and answered; safe to share between threads."""
+    """What was asked and answered; safe to share between threads, and between processes.
+
+    Raises RagError, from every method, where the file cannot be used; nobody waits for it longer than PATIENCE.
+    """
 
     def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
         self.path, self._clock = path, clock
-        self._lock = threading.Lock()
+        self._lock, self._reading = threading.Lock(), threading.Lock()
         new = not path.exists()
         with self._guarded():
-            self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30)
-            # What is deleted is overwritten, also in the log.
-            self._db.executescript("PRAGMA secure_delete = on; PRAGMA foreign_keys = on; PRAGMA trusted_schema = off;")
+            self._db = _connected(path)
+            if (version := self._version()) not in (0, FORMAT):
+                raise RagError(f"{path} has format {version}, this release knows {FORMAT}: move it away")
             self._db.execute("PRAGMA journal_mode = wal")
             # A crash may lose the last words said, never the file; and no answer waits for the disk.
             self._db.execute("PRAGMA synchronous = normal")
             if new:
                 path.chmod(0o600)
-        self._begin()
+        with self._writing():
+            if self._version() == 0:
+                for statement in _SCHEMA.split(";\n"):
+                    if statement.strip():
+                        self._db.execute(statement)
+                self._db.execute("INSERT INTO about VALUES ('secret', ?)", (secrets.token_urlsafe(32),))
+                self._db.execute(f"PRAGMA user_version = {FORMAT}")
+        with self._guarded():
+            # Of its own: who reads does not wait for who writes.
+            self._reader = _connected(path)
 
     @contextmanager
     def _guarded(self) -> Iterator[None]:
@@ -84,17 +99,8 @@ class Conversations:
                 f"{self.path} cannot be used for conversations ({error}): move it away, or make it writable"
             ) from error
 
-    def _begin(self) -> None:
-        with self._writing():
-            (version,) = self._db.execute("PRAGMA user_version").fetchone()
-            if version == 0:
-                for statement in _SCHEMA.split(";\n"):
-                    if statement.strip():
-                        self._db.execute(statement)
-                self._db.execute("INSERT INTO about VALUES ('secret', ?)", (secrets.token_urlsafe(32),))
-                self._db.execute(f"PRAGMA user_version = {FORMAT}")
-            elif version != FORMAT:
-                raise RagError(f"{self.path} has format {version}, this release knows {FORMAT}: move it away")
+    def _version(self) -> int:
+        return int(self._db.execute("PRAGMA user_version").fetchone()[0])
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
@@ -102,14 +108,21 @@ class Conversations:
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield self._db
+                self._db.execute("COMMIT")
             except BaseException:
-                self._db.execute("ROLLBACK")
+                # A full disk has ended the transaction already.
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
                 raise
-            self._db.execute("COMMIT")
+
+    def _overwrite(self) -> None:
+        """Empty the log, which holds what was deleted; while another process reads from it, a later call does."""
+        with self._lock, self._guarded():
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def _rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
-        with self._lock, self._guarded():
-            return self._db.execute(query, values).fetchall()
+        with self._reading, self._guarded():
+            return self._reader.execute(query, values).fetchall()
 
     @property
     def secret(self) -> str:
@@ -123,7 +136,7 @@ class Conversations:
 
         It takes the place of the turn `instead_of`, if that is there, and of all that came after it.  Until it is
         answered it is kept as one that was stopped.
-        Raises NoConversation where the conversation is another's, and RagError where it is full.
+        Raises NoConversation where the conversation is another's, and RagError where it is full, or has the turn.
         """
         now = self._clock()
         with self._writing() as db:
@@ -132,12 +145,14 @@ class Conversations:
                 raise NoConversation("there is no such conversation")
             if not found:
                 title = _shortened(question)
-                db.execute("INSERT INTO conversations VALUES (?, ?, ?, 0, ?, ?)", (id, owner, title, now, now))
-            db.execute(
+                db.execute("INSERT INTO conversations VALUES (?, ?, ?, ?)", (id, owner, title, now))
+            replaced = db.execute(
                 "DELETE FROM turns WHERE conversation = ?1 AND place >="
                 " (SELECT place FROM turns WHERE conversation = ?1 AND id = ?2)",
                 (id, instead_of),
-            )
+            ).rowcount
+            if db.execute("SELECT 1 FROM turns WHERE conversation = ? AND id = ?", (id, turn)).fetchone():
+                raise RagError("this question was sent before: ask it anew")
             (place,) = db.execute(
                 "SELECT ifnull(max(place) + 1, 0) FROM turns WHERE conversation = ?", (id,)
             ).fetchone()
@@ -149,6 +164,8 @@ class Conversations:
                 (id, place, turn, question, *told, fold(question), now),
             )
             db.execute("UPDATE conversations SET changed = ? WHERE id = ?", (now, id))
+        if replaced:
+            self._overwrite()
 
     def end(self, owner: str, id: str, turn: str, *, answer: JSON, drawn: JSON) -> None:
         """Keep what came of a question.  Nothing is kept where the question is not there any more, or is another's."""
@@ -239,9 +256,7 @@ class Conversations:
         if not kept:
             raise RagError("a conversation needs a title: write a few words")
         with self._writing() as db:
-            changed = db.execute(
-                "UPDATE conversations SET title = ?, named = 1 WHERE id = ? AND owner = ?", (kept, id, owner)
-            )
+            changed = db.execute("UPDATE conversations SET title = ? WHERE id = ? AND owner = ?", (kept, id, owner))
             if not changed.rowcount:
                 raise NoConversation("there is no such conversation")
         return kept
@@ -252,34 +267,44 @@ class Conversations:
             gone = db.execute("DELETE FROM conversations WHERE id = ? AND owner = ?", (id, owner))
             if not gone.rowcount:
                 raise NoConversation("there is no such conversation")
-        with self._lock, self._guarded():
-            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        self._overwrite()
 
     def judge(
         self, owner: str, id: str, turn: str, *, sentence: int | None, good: bool | None, reason: str = ""
     ) -> None:
-        """Keep what a reader thinks of an answer or a sentence of it; None takes it back.  Raises NoConversation."""
+        """Keep what a reader thinks of an answer or a sentence of it; None takes it back.
+
+        Raises NoConversation where the answer, or that sentence of it, is not there.
+        """
         self._title(owner, id)
         with self._writing() as db:
-            if not db.execute("SELECT 1 FROM turns WHERE conversation = ? AND id = ?", (id, turn)).fetchone():
+            found = db.execute(
+                "SELECT question, filters, answer FROM turns WHERE conversation = ? AND id = ?", (id, turn)
+            ).fetchone()
+            if not found or (sentence is not None and sentence >= len(json.loads(found[2]).get("sentences", ()))):
                 raise NoConversation("there is no such answer")
             db.execute(
                 "DELETE FROM opinions WHERE conversation = ? AND turn = ? AND sentence IS ?", (id, turn, sentence)
             )
             if good is not None:
+                told = " ".join(reason.split())[:REASON]
                 db.execute(
-                    "INSERT INTO opinions VALUES (?, ?, ?, ?, ?, ?)",
-                    (id, turn, sentence, int(good), " ".join(reason.split())[:REASON], self._clock()),
+                    "INSERT INTO opinions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    (id, turn, sentence, int(good), told, *found, self._clock()),
                 )
+        if good is None:
+            self._overwrite()
 
     def opinions(self) -> Iterator[JSON]:
-        """Yield what all readers thought, oldest first, each with the question and the answer it is about."""
-        for sentence, good, reason, given, question, answer in self._rows(
-            "SELECT o.sentence, o.good, o.reason, o.given, t.question, t.answer FROM opinions o JOIN turns t"
-            " ON t.conversation = o.conversation AND t.id = o.turn ORDER BY o.given, o.rowid"
+        """Yield what all readers thought, oldest first, each with the question, its filters, and the answer."""
+        for turn, sentence, good, reason, given, question, filters, answer in self._rows(
+            "SELECT conversation || '/' || turn, sentence, good, reason, given, question, filters, answer FROM opinions"
+            " ORDER BY given, rowid"
         ):
             yield {
+                "turn": turn,
                 "question": question,
+                "filters": json.loads(filters),
                 "answer": json.loads(answer),
                 "sentence": sentence,
                 "good": bool(good),
@@ -289,8 +314,16 @@ class Conversations:
 
     def close(self) -> None:
         """Close the file."""
-        with self._lock:
+        with self._lock, self._reading:
+            self._reader.close()
             self._db.close()
+
+
+def _connected(path: Path) -> sqlite3.Connection:
+    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=PATIENCE)
+    # What is deleted is overwritten, also in the log.
+    db.executescript("PRAGMA secure_delete = on; PRAGMA foreign_keys = on; PRAGMA trusted_schema = off;")
+    return db
 
 
 def stopped(turn: str) -> JSON:

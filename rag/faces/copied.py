@@ -15,12 +15,16 @@ Form = Literal["md", "html", "txt"]
 FORMS: tuple[Form, ...] = ("md", "html", "txt")
 
 # What begins something in Markdown wherever it stands, and what does so at the start of a line.
-_INLINE = re.compile(r"([\\`*_\[\]<>|~!&$@])")
-_LINE = re.compile(r"^(\s*\d{0,9})([#+.)-])")
-_LINK = re.compile(r"\b(https?|ftp|mailto|xmpp|www)([:.])", re.IGNORECASE)
+_INLINE = re.compile(r"([\\`*_\[\]<>|~!&$@#])")
+_LINE = re.compile(r"^(\s*\d{0,9})([+.)=-])", re.MULTILINE)
+_LINK = re.compile(r"(?<![A-Za-z])(https?|ftp|mailto|xmpp|www)([:.])", re.IGNORECASE)
 
 _AFTER_MARK = "\x00"
 """Stands behind a number while a text is put together; no text of an article holds it."""
+
+VERDICTS = {"partial": "backs this only in part", "unsupported": "does not back this"}
+"""What a source says that is not for all of a sentence."""
+CUT_SHORT = "This answer was not written to its end."
 
 Turn = Mapping[str, Any]
 """A question and what was drawn of its answer."""
@@ -47,16 +51,20 @@ def _markdown(turn: Turn, number: int) -> str:
 
     def words(piece: Turn) -> str:
         text = _plain_markdown(str(piece["text"]))
+        if not _is_strong(piece):
+            return text
         # A mark of emphasis must stand right at the word.
-        return re.sub(r"^(\s*)(.*?)(\s*)$", r"\1**\2**\3", text, flags=re.DOTALL) if _is_strong(piece) else text
+        word = text.strip()
+        before, after = text[: len(text) - len(text.lstrip())], text[len(text.rstrip()) :]
+        return f"{before}**{word}**{after}"
 
-    lines = [f"## {_plain_markdown(str(turn['question']))}", ""]
-    lines += [_body(turn, words, lambda n: f"[^{prefix}{n}]"), ""]
+    lines = [f"## {_plain_markdown(_line(turn['question']))}", ""]
+    lines += [_broken(_body(turn, words, lambda n: f"[^{prefix}{n}]")), ""]
     for c in turn["citations"]:
         place = f" <{c['url']}>" if c.get("url") else ""
-        quote = _plain_markdown(" ".join(str(c["quote"]).split()))
+        quote = _plain_markdown(_line(c["quote"]))
         lines.append(f"[^{prefix}{c['number']}]: {_plain_markdown(_reference(c))}: “{quote}”{place}")
-    return "\n".join(lines).rstrip() + "\n"
+    return "\n".join([*lines, *_caveat(turn)]).rstrip() + "\n"
 
 
 def _html(turn: Turn, number: int) -> str:
@@ -78,6 +86,7 @@ def _html(turn: Turn, number: int) -> str:
                 f'<li id="{prefix}{c["number"]}" value="{c["number"]}">{told}: <q>{escape(str(c["quote"]))}</q></li>'
             )
         lines.append("</ol>")
+    lines += [f"<p>{line}</p>" for line in _caveat(turn)]
     return "\n".join(lines) + "\n"
 
 
@@ -86,10 +95,10 @@ def _plain(turn: Turn, _: int) -> str:
     if turn["citations"]:
         lines.append("")
     for c in turn["citations"]:
-        lines.append(f"[{c['number']}] {_reference(c)}: “{' '.join(str(c['quote']).split())}”")
+        lines.append(f"[{c['number']}] {_reference(c)}: “{_line(c['quote'])}”")
         if c.get("url"):
             lines.append(f"    {c['url']}")
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, *_caveat(turn)]) + "\n"
 
 
 _WRITERS = {"md": _markdown, "html": _html, "txt": _plain}
@@ -113,12 +122,30 @@ def _is_strong(piece: Turn) -> bool:
 
 def _reference(citation: Turn) -> str:
     told = [", ".join(citation["authors"]), f"“{citation['title']}”", citation["published"] or ""]
-    return ", ".join(t for t in told if t)
+    verdict = VERDICTS.get(citation.get("verdict", ""), "")
+    return ", ".join(_line(t) for t in (*told, verdict) if t)
+
+
+def _caveat(turn: Turn) -> list[str]:
+    """Return what must be known of an answer that did not come to its end."""
+    outcome = (turn.get("end") or {}).get("outcome")
+    return ["", CUT_SHORT] if outcome in ("stopped", "failed") else []
+
+
+def _line(text: object) -> str:
+    return " ".join(str(text).split())
 
 
 def _plain_markdown(text: str) -> str:
-    """Return text that Markdown shows as it stands, on one line."""
-    line = " ".join(text.splitlines())
-    escaped = _LINE.sub(r"\1\\\2", _INLINE.sub(r"\\\1", line))
+    """Return text that Markdown shows as it stands, its lines not yet broken."""
+    escaped = _LINE.sub(r"\1\\\2", _INLINE.sub(r"\\\1", text))
     # An address would become a link by itself.
     return _LINK.sub(r"\1\\\2", escaped)
+
+
+def _broken(markdown: str) -> str:
+    """Return Markdown in which each line of a paragraph is one when it is shown."""
+    lines = [line.strip() for line in markdown.split("\n")]
+    return "\n".join(
+        f"{line}\\" if line and after else line for line, after in zip(lines, [*lines[1:], ""], strict=True)
+    )

@@ -34,6 +34,11 @@ HEADERS = (
 )
 
 
+STREAMED = "/gradio_api/"
+"""Where Gradio takes what the page sends."""
+MOST = 1 << 20
+"""Bytes of what the page sends there."""
+
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 """Methods that change nothing."""
 
@@ -41,8 +46,9 @@ SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 class Guard:
     """ASGI middleware that answers only to the given host names, and sends the page's policy with every response.
 
-    A name that some other site points at 127.0.0.1 would otherwise make its pages one origin with ours; and what
-    changes something may be asked for by no other site's page, though the browser would send our cookie with it.
+    A name that some other site points at 127.0.0.1 would otherwise make its pages one origin with ours.  Another site's
+    page, or that of another port, may lead to our page and ask for nothing else: the browser would send our cookie
+    with it, and Gradio lets every page of this machine read what it answers.
     """
 
     def __init__(self, app: ASGIApp, hosts: Collection[str] = LOOPBACK) -> None:
@@ -56,14 +62,17 @@ class Guard:
 
         async def send_guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message = {**message, "headers": [*message.get("headers", ()), *HEADERS]}
+                own = [h for h in message.get("headers", ()) if not h[0].lower().startswith(b"access-control-")]
+                message = {**message, "headers": [*own, *HEADERS]}
             await send(message)
 
         given = {name: value.decode("latin-1") for name, value in reversed(scope["headers"])}
         if host_name(given.get(b"host", "")) not in self.hosts:
             await refuse(send_guarded, 421, b"This server does not answer to that host name.\n")
-        elif scope["method"] not in SAFE and not is_own(given):
-            await refuse(send_guarded, 403, b"Another site's page may not change anything here.\n")
+        elif not is_own(given) and not leads_here(scope["method"], scope["path"], given):
+            await refuse(send_guarded, 403, b"Another site's page may not ask for anything here.\n")
+        elif scope["path"].startswith(STREAMED) and scope["method"] not in SAFE and not is_small(given):
+            await refuse(send_guarded, 413, b"This is more than a question needs.\n")
         else:
             await self.app(scope, receive, send_guarded)
 
@@ -73,6 +82,17 @@ async def refuse(send: Send, status: int, body: bytes) -> None:
     headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
+
+
+def leads_here(method: str, path: str, headers: Mapping[bytes, str]) -> bool:
+    """Say whether a request opens our page, as a link on another does."""
+    return method in SAFE and path in ("", "/") and headers.get(b"sec-fetch-mode", "navigate") == "navigate"
+
+
+def is_small(headers: Mapping[bytes, str]) -> bool:
+    """Say whether a request tells its size, and that is no more than a question takes."""
+    size = headers.get(b"content-length", "")
+    return size.isdecimal() and int(size) <= MOST
 
 
 def is_own(headers: Mapping[bytes, str]) -> bool:

@@ -22,6 +22,8 @@ NAMES = 12
 """Authors, and sources, that the picture shows."""
 CHOICES = 5_000
 """Values of a filter that are offered; whoever has more types the beginning of one."""
+WORDS = 20
+"""Words that are looked for, at most."""
 BARS = 48
 """Bars that show how articles are spread over time, at most."""
 
@@ -32,8 +34,7 @@ class Shelf(Protocol):
     """What the library needs of an engine."""
 
     def articles(self, where: Filter | None = None) -> list[Listed]: ...
-    def article(self, id: str, revision: str | None = None) -> Article: ...
-    def cut(self, id: str) -> list[Passage]: ...
+    def cut(self, id: str) -> tuple[Article, list[Passage]]: ...
     def sections(self) -> list[str]: ...
     def stats(self) -> Stats: ...
 
@@ -102,7 +103,7 @@ class Library:
 
     def article(self, id: str) -> JSON:
         """Return a current article and its passages.  Raises UnknownArticle."""
-        article, passages = self._shelf.article(id), self._shelf.cut(id)
+        article, passages = self._shelf.cut(id)
         return {
             **self._row(article.head, len(passages)),
             "revision": article.revision,
@@ -119,7 +120,7 @@ class Library:
 
     def _found(self, where: Filter, words: str) -> list[Listed]:
         listed = self._shelf.articles(where) if where else [*self._all()]
-        wanted = fold(words).split()
+        wanted = fold(words).split()[:WORDS]
         return [of for of in listed if not wanted or _has(of[0], wanted)]
 
     def _row(self, article: ArticleHead, passages: int) -> JSON:

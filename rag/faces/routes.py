@@ -97,7 +97,7 @@ def _handler(parts: Parts, answered: Answered, most: int) -> Handler:
     async def handle(request: Request) -> Response:
         try:
             data = json.loads(await _body(request, most) or b"null")
-        except ValueError:
+        except (ValueError, RecursionError):
             return _refused(BadRequest("the request is no JSON"))
         except BadRequest as error:
             return _refused(error)
@@ -163,9 +163,13 @@ def _listed(parts: Parts, request: Request, _: Any) -> JSON:
 
 def _conversation(parts: Parts, request: Request, _: Any) -> JSON:
     found = parts.conversations.opened(reader_of(request), request.path_params["id"])
+    newest: dict[str, str | None] = {}
     for turn in found["turns"]:
         for citation in turn["drawn"].get("citations", ()):
-            current = parts.engine.current(citation["open"]["id"])
+            id = citation["open"]["id"]
+            if id not in newest:
+                newest[id] = parts.engine.current(id)
+            current = newest[id]
             same = current == citation["open"]["revision"]
             citation["since"] = "" if same else "changed" if current else "removed"
     return found
@@ -275,11 +279,13 @@ def _put_away(parts: Parts, request: Request, data: Any) -> JSON:
 
 def _uploading(parts: Parts, most: int) -> Handler:
     async def handle(request: Request) -> Response:
-        try:
-            body = await _body(request, most)
-        except BadRequest as error:
-            return _refused(error)
         name = request.query_params.get("name", "")
+        try:
+            # Before anything is read.
+            _shelf(parts), reader_of(request)
+            body = await _body(request, most)
+        except (BadRequest, RagError) as error:
+            return _refused(error)
         return await run_in_threadpool(
             _answer, lambda: JSONResponse(_shelf(parts).take(reader_of(request), name, body))
         )
@@ -288,10 +294,12 @@ def _uploading(parts: Parts, most: int) -> Handler:
 
 
 def _remove(parts: Parts, request: Request, data: Any) -> JSON:
+    reader_of(request)
     return _shelf(parts).remove(_text(data, "id"))
 
 
 def _undo(parts: Parts, request: Request, data: Any) -> JSON:
+    reader_of(request)
     return _shelf(parts).bring_back(_text(data, "undo"))
 
 

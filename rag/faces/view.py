@@ -25,6 +25,8 @@ FILTERS = ("authors", "sections", "sources", "articles")
 """What a reader may filter by besides dates."""
 VALUES = 100
 """Values of one kind in a filter, at most."""
+VALUE = 1_000
+"""Characters of one."""
 FRAGMENT = 12
 """Words of a quote that an address names whole; of a longer one it names the first and the last."""
 
@@ -189,8 +191,9 @@ def read_filter(data: object) -> Filter:
     lists: dict[str, tuple[str, ...]] = {}
     for name in FILTERS:
         values = data.get(name) or []
-        if not isinstance(values, list) or not all(isinstance(v, str) for v in values) or len(values) > VALUES:
-            raise BadRequest(f"a filter's {name} are a list of at most {VALUES} texts")
+        few = isinstance(values, list) and len(values) <= VALUES
+        if not few or not all(isinstance(v, str) and len(v) <= VALUE for v in values):
+            raise BadRequest(f"a filter's {name} are a list of at most {VALUES} texts of {VALUE} characters")
         lists[name] = tuple(values)
     days = {name: data.get(name) or None for name in ("since", "until")}
     return Filter(**lists, **days)  # type: ignore[arg-type]

@@ -180,10 +180,10 @@ class ForcedEngine:
         listed = sorted(ARTICLES.values(), key=lambda a: a.id)
         return [(a.head, 1) for a in listed if not wanted or not wanted.isdisjoint(a.authors)]
 
-    def cut(self, id: str) -> list[Passage]:
-        """Return the article as one passage."""
+    def cut(self, id: str) -> tuple[Article, list[Passage]]:
+        """Return the article, and itself as one passage."""
         a = self.article(id)
-        return [Passage(a.id, a.revision, 0, len(a.text), "<b>SECTION</b>", a.text)]
+        return a, [Passage(a.id, a.revision, 0, len(a.text), "<b>SECTION</b>", a.text)]
 
     def sections(self) -> list[str]:
         """Return a section that no page should take for its own code."""
