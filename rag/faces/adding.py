@@ -67,6 +67,7 @@ class Job:
     """Articles on their way into the index."""
 
     id: str
+    reader: str
     articles: int
     passages: int
     state: str = "running"  # running, done, stopped, failed
@@ -182,12 +183,14 @@ class Adding:
         return len(chunk(article, embedder, tokens=made.passage_tokens, overlap=made.overlap_tokens, title=title))
 
     def draft(self, reader: str) -> JSON:
-        """Return what a reader has waiting."""
+        """Return what a reader has waiting, and the job that is under way for them, if one is."""
         with self._lock:
             draft = dict(self._drafts.get(reader, {}))
+            running = next((j for j in self._jobs.values() if j.reader == reader and j.state == "running"), None)
         listed = [(name, article, n) for name, page in draft.items() for article, n in page.articles]
         return {
             "pages": list(draft),
+            "job": running.value() if running else None,
             "count": len(listed),
             "passages": sum(n for *_, n in listed),
             "articles": [self._shown(name, article, n) for name, article, n in listed[:SHOWN]],
@@ -236,7 +239,7 @@ class Adding:
             if not listed:
                 raise BadSource("nothing waits to be added: choose a file, or paste some text")
             del self._drafts[reader]
-            job = Job(secrets.token_urlsafe(12), len(listed), sum(n for _, n in listed))
+            job = Job(secrets.token_urlsafe(12), reader, len(listed), sum(n for _, n in listed))
             self._jobs[job.id] = job
             over = [id for id, old in self._jobs.items() if old.state != "running"]
             for id in over[: max(len(over) - JOBS, 0)]:

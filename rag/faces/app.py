@@ -64,7 +64,8 @@ class Engine(Reading, Shelf, Protocol):
 class Asked:
     """A question as a browser sends it, with the browser's own names for the turn and the conversation it is in.
 
-    The answer takes the place of the turn `instead_of`, and of what came after that.
+    The answer takes the place of the turn `instead_of`, and of what came after that.  A question that `follows` others
+    is kept with these, or not at all.
     """
 
     question: str
@@ -72,6 +73,7 @@ class Asked:
     conversation: str
     where: Filter
     instead_of: str = ""
+    follows: bool = False
 
 
 def build(engine: Engine, conversations: Conversations, *, examples: Sequence[str] = ()) -> gr.Blocks:
@@ -121,7 +123,14 @@ def read_question(data: object) -> Asked:
         raise BadRequest("a turn and a conversation are named by letters, digits and hyphens")
     if len(question) > QUESTION:
         raise BadRequest(f"the question has {len(question):,} characters, over the {QUESTION:,} that a page takes")
-    return Asked(question.strip(), names[0], names[1], read_filter(values.get("where")), names[2][:64])
+    return Asked(
+        question.strip(),
+        names[0],
+        names[1],
+        read_filter(values.get("where")),
+        names[2][:64],
+        values.get("follows") is True,
+    )
 
 
 def turn_named(data: object) -> str:
@@ -181,6 +190,7 @@ def begin(conversations: Conversations, reader: str, asked: Asked, turn: Turn) -
             question=asked.question,
             filters=told_filter(asked.where),
             instead_of=asked.instead_of,
+            follows=asked.follows,
         )
     except RagError as error:
         turn.unkept = str(error)

@@ -130,19 +130,28 @@ class Conversations:
         return str(self._rows("SELECT value FROM about WHERE name = 'secret'")[0][0])
 
     def begin(
-        self, owner: str, id: str, turn: str, *, question: str, filters: Mapping[str, Any], instead_of: str = ""
+        self,
+        owner: str,
+        id: str,
+        turn: str,
+        *,
+        question: str,
+        filters: Mapping[str, Any],
+        instead_of: str = "",
+        follows: bool = False,
     ) -> None:
         """Keep a question, in a conversation that is begun with it if there is none of that id.
 
         It takes the place of the turn `instead_of`, if that is there, and of all that came after it.  Until it is
         answered it is kept as one that was stopped.
-        Raises NoConversation where the conversation is another's, and RagError where it is full, or has the turn.
+        Raises NoConversation where the conversation is another's, or not there for a question that `follows` others,
+        and RagError where it is full, or has the turn.
         """
         now = self._clock()
         with self._writing() as db:
             found = db.execute("SELECT owner FROM conversations WHERE id = ?", (id,)).fetchone()
-            if found and found[0] != owner:
-                raise NoConversation("there is no such conversation")
+            if (found and found[0] != owner) or (follows and not found):
+                raise NoConversation("the conversation is not there any more")
             if not found:
                 title = _shortened(question)
                 db.execute("INSERT INTO conversations VALUES (?, ?, ?, ?)", (id, owner, title, now))
@@ -270,9 +279,9 @@ class Conversations:
         self._overwrite()
 
     def judge(
-        self, owner: str, id: str, turn: str, *, sentence: int | None, good: bool | None, reason: str = ""
+        self, owner: str, id: str, turn: str, *, sentence: int | None, good: bool | None, reason: str | None = None
     ) -> None:
-        """Keep what a reader thinks of an answer or a sentence of it; None takes it back.
+        """Keep what a reader thinks of an answer or a sentence of it; None takes it back.  A reason given before stays.
 
         Raises NoConversation where the answer, or that sentence of it, is not there.
         """
@@ -283,11 +292,14 @@ class Conversations:
             ).fetchone()
             if not found or (sentence is not None and sentence >= len(json.loads(found[2]).get("sentences", ()))):
                 raise NoConversation("there is no such answer")
-            db.execute(
-                "DELETE FROM opinions WHERE conversation = ? AND turn = ? AND sentence IS ?", (id, turn, sentence)
-            )
+            which = (id, turn, sentence)
+            at = "conversation = ? AND turn = ? AND sentence IS ?"
+            before = db.execute(f"SELECT reason FROM opinions WHERE {at}", which).fetchone()
+            db.execute(f"DELETE FROM opinions WHERE {at}", which)
             if good is not None:
-                told = " ".join(reason.split())[:REASON]
+                told = " ".join((reason or "").split())[:REASON]
+                if reason is None and before:
+                    told = before[0]
                 db.execute(
                     "INSERT INTO opinions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                     (id, turn, sentence, int(good), told, *found, self._clock()),

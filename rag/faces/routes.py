@@ -193,7 +193,7 @@ def _opinion(parts: Parts, request: Request, data: Any) -> JSON:
         raise BadRequest("the sentence is named by its number")
     if good is not None and not isinstance(good, bool):
         raise BadRequest("an opinion is true, false, or null to take it back")
-    reason = _text(data, "reason") if "reason" in values else ""
+    reason = _text(data, "reason") if "reason" in values else None
     parts.conversations.judge(reader_of(request), id, turn, sentence=sentence, good=good, reason=reason)
     return {}
 
@@ -212,7 +212,11 @@ def _copied(parts: Parts, request: Request, _: Any) -> JSON:
 
 def _exporting(parts: Parts) -> Handler:
     async def handle(request: Request) -> Response:
-        return await run_in_threadpool(_answer, lambda: _exported(parts, request))
+        response = await run_in_threadpool(_answer, lambda: _exported(parts, request))
+        if "content-disposition" not in response.headers:
+            # Else the browser would save the refusal in place of the conversation.
+            response.status_code = 404
+        return response
 
     return handle
 

@@ -206,7 +206,7 @@ def test_a_filter_holds_for_the_question_and_stays_in_the_address(visit: Visit) 
     expect(page.locator(".composer .chip")).to_have_text(["by Ada Brix×", "since January 1, 2020×"])
     turn = finished(ask(page, BRIDGE))
     assert turn.get_attribute("data-outcome") == "abstained"
-    expect(turn.locator(".within")).to_have_text("Only in: by Ada Brix, since January 1, 2020")
+    expect(turn.locator(".within")).to_have_text("Filter: by Ada Brix, since January 1, 2020")
     expect(turn).to_contain_text("Only the articles within the filter were searched.")
     address = page.url
     for part in ("author=Ada+Brix", "since=2020-01-01", "q=When+was+the+bridge"):

@@ -15,52 +15,68 @@ export function adding({ element, added, ask }) {
   const draft = find('.draft');
   const job = find('.job');
   const paste = find('.paste form');
+  const failures = failed.querySelector('ul');
+  const addButton = find('.draft .add');
+  const next = [];
   let running = null;
+
+  // Does what may fail, and tells when it has.
+  async function attempt(act) {
+    state.textContent = '';
+    try {
+      return await act();
+    } catch (error) {
+      state.textContent = error.message;
+      return null;
+    }
+  }
 
   async function open() {
     sheet.showModal();
     job.hidden = !running;
-    try {
-      show(await get('library/draft'));
-    } catch (error) {
-      state.textContent = error.message;
-    }
+    const found = await attempt(() => get('library/draft'));
+    if (!found) return;
+    show(found);
+    if (found.job && !running) follow(found.job);
   }
 
   async function read(chosen) {
-    job.hidden = true;
     const refused = [];
+    let last = null;
     for (const file of chosen) {
       state.textContent = say('add_reading', { name: file.name });
       try {
-        show(await send('PUT', 'library/draft', file, { name: file.name }));
+        last = await send('PUT', 'library/draft', file, { name: file.name });
       } catch (error) {
         refused.push({ source: file.name, reason: error.message });
       }
     }
     state.textContent = '';
-    if (refused.length) fail(refused);
+    last = last || (await attempt(() => get('library/draft')));
+    if (last) show(last, refused);
   }
 
   function fail(list) {
-    fill(failed.querySelector('ul'), [
-      ...list.map(({ source, reason }) => {
+    fill(
+      failures,
+      list.map(({ source, reason }) => {
         const entry = make('li');
         entry.append(isolated('strong', '', source), ': ', make('bdi', '', reason));
         return entry;
       }),
-    ]);
+    );
     failed.hidden = !list.length;
   }
 
-  function show(found) {
-    fail(found.failed);
-    draft.hidden = !found.count;
+  function show(found, refused = []) {
+    fail([...found.failed, ...refused]);
+    draft.hidden = !found.pages.length;
+    if (!running) job.hidden = true;
     const counts = { articles: say('articles', { n: found.count }), passages: say('passages', { n: found.passages }) };
     const left = found.count > found.articles.length ? ' ' + say('draft_more', { n: found.articles.length }) : '';
     draft.querySelector('.count').textContent = say('draft_count', counts) + '.' + left;
     fill(draft.querySelector('ul'), found.articles.map(waiting));
-    draft.querySelector('.add').disabled = !found.articles.some((article) => article.state !== 'unchanged');
+    addButton.disabled = !found.articles.some((article) => article.state !== 'unchanged');
   }
 
   function waiting(article) {
@@ -68,59 +84,79 @@ export function adding({ element, added, ask }) {
     const line = make('p', 'line');
     const mark = make('span', 'state', say('draft_' + article.state));
     mark.dataset.state = article.state;
-    line.append(byline(article), mark, make('span', '', say('draft_words', { n: article.words, passages: say('passages', { n: article.passages }) })));
+    line.append(byline(article), mark, make('span', '', size(article)));
     const title = isolated('h4', '', article.title);
     if (article.made) title.title = say('title_made');
     const out = button('quiet', say('draft_leave_out'), async () => {
-      show(await send('DELETE', 'library/draft', { id: article.id }));
-      sheet.querySelector('.choose').focus();
+      const found = await attempt(() => send('DELETE', 'library/draft', { id: article.id }));
+      if (found) show(found);
+      find('.choose').focus();
     });
     out.setAttribute('aria-label', say('draft_leave_out') + ': ' + article.title);
     entry.append(title, line, isolated('p', 'opening', article.opening), out);
     return entry;
   }
 
+  const size = ({ words, passages }) =>
+    say('draft_words', { words: say('words', { n: words }), passages: say('passages', { n: passages }) });
+
   async function add() {
-    let found;
-    try {
-      found = await send('POST', 'library/add');
-    } catch (error) {
-      state.textContent = error.message;
+    addButton.disabled = true;
+    const found = await attempt(() => send('POST', 'library/add'));
+    if (!found) {
+      addButton.disabled = false;
       return;
     }
     draft.hidden = true;
+    fail([]);
+    follow(found);
+    find('.halt').focus();
+  }
+
+  // One job at a time is shown; what is added meanwhile waits for its turn and is shown then.
+  async function follow(first) {
+    if (running) {
+      next.push(first);
+      return;
+    }
+    let found = first;
+    running = found.id;
     job.hidden = false;
     find('.asking').hidden = true;
     find('.halt').hidden = false;
-    find('.halt').focus();
-    running = found.id;
-    follow(found);
-  }
-
-  async function follow(found) {
     const bar = find('progress');
+    find('.what').textContent = say('adding', { articles: say('articles', { n: found.articles }) });
     while (found.state === 'running') {
-      find('.what').textContent = say('adding', { articles: say('articles', { n: found.articles }) });
       bar.value = found.share;
-      const rate = { done: found.done, all: found.articles, rate: Math.round(found.rate || 0), left: lasting(found.left || 0) };
+      const speed = say('passages', { n: Math.round(found.rate || 0) });
+      const rate = { done: found.done, all: found.articles, rate: speed, left: lasting(found.left || 0) };
       find('.told').textContent = say(found.left ? 'adding_rate' : 'adding_first', rate);
       await new Promise((go) => setTimeout(go, BEAT));
       try {
-        found = await get('library/jobs/' + running);
+        found = await get('library/jobs/' + found.id);
       } catch (error) {
-        found = { ...found, state: 'failed', message: error.message };
+        // The server may be back in a moment; that a job is not known any more is final.
+        find('.told').textContent = error.message;
+        if (error.missing) found = { ...found, state: 'failed', message: error.message };
       }
     }
+    const atButton = document.activeElement === find('.halt');
     running = null;
     bar.value = found.share;
     find('.halt').hidden = true;
     find('.what').textContent = found.report ? say('added_report', found.report) : found.message;
     find('.told').textContent = '';
-    if (found.report) fail(found.report.failed);
     const asking = find('.asking');
     asking.hidden = !found.report;
-    (asking.hidden ? find('.choose') : asking).focus();
+    if (atButton) (asking.hidden ? find('.choose') : asking).focus();
+    if (found.report) fail(found.report.failed);
+    else {
+      const left = await attempt(() => get('library/draft'));
+      if (left) show(left);
+      job.hidden = false;
+    }
     added();
+    if (next.length) follow(next.shift());
   }
 
   element.querySelectorAll('.library .over .add, .welcome .add').forEach((opener) => opener.addEventListener('click', open));
@@ -146,22 +182,21 @@ export function adding({ element, added, ask }) {
   for (const name of ['dragover', 'drop']) sheet.addEventListener(name, (event) => event.preventDefault());
   paste.addEventListener('submit', async (event) => {
     event.preventDefault();
-    job.hidden = true;
-    state.textContent = '';
-    try {
-      show(await send('POST', 'library/draft', { title: paste.title.value, text: paste.text.value }));
-      paste.reset();
-    } catch (error) {
-      state.textContent = error.message;
-    }
+    const data = { title: paste.title.value, text: paste.text.value };
+    const found = await attempt(() => send('POST', 'library/draft', data));
+    if (!found) return;
+    show(found);
+    paste.reset();
   });
-  find('.away').addEventListener('click', async () => show(await send('DELETE', 'library/draft')));
-  find('.draft .add').addEventListener('click', add);
-  find('.halt').addEventListener('click', () => running && send('DELETE', 'library/jobs/' + running));
+  find('.away').addEventListener('click', async () => {
+    const found = await attempt(() => send('DELETE', 'library/draft'));
+    if (found) show(found);
+    find('.choose').focus();
+  });
+  addButton.addEventListener('click', add);
+  find('.halt').addEventListener('click', () => running && attempt(() => send('DELETE', 'library/jobs/' + running)));
   find('.asking').addEventListener('click', () => {
     sheet.close();
     ask();
   });
-
-  return { open };
 }

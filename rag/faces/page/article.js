@@ -2,8 +2,9 @@
 import { byline, make, say } from './dom.js';
 import { send } from './requests.js';
 
-// `marked` is called with the button whose citation is shown, or null.
-export function article({ element, marked }) {
+// `marked` is called with the button whose citation is shown, or null; `laid` when a column comes or goes; `fallback`
+// takes the focus where the button has gone.
+export function article({ element, marked, laid, fallback }) {
   const dialog = element.querySelector('dialog.article');
   const find = (selector) => dialog.querySelector(selector);
   const title = find('h2');
@@ -34,6 +35,7 @@ export function article({ element, marked }) {
     if (narrow.matches) dialog.showModal();
     // show() would focus the first button and scroll the conversation away to do so.
     else dialog.open = true;
+    laid();
   }
 
   function describe(item) {
@@ -161,9 +163,13 @@ export function article({ element, marked }) {
     here = false;
     asked += 1;
     const back = button(items[index]);
-    hold(back, () => document.body.classList.remove('reading'));
+    hold(back, () => {
+      document.body.classList.remove('reading');
+      laid();
+    });
     marked(null);
-    if (back && back.isConnected) back.focus();
+    if (back && back.isConnected && back.checkVisibility()) back.focus();
+    else fallback();
   }
 
   dialog.addEventListener('cancel', (event) => {

@@ -1,14 +1,15 @@
 // The conversation: asking, the answer as it comes, and the turns of before when it is opened again.
-import { button, isolated, make, say } from './dom.js';
+import { button, make, say } from './dom.js';
 import { get } from './requests.js';
 import { tips } from './tips.js';
 import { Turn } from './turn.js';
 import { none } from './address.js';
 
 const FAR = 120;
+const PATIENCE = 8_000;
 
 // `hooks`: open(detail) shows an article, moved() says that the address has to follow, kept() that the list of
-// conversations has, note(text) tells the reader.
+// conversations has, cleared() that no turn is left, note(text) tells the reader.
 export function chat({ element, props, tell, filters, hooks }) {
   const find = (selector) => element.querySelector('.chat ' + selector);
   const turns = find('.turns');
@@ -18,15 +19,20 @@ export function chat({ element, props, tell, filters, hooks }) {
   const askButton = find('.ask');
   const stopButton = find('.stop');
   const editing = find('.editing');
-  const freshButton = element.querySelector('.top .fresh');
+  const top = element.querySelector('.top');
+  const freshButton = top.querySelector('.fresh');
   const status = find('.status');
-  const tip = tips(turns, element.querySelector('.top'));
+  const tip = tips(turns, top);
 
   let conversation = crypto.randomUUID();
   let list = [];
   let live = null;
+  // The turn that is asked anew, and the old ones that leave the page when the server has taken the question.
   let instead = null;
+  let old = [];
   let shown = null;
+  let arrived = 0;
+  let silence = null;
 
   const acts = {
     conversation: () => conversation,
@@ -39,6 +45,7 @@ export function chat({ element, props, tell, filters, hooks }) {
       if (live) return;
       instead = turn;
       editing.hidden = false;
+      filters.set(turn.where);
       write(turn.question);
     },
     retry(turn) {
@@ -46,14 +53,19 @@ export function chat({ element, props, tell, filters, hooks }) {
       instead = turn;
       filters.set(turn.where);
       ask(turn.question);
+      box.focus({ preventScroll: true });
     },
   };
 
   function ask(text) {
     const question = text.trim();
     if (!question || live) return;
-    const old = instead;
-    drop(instead);
+    arrived += 1;
+    const from = instead ? list.indexOf(instead) : -1;
+    old = from < 0 ? [] : list.splice(from);
+    old.forEach((turn) => (turn.element.hidden = true));
+    cancel();
+    const follows = list.length > 0 || old.length > 0;
     live = new Turn(crypto.randomUUID(), question, filters.get(), acts);
     list.push(live);
     turns.append(live.element);
@@ -61,17 +73,42 @@ export function chat({ element, props, tell, filters, hooks }) {
     busy(true);
     status.textContent = say('searching') + '.';
     live.element.scrollIntoView({ block: 'start' });
-    tell.ask({ question, turn: live.id, conversation, where: live.where, instead_of: old ? old.id : '' });
+    tell.ask({
+      question,
+      turn: live.id,
+      conversation,
+      where: live.where,
+      instead_of: old.length ? old[0].id : '',
+      follows,
+    });
+    listen();
     hooks.moved();
   }
 
-  // A question that is asked anew takes its old turn away, and those that followed from it.
-  function drop(turn) {
+  // Whether anybody is there at all, when nothing has come for a while.
+  function listen() {
+    clearTimeout(silence);
+    const turn = live;
+    silence = setTimeout(async () => {
+      try {
+        await get('holds');
+      } catch (error) {
+        if (turn !== live) return;
+        old.forEach((one) => (one.element.hidden = false));
+        list.splice(list.length - 1, 0, ...old);
+        old = [];
+        turn.finish({ outcome: 'failed', message: error.message });
+        status.textContent = error.message;
+        settle();
+        return;
+      }
+      if (turn === live) listen();
+    }, PATIENCE);
+  }
+
+  function cancel() {
     instead = null;
     editing.hidden = true;
-    if (!turn) return;
-    const from = list.indexOf(turn);
-    if (from >= 0) list.splice(from).forEach((gone) => gone.element.remove());
   }
 
   function busy(yes) {
@@ -84,6 +121,7 @@ export function chat({ element, props, tell, filters, hooks }) {
 
   function settle() {
     const atButton = document.activeElement === stopButton;
+    clearTimeout(silence);
     live = null;
     busy(false);
     // A hidden button drops the focus to the top of the page.
@@ -102,6 +140,8 @@ export function chat({ element, props, tell, filters, hooks }) {
   function draw() {
     const value = props.value;
     if (!live || !value || value.turn !== live.id) return;
+    listen();
+    old.splice(0).forEach((turn) => turn.element.remove());
     const page = document.scrollingElement;
     const following = page.scrollHeight - page.scrollTop - page.clientHeight < FAR;
     const { element: turn } = live;
@@ -113,7 +153,8 @@ export function chat({ element, props, tell, filters, hooks }) {
       settle();
     }
     // Follow the words as they come, but never so far that the question leaves the screen.
-    if (following) page.scrollTop += Math.min(page.scrollHeight, Math.max(0, turn.getBoundingClientRect().top - 8));
+    const room = turn.getBoundingClientRect().top - top.getBoundingClientRect().bottom - 4;
+    if (following) page.scrollTop += Math.min(page.scrollHeight, Math.max(0, room));
   }
 
   function grow() {
@@ -131,7 +172,8 @@ export function chat({ element, props, tell, filters, hooks }) {
     stop();
     turns.replaceChildren();
     list = [];
-    drop(null);
+    old = [];
+    cancel();
     shown = null;
     welcome.hidden = false;
     conversation = crypto.randomUUID();
@@ -139,17 +181,20 @@ export function chat({ element, props, tell, filters, hooks }) {
     hooks.cleared();
   }
 
-  function begin() {
+  function begin(step = true) {
+    arrived += 1;
     clear();
     status.textContent = say('fresh') + '.';
-    hooks.moved(true);
+    hooks.moved(step);
     hooks.kept();
     box.focus();
   }
 
-  // A conversation as it is kept; its answers are drawn as they were.
-  async function reopen(id) {
+  // A conversation as it is kept; its answers are drawn as they were.  Says whether it came in time to be shown.
+  async function reopen(id, itsFilters) {
+    const ticket = ++arrived;
     const found = await get('conversations/' + encodeURIComponent(id));
+    if (ticket !== arrived) return false;
     clear();
     conversation = found.id;
     welcome.hidden = found.turns.length > 0;
@@ -163,10 +208,11 @@ export function chat({ element, props, tell, filters, hooks }) {
     busy(false);
     const last = list[list.length - 1];
     if (last) {
-      filters.set(last.where);
+      if (itsFilters) filters.set(last.where);
       last.element.scrollIntoView({ block: 'start' });
     }
     hooks.kept();
+    return true;
   }
 
   form.addEventListener('submit', (event) => {
@@ -175,6 +221,7 @@ export function chat({ element, props, tell, filters, hooks }) {
     ask(box.value);
     box.value = '';
     grow();
+    box.focus({ preventScroll: true });
   });
   box.addEventListener('input', grow);
   box.addEventListener('keydown', (event) => {
@@ -183,9 +230,8 @@ export function chat({ element, props, tell, filters, hooks }) {
     form.requestSubmit();
   });
   stopButton.addEventListener('click', stop);
-  freshButton.addEventListener('click', begin);
   editing.querySelector('button').addEventListener('click', () => {
-    drop(null);
+    cancel();
     write('');
   });
 
@@ -202,13 +248,13 @@ export function chat({ element, props, tell, filters, hooks }) {
     samples.querySelector('ul').append(entry);
   });
   samples.hidden = !examples.length;
+  busy(false);
 
   return {
     ask,
     begin,
     draw,
     reopen,
-    write,
     focus: () => box.focus({ preventScroll: true }),
     // Marks the citation whose article is open.
     mark(next) {
@@ -226,8 +272,9 @@ export function chat({ element, props, tell, filters, hooks }) {
       to.focus({ preventScroll: true, focusVisible: true });
       to.scrollIntoView({ block: 'nearest' });
     },
+    // A conversation that was deleted has no address to come back to.
     forget(id) {
-      if (id === conversation) begin();
+      if (id === conversation) begin(false);
     },
     get id() {
       return list.length ? conversation : null;
@@ -235,10 +282,12 @@ export function chat({ element, props, tell, filters, hooks }) {
     get question() {
       return list.length ? list[list.length - 1].question : null;
     },
+    get isBusy() {
+      return live !== null;
+    },
     empty(yes) {
       find('.empty').hidden = !yes;
-      if (yes) samples.hidden = true;
-      else samples.hidden = !examples.length;
+      samples.hidden = yes || !examples.length;
     },
   };
 }

@@ -17,6 +17,18 @@ export function isolated(tag, name, text) {
   return node;
 }
 
+// For a box that cuts what is too long: a name of another script keeps its beginning, not its end.
+export function clipped(tag, name, text) {
+  const node = make(tag, name, text);
+  node.dir = 'auto';
+  return node;
+}
+
+// For a name within a sentence of the interface.
+export function isolate(name) {
+  return '\u2068' + name + '\u2069';
+}
+
 export function button(name, text, act) {
   const node = make('button', name, text);
   node.type = 'button';
@@ -65,6 +77,11 @@ export function lasting(seconds) {
   return whole < 90 ? say('seconds', { n: whole }) : say('minutes', { n: Math.round(whole / 60) });
 }
 
+export function took(seconds) {
+  if (seconds < 0.95) return say('milliseconds', { n: Math.max(1, Math.round(seconds * 1000)) });
+  return say('about_seconds', { n: seconds.toLocaleString(texts.language, { maximumFractionDigits: 1 }) });
+}
+
 export function byline(item) {
   const line = make('span', 'by');
   item.authors.forEach((author, i) => {
@@ -85,7 +102,7 @@ export function alsoIn({ articles, more }) {
   if (!articles.length) return [];
   const names = make('span');
   articles.forEach((article, i) => {
-    if (i) names.append(more || i < articles.length - 1 ? '; ' : ' and ');
+    if (i) names.append(more || i < articles.length - 1 ? '; ' : ' ' + say('and') + ' ');
     const told = [article.source && make('bdi', '', article.source), article.published && readable(article.published)];
     names.append(make('bdi', '', article.title));
     told.filter(Boolean).forEach((part, n) => names.append(n ? ', ' : ' (', part));

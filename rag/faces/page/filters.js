@@ -1,6 +1,6 @@
 // Which articles are searched: chips that tell it, and a sheet to choose by.
 import { button, isolated, make, readable, say } from './dom.js';
-import { get } from './requests.js';
+import { get, send } from './requests.js';
 import { none } from './address.js';
 
 const kinds = { authors: 'author', sources: 'source', sections: 'section', articles: 'article' };
@@ -29,6 +29,7 @@ export function filters({ element, changed, note }) {
   const lists = element.querySelectorAll('.chips');
   const days = [...sheet.querySelectorAll('input[data-day]')];
   let where = none();
+  let offered = {};
 
   function draw() {
     for (const list of lists) {
@@ -38,8 +39,8 @@ export function filters({ element, changed, note }) {
           const off = button('chip', undefined, () => {
             const next = { ...where, [kind]: value === null ? null : where[kind].filter((one) => one !== value) };
             apply(next);
-            const rest = list.querySelector('.chip');
-            if (rest) rest.focus();
+            const near = list.parentElement.querySelector('button.filter, .pick input');
+            (list.querySelector('.chip') || near).focus({ preventScroll: true });
           });
           off.append(isolated('span', '', text), make('span', 'cross', '×'));
           off.setAttribute('aria-label', say('filter_remove', { filter: text }));
@@ -62,28 +63,43 @@ export function filters({ element, changed, note }) {
 
   function add(kind, value) {
     const name = value.trim();
-    if (name && !where[kind].includes(name)) apply({ ...where, [kind]: [...where[kind], name] });
+    if (!name || where[kind].includes(name)) return;
+    apply({ ...where, [kind]: [...where[kind], name] });
+    const known = offered[kind];
+    if (known && known.length < OFFERED && !known.some((one) => alike(one, name))) note(say('filter_unknown', { name }));
+  }
+
+  const alike = (one, other) => one.localeCompare(other, undefined, { sensitivity: 'base' }) === 0;
+
+  // Titles of the articles that an address names.
+  async function learn() {
+    const unknown = where.articles.filter((id) => !titles.has(id));
+    if (!unknown.length) return;
+    try {
+      const found = await send('POST', 'library', { where: { ...none(), articles: unknown } });
+      found.rows.forEach(({ id, title }) => titles.set(id, title));
+      draw();
+    } catch {
+      // Their ids tell them too.
+    }
   }
 
   async function open() {
+    sheet.returnValue = '';
     sheet.showModal();
     try {
       const found = await get('choices');
       for (const kind of ['authors', 'sources', 'sections']) {
         const names = found[kind].slice(0, OFFERED).map((one) => (typeof one === 'string' ? { name: one } : one));
-        const offered = names.map(({ name, articles }) => {
+        offered[kind] = names.map(({ name }) => name);
+        const options = names.map(({ name, articles }) => {
           const option = make('option');
           option.value = name;
           if (articles) option.label = say('articles', { n: articles });
           return option;
         });
-        sheet.querySelector('#choices-' + kind).replaceChildren(...offered);
+        sheet.querySelector('#choices-' + kind).replaceChildren(...options);
       }
-      days.forEach((input) => {
-        input.min = '';
-        input.max = '';
-        input.placeholder = (input.dataset.day === 'since' ? found.first : found.last) || '';
-      });
     } catch (error) {
       note(error.message);
     }
@@ -98,7 +114,7 @@ export function filters({ element, changed, note }) {
     input.focus();
   });
   sheet.addEventListener('keydown', (event) => {
-    if (event.key !== 'Enter' || !event.target.dataset.kind || event.target.tagName !== 'INPUT') return;
+    if (event.key !== 'Enter' || event.isComposing || !event.target.matches('input[data-kind]')) return;
     event.preventDefault();
     add(event.target.dataset.kind, event.target.value);
     event.target.value = '';
@@ -113,7 +129,7 @@ export function filters({ element, changed, note }) {
   // What was typed and not added is meant as well.
   sheet.addEventListener('close', () => {
     sheet.querySelectorAll('input[data-kind]').forEach((input) => {
-      add(input.dataset.kind, input.value);
+      if (sheet.returnValue === 'done') add(input.dataset.kind, input.value);
       input.value = '';
     });
   });
@@ -125,6 +141,7 @@ export function filters({ element, changed, note }) {
     set(next) {
       where = structuredClone(next);
       draw();
+      learn();
     },
     add,
     apply,

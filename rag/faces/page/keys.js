@@ -12,7 +12,9 @@ export function keys({ element, focus, step }) {
     const { target } = event;
     if (target.closest('input, textarea, select, [contenteditable]')) return;
     const act = acts[event.key];
-    if (!act || (element.querySelector('dialog.sheet:modal') && event.key !== '?')) return;
+    const above = element.querySelector('dialog:modal');
+    // What lies under a dialog does not move; the article's own steps do.
+    if (!act || (above && !(above.matches('.article') && 'jk'.includes(event.key)))) return;
     event.preventDefault();
     act();
   });

@@ -1,5 +1,6 @@
 // The library: a table of the articles, a picture of them all that filters, and one article with its passages.
-import { button, byline, fill, isolated, make, readable, say } from './dom.js';
+import { button, byline, clipped, isolate, isolated, make, readable, say } from './dom.js';
+import texts from './texts.js';
 import { send } from './requests.js';
 
 const WAIT = 150;
@@ -23,6 +24,8 @@ export function library({ element, filters, hooks }) {
   let editable = false;
   let asked = 0;
   let waiting = null;
+  // Where the reader was in the table when an article was opened.
+  let left = { scroll: 0, opener: null };
 
   const wish = (skip) => ({ where: filters.get(), words: search.value, by, down, skip });
 
@@ -72,7 +75,7 @@ export function library({ element, filters, hooks }) {
       ['source', article.source],
       ['passages', String(article.passages)],
     ].map(([name, text]) => {
-      const cell = isolated('td', '', text);
+      const cell = text ? isolated('td', '', text) : make('td');
       cell.dataset.column = name;
       cell.dataset.label = say('column_' + name);
       return cell;
@@ -98,19 +101,19 @@ export function library({ element, filters, hooks }) {
     back();
     await refresh();
     hooks.changed();
-    search.focus({ preventScroll: true });
-    hooks.note(say('removed', { title: gone.title }), {
+    hooks.note(say('removed', { title: isolate(gone.title) }), {
       text: say('undo'),
-      seconds: Math.min(gone.seconds, 20),
+      seconds: Math.min(gone.seconds, 30),
       async run() {
         try {
           const found = await send('POST', 'library/undo', { undo: gone.undo });
-          hooks.note(say('brought_back', { title: found.title }));
+          hooks.note(say('brought_back', { title: isolate(found.title) }));
         } catch (error) {
           hooks.note(error.message);
         }
         await refresh();
         hooks.changed();
+        search.focus({ preventScroll: true });
       },
     });
   }
@@ -158,7 +161,7 @@ export function library({ element, filters, hooks }) {
     if (year === last && month === '01' && end === '12') return String(Number(year));
     if (year === last && month === end) {
       const at = new Date(Date.UTC(Number(year), Number(month) - 1, 1));
-      return at.toLocaleDateString(document.documentElement.lang || 'en', { month: 'long', year: 'numeric', timeZone: 'UTC' });
+      return at.toLocaleDateString(texts.language, { month: 'long', year: 'numeric', timeZone: 'UTC' });
     }
     return Number(year) + '–' + Number(last);
   }
@@ -172,7 +175,7 @@ export function library({ element, filters, hooks }) {
       const entry = make('li');
       const bar = button('bar', undefined, () => filters.add(kind, name));
       bar.style.setProperty('--share', articles / most);
-      bar.append(isolated('span', 'name', name), make('span', 'number', articles));
+      bar.append(clipped('span', 'name', name), make('span', 'number', articles));
       bar.setAttribute('aria-label', say('bar', { name, articles: say('articles', { n: articles }) }));
       entry.append(bar);
       list.append(entry);
@@ -194,7 +197,7 @@ export function library({ element, filters, hooks }) {
     }
     const title = isolated('h2', '', found.title);
     title.tabIndex = -1;
-    const facts = { passages: say('passages', { n: found.passages }), characters: found.characters.toLocaleString() };
+    const facts = { passages: say('passages', { n: found.passages }), characters: say('characters', { n: found.characters }) };
     const does = make('div', 'does');
     does.append(button('prime', say('article_ask'), () => hooks.ask(found)));
     const items = found.cut.map((passage) => ({ ...found, open: { id: found.id, revision: found.revision, ...span(passage) } }));
@@ -225,6 +228,7 @@ export function library({ element, filters, hooks }) {
     if (found.source) one.append(isolated('p', 'about', found.source));
     if (found.url) one.append(link);
     one.append(make('p', 'about', say('article_facts', facts)), does, make('h3', '', say('article_passages')), list);
+    left = { scroll: window.scrollY, opener: document.activeElement };
     shelf.hidden = true;
     one.hidden = false;
     window.scrollTo(0, 0);
@@ -238,6 +242,9 @@ export function library({ element, filters, hooks }) {
     one.hidden = true;
     one.replaceChildren();
     shelf.hidden = false;
+    window.scrollTo(0, left.scroll);
+    if (left.opener && left.opener.isConnected) left.opener.focus({ preventScroll: true });
+    hooks.left();
   }
 
   heads.forEach((head) =>
@@ -253,12 +260,5 @@ export function library({ element, filters, hooks }) {
     waiting = setTimeout(refresh, WAIT);
   });
   more.addEventListener('click', () => refresh(rows.length));
-  fill(body, []);
-  body.hidden = false;
-
-  return {
-    refresh: () => refresh(),
-    back,
-    show,
-  };
+  return { refresh: () => refresh(), back };
 }

@@ -15,8 +15,14 @@ import texts from './texts.js';
 
 export function start({ element, props, tell, watch }) {
   document.documentElement.lang = texts.language;
+  document.documentElement.dir = texts.direction;
+  // Gradio gives its boxes a direction of their own.
+  element.closest('[dir]:not(html)')?.removeAttribute('dir');
+  const top = element.querySelector('.top');
+  new ResizeObserver(() => element.style.setProperty('--top', top.offsetHeight + 'px')).observe(top);
   const note = notes({ element });
   const views = { ask: element.querySelector('.chat'), library: element.querySelector('.library') };
+  const scrolls = {};
   let view = 'ask';
 
   const chosen = filters({
@@ -27,7 +33,12 @@ export function start({ element, props, tell, watch }) {
       if (view === 'library') shelf.refresh();
     },
   });
-  const panel = article({ element, marked: (button) => talk.mark(button) });
+  const panel = article({
+    element,
+    marked: (button) => talk.mark(button),
+    laid: () => list.place(),
+    fallback: () => view === 'ask' && talk.focus(),
+  });
   const talk = chat({
     element,
     props,
@@ -47,6 +58,7 @@ export function start({ element, props, tell, watch }) {
     hooks: {
       note,
       open: panel.open,
+      left: panel.close,
       changed: counts,
       ask(found) {
         chosen.only(found);
@@ -62,7 +74,9 @@ export function start({ element, props, tell, watch }) {
     forgotten: talk.forget,
     open(id) {
       show('ask');
-      reopen(id, true);
+      if (id === talk.id) return;
+      if (talk.isBusy) note(say('busy'));
+      else reopen(id, true);
     },
   });
   adding({
@@ -96,6 +110,7 @@ export function start({ element, props, tell, watch }) {
       if (name === 'library') shelf.back();
       return;
     }
+    scrolls[view] = window.scrollY;
     view = name;
     panel.close();
     for (const [key, part] of Object.entries(views)) part.hidden = key !== name;
@@ -103,22 +118,23 @@ export function start({ element, props, tell, watch }) {
       if (button.dataset.view === name) button.setAttribute('aria-current', 'page');
       else button.removeAttribute('aria-current');
     });
-    window.scrollTo(0, name === 'ask' ? document.body.scrollHeight : 0);
+    const was = scrolls[name] || 0;
     if (name === 'library') {
       shelf.back();
       shelf.refresh();
     }
+    window.scrollTo(0, was);
     if (step) moved(true);
   }
 
-  async function reopen(id, step) {
+  // Says whether the conversation is there.
+  async function reopen(id, chosenHere) {
     try {
-      await talk.reopen(id);
+      if (await talk.reopen(id, chosenHere)) moved(chosenHere);
     } catch (error) {
-      if (!error.missing || step) note(error.message);
+      if (chosenHere || !error.missing) note(error.message);
       return !error.missing;
     }
-    moved(step);
     return true;
   }
 
@@ -134,25 +150,35 @@ export function start({ element, props, tell, watch }) {
     holds.hidden = false;
   }
 
-  async function arrive() {
+  async function arrive(first = false) {
     const to = address.read();
+    if (talk.isBusy && to.conversation !== talk.id) {
+      note(say('busy'));
+      moved();
+      return;
+    }
     chosen.set(to.where);
     show(to.view, false);
     if (to.conversation && to.conversation !== talk.id) {
-      const there = await reopen(to.conversation, false);
-      // Somebody else's conversation, or one that is deleted: its question can be asked again.
-      if (!there && to.question) {
-        chosen.set(to.where);
-        talk.ask(to.question);
+      if (await reopen(to.conversation, false)) return;
+      // Somebody else's conversation, or one that is deleted: a link to it has its question answered.
+      if (first && to.question) talk.ask(to.question);
+      else {
+        talk.begin(false);
+        note(say('gone'));
       }
-    } else if (!to.conversation && to.question) talk.ask(to.question);
-    else if (!to.conversation && talk.id) talk.begin();
+    } else if (first && !to.conversation && to.question) talk.ask(to.question);
+    else if (!to.conversation && talk.id) talk.begin(false);
   }
 
+  element.querySelector('.top .fresh').addEventListener('click', () => {
+    show('ask');
+    talk.begin();
+  });
   element.querySelectorAll('.views button').forEach((button) => button.addEventListener('click', () => show(button.dataset.view)));
-  window.addEventListener('popstate', arrive);
+  window.addEventListener('popstate', () => arrive());
   watch('value', talk.draw);
   counts();
-  arrive();
+  arrive(true);
   if (view === 'ask') talk.focus();
 }

@@ -60,9 +60,11 @@ export function opinions(turn, acts) {
   show(null);
   turn.judged = (list) => {
     const whole = list.find((opinion) => opinion.sentence === null);
-    if (whole) show(whole.good);
+    if (!whole) return;
+    show(whole.good);
+    why.value = whole.reason;
   };
-  return [...marks, form];
+  return [form, ...marks];
 }
 
 // A thumb that points up.

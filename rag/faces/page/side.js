@@ -1,26 +1,36 @@
-// The reader's conversations, beside the one that is open or, on a narrow page, in front of it.
-import { button, fill, isolated, make, say, when } from './dom.js';
+// The reader's conversations, beside the one that is open or, where there is no room, in front of it.
+import { button, clipped, fill, isolated, isolate, make, say, when } from './dom.js';
+import { menu } from './menu.js';
 import { address, get, send } from './requests.js';
 
 const forms = ['md', 'html', 'txt'];
 
 export function side({ element, open, forgotten, current, note }) {
   const dialog = element.querySelector('dialog.side');
-  const menu = element.querySelector('.top .menu');
+  const button_ = element.querySelector('.top .menu');
   const list = dialog.querySelector('.conversations');
   const search = dialog.querySelector('input');
   const nothing = dialog.querySelector('.none');
   const sure = element.querySelector('dialog.sure');
   const wide = window.matchMedia('(min-width: 1200px)');
+  const widest = window.matchMedia('(min-width: 1600px)');
   let asked = 0;
+  let wanted = true;
+  let stale = false;
+
+  // An article and the conversation leave no room for a third column.
+  const beside = () => wide.matches && (widest.matches || !document.body.classList.contains('reading'));
 
   function place() {
     if (dialog.open) dialog.close();
-    if (wide.matches) dialog.open = true;
-    menu.setAttribute('aria-expanded', String(dialog.open));
+    if (beside() && wanted) dialog.open = true;
+    button_.setAttribute('aria-expanded', String(dialog.open));
   }
 
   async function refresh() {
+    // Nothing is taken away from under a reader's hands.
+    stale = Boolean(list.querySelector('form, details[open]'));
+    if (stale) return;
     const ticket = ++asked;
     let found;
     try {
@@ -31,37 +41,47 @@ export function side({ element, open, forgotten, current, note }) {
       return;
     }
     if (ticket !== asked) return;
+    const at = document.activeElement.closest('.conversations > li');
+    const part = at && document.activeElement.className;
     fill(list, found.conversations.map(entry));
     nothing.textContent = say(search.value.trim() ? 'conversations_not_found' : 'conversations_none');
     nothing.hidden = found.conversations.length > 0;
+    if (at) focus(at.dataset.id, part);
+  }
+
+  function focus(id, part = 'conversation') {
+    const item = [...list.children].find((one) => one.dataset.id === id);
+    const target = item && [...item.querySelectorAll('button, summary')].find((one) => one.className === part);
+    (target || search).focus({ preventScroll: true });
   }
 
   function entry(conversation) {
     const { id, title, changed, turns } = conversation;
     const item = make('li');
+    item.dataset.id = id;
     const link = button('conversation', undefined, () => {
-      if (!wide.matches) dialog.close();
+      if (!beside()) dialog.close();
       open(id);
     });
     const told = say('conversation_open', { title, turns: say('turns', { n: turns }), when: when(changed) });
-    link.append(isolated('span', 'title', title), make('span', 'when', when(changed)));
+    link.append(clipped('span', 'title', title), make('span', 'when', when(changed)));
     link.setAttribute('aria-label', told);
     if (id === current()) link.setAttribute('aria-current', 'true');
-    const more = make('details', 'menu');
     const summary = make('summary', 'quiet', '⋯');
     summary.setAttribute('aria-label', say('more_of', { title }));
-    const choices = make('div', 'choices');
-    more.append(summary, choices);
-    choices.append(button('', say('rename'), () => rename(item, conversation)));
-    for (const form of forms) {
-      const save = make('a', '', say('export') + ': ' + say('export_' + form));
+    const exports = forms.map((form) => {
+      const save = make('a', '', say('export_as', { form: say('export_' + form) }));
       save.href = address('conversations/' + id + '/exported', { form });
       save.setAttribute('download', '');
-      choices.append(save);
-    }
-    choices.append(button('', say('delete'), () => remove(conversation)));
-    more.addEventListener('focusout', (event) => {
-      if (event.relatedTarget && !more.contains(event.relatedTarget)) more.open = false;
+      return save;
+    });
+    const { element: more } = menu(summary, [
+      button('', say('rename'), () => rename(item, conversation)),
+      ...exports,
+      button('', say('delete'), () => remove(conversation)),
+    ]);
+    more.addEventListener('toggle', () => {
+      if (!more.open && stale) refresh();
     });
     item.append(link, more);
     return item;
@@ -75,7 +95,7 @@ export function side({ element, open, forgotten, current, note }) {
     input.setAttribute('aria-label', say('rename_to'));
     form.append(input);
     let over = false;
-    const end = async (keep) => {
+    const end = async (keep, stay) => {
       if (over) return;
       over = true;
       if (keep && input.value.trim() && input.value !== title) {
@@ -85,25 +105,27 @@ export function side({ element, open, forgotten, current, note }) {
           note(error.message);
         }
       }
+      form.remove();
       await refresh();
+      if (stay) focus(id);
     };
     form.addEventListener('submit', (event) => {
       event.preventDefault();
-      end(true);
+      end(true, true);
     });
-    input.addEventListener('blur', () => end(true));
+    input.addEventListener('blur', () => end(true, false));
     input.addEventListener('keydown', (event) => {
       if (event.key !== 'Escape') return;
       event.preventDefault();
       event.stopPropagation();
-      end(false);
+      end(false, true);
     });
     item.replaceChildren(form);
     input.select();
   }
 
   function remove({ id, title }) {
-    sure.querySelector('p').replaceChildren(make('bdi', '', say('delete_sure', { title })));
+    sure.querySelector('p').textContent = say('delete_sure', { title: isolate(title) });
     sure.returnValue = '';
     sure.addEventListener(
       'close',
@@ -116,29 +138,34 @@ export function side({ element, open, forgotten, current, note }) {
           return;
         }
         forgotten(id);
-        refresh();
+        await refresh();
+        search.focus({ preventScroll: true });
       },
       { once: true },
     );
     sure.showModal();
   }
 
-  menu.addEventListener('click', () => {
+  button_.addEventListener('click', () => {
     if (dialog.open) dialog.close();
-    else if (wide.matches) dialog.open = true;
+    else if (beside()) dialog.open = true;
     else dialog.showModal();
-    menu.setAttribute('aria-expanded', String(dialog.open));
+    if (beside()) wanted = dialog.open;
+    button_.setAttribute('aria-expanded', String(dialog.open));
   });
-  dialog.addEventListener('close', () => menu.setAttribute('aria-expanded', 'false'));
+  dialog.addEventListener('close', () => button_.setAttribute('aria-expanded', String(dialog.open)));
   dialog.querySelector('.close').addEventListener('click', () => dialog.close());
   dialog.addEventListener('click', (event) => {
     // Beside the list, over the page.
     if (event.target === dialog && dialog.matches(':modal')) dialog.close();
   });
   wide.addEventListener('change', place);
+  widest.addEventListener('change', place);
+  // Another tab may have changed them.
+  document.addEventListener('visibilitychange', () => document.hidden || refresh());
   search.addEventListener('input', refresh);
   place();
   refresh();
 
-  return { refresh };
+  return { place, refresh };
 }

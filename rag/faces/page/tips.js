@@ -2,12 +2,16 @@
 
 const STEPS = new Set(['Tab', 'j', 'k']);
 
+const LEAVING = 250;
+
 export function tips(turns, top) {
   let tip = null;
+  let leaving = null;
   // The key that moved the focus: one that comes back from an article would only cover what lies above it.
   let key = '';
 
   function show(button) {
+    clearTimeout(leaving);
     if (tip === button.nextSibling) return;
     hide();
     tip = button.nextSibling;
@@ -22,7 +26,14 @@ export function tips(turns, top) {
     tip.style.top = (above > top.getBoundingClientRect().bottom ? above : at.bottom + 6) + 'px';
   }
 
+  // Time to move from a number to its tip.
+  function leave() {
+    clearTimeout(leaving);
+    leaving = setTimeout(hide, LEAVING);
+  }
+
   function hide() {
+    clearTimeout(leaving);
     if (tip) tip.classList.remove('up');
     tip = null;
   }
@@ -31,9 +42,10 @@ export function tips(turns, top) {
     if (event.pointerType === 'touch') return;
     const button = event.target.closest('.cite');
     if (button) show(button);
-    else if (tip && !tip.contains(event.target) && tip.previousSibling !== document.activeElement) hide();
+    else if (tip && tip.contains(event.target)) clearTimeout(leaving);
+    else if (tip && tip.previousSibling !== document.activeElement) leave();
   });
-  turns.addEventListener('pointerleave', hide);
+  turns.addEventListener('pointerleave', leave);
   turns.addEventListener('focusin', (event) => {
     if (event.target.matches('.cite:focus-visible') && STEPS.has(key)) show(event.target);
   });

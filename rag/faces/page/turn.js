@@ -1,5 +1,5 @@
 // One question and its answer. Nodes are only ever added, so that the focus and the reader's selection outlive each update.
-import { alsoIn, button, byline, isolated, make, say } from './dom.js';
+import { alsoIn, button, byline, clipped, isolated, make, say, took } from './dom.js';
 import { opinions } from './opinion.js';
 import { copying } from './copy.js';
 import { told as filterTold } from './filters.js';
@@ -80,8 +80,8 @@ export class Turn {
     this.settle();
     this.tools(!end.unkept);
     if (end.found && end.found.length) element.append(this.found(end.found));
-    const time = end.seconds < 0.95 ? Math.max(1, Math.round(end.seconds * 1000)) + ' ms' : end.seconds.toFixed(1) + ' s';
-    element.append(make('p', 'ending', say('ending', { passages: say('passages', { n: end.passages }), time })));
+    const told = { passages: say('passages', { n: end.passages }), time: took(end.seconds) };
+    element.append(make('p', 'ending', say('ending', told)));
   }
 
   // What can be done with an answer; what needs it kept is left out where it is not.
@@ -89,8 +89,10 @@ export class Turn {
     const { acts } = this;
     this.head.append(button('quiet edit', say('edit'), () => acts.edit(this)));
     const row = make('div', 'does');
-    if (kept) row.append(copying(this, acts), ...opinions(this, acts));
+    const [form, ...marks] = kept ? opinions(this, acts) : [];
+    if (kept) row.append(copying(this, acts), ...marks);
     row.append(button('quiet retry', say('retry'), () => acts.retry(this)));
+    if (form) row.append(form);
     this.element.append(row);
   }
 
@@ -164,7 +166,7 @@ export class Turn {
       bar.style.setProperty('--share', hit.share);
       const ranks = Object.entries(hit.ranks).filter(([name]) => name === 'dense' || name === 'lexical');
       const told = [say('score', { score: hit.score.toFixed(3) }), ...ranks.map(([name, n]) => say('rank_' + name, { n }))];
-      open.append(isolated('span', 'title', hit.title));
+      open.append(clipped('span', 'title', hit.title));
       if (hit.section) open.append(isolated('span', 'section', hit.section));
       open.append(bar, make('span', 'told', told.join(' · ')));
       entry.append(open);
