@@ -212,9 +212,16 @@ def test_other_sites_change_nothing(app: Starlette, kept: Conversations, headers
         ada.delete("/page/conversations/c1", headers=headers),
         ada.post("/page/library/remove", json={"id": "bridge"}, headers=headers),
         ada.put("/page/library/draft?name=a.txt", content=b"words", headers=headers),
+        # Nor do they read anything.
+        ada.get("/page/conversations", headers=headers),
+        ada.get("/page/conversations/c1/exported?form=md", headers=headers),
+        ada.get("/", headers={**headers, "sec-fetch-mode": "cors"}),
     ):
         assert answer.status_code in (403, 421)
     assert ada.get("/page/conversations/c1").json()["title"] == "When was it built?"
+    if "host" not in headers:
+        # A link on another site's page leads here all the same.
+        assert ada.get("/", headers={**headers, "sec-fetch-mode": "navigate"}).text == "the page"
     own = {"origin": ADDRESS, "sec-fetch-site": "same-origin"}
     assert ada.delete("/page/conversations/c1", headers=own).json() == {}
 

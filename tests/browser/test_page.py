@@ -484,6 +484,13 @@ def test_policy_and_host_names(served: tuple[ForcedEngine, str]) -> None:
         assert answer.status_code == 200
         assert answer.headers["content-security-policy"] == POLICY
         assert client.get(address, headers={"host": "evil.example"}).status_code == 421
+        # Gradio would let pages of other ports read what it answers.
+        near = client.get(address + "/page/conversations", headers={"origin": "http://127.0.0.1:9"})
+        assert near.status_code == 403
+        assert not [name for name in near.headers if name.startswith("access-control-")]
+        join = address + "/gradio_api/queue/join"
+        assert client.post(join, json={}, headers={"origin": "http://127.0.0.1:9"}).status_code == 403
+        assert client.post(join, content=b"x" * ((1 << 20) + 1)).status_code == 413
         assert client.post(address + "/gradio_api/upload", files={"files": b"x" * 4096}).status_code >= 400
 
 
