@@ -62,8 +62,7 @@ class Guard:
 
         async def send_guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
-                own = [h for h in message.get("headers", ()) if not h[0].lower().startswith(b"access-control-")]
-                message = {**message, "headers": [*own, *HEADERS]}
+                message = {**message, "headers": [*message.get("headers", ()), *HEADERS]}
             await send(message)
 
         given = {name: value.decode("latin-1") for name, value in reversed(scope["headers"])}
