@@ -146,7 +146,7 @@ class StoreContract:
             put(t, one)
             put(t, other)
         with store.view() as view:
-            assert view.sections() == ["BACKGROUND", "LEAD", "Method"]
+            assert view.sections() == ["BACKGROUND", "LEAD", "METHOD"]
         with store.writer() as t:
             put(t, article(1, version=2, sections=(Section("LEAD", 0, 20),)))
             t.remove(other.id)
