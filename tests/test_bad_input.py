@@ -176,7 +176,7 @@ def test_half_a_pair_is_replaced_wherever_it_stands(tmp_path: Path, hashed: None
 
 
 def test_the_page_is_told_that_there_is_no_such_article(opened: Any) -> None:
-    from rag.faces.app import open_article, open_newest
+    from rag.faces.opened import open_article, open_newest
 
     address = {"id": "nothing\ud800", "revision": "0\ud800", "start": 0, "end": 1}
     for ask in (open_article, open_newest):

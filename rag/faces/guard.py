@@ -102,8 +102,8 @@ def is_own(headers: Mapping[bytes, str]) -> bool:
     """
     if headers.get(b"sec-fetch-site", "same-origin") not in ("same-origin", "none"):
         return False
-    origin = headers.get(b"origin")
-    return origin is None or origin.partition("://")[2] == headers.get(b"host", "")
+    origin, host = headers.get(b"origin"), headers.get(b"host")
+    return origin is None or (host is not None and origin.partition("://")[2] == host)
 
 
 def host_name(host: str) -> str:
