@@ -10,8 +10,8 @@ import pytest
 
 pytest.importorskip("gradio", reason="the page needs gradio")
 
-from chromium import CHROMIUM, FLAGS, NEEDED
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from chromium import NEEDED
+from playwright.sync_api import Browser, Locator, Page, expect
 from test_page import PHONE, WIDE, Watched, ask, cite, finished, in_view
 
 import rag
@@ -48,14 +48,6 @@ def index(tmp_path: Path) -> Path:
 def engine(index: Path) -> Iterator[Engine]:
     with rag.open(index) as engine:
         yield engine
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

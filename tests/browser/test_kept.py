@@ -14,23 +14,15 @@ import pytest
 pytest.importorskip("gradio", reason="the page needs gradio")
 
 import httpx
-from chromium import CHROMIUM, FLAGS, NEEDED
+from chromium import NEEDED
 from forced import ForcedEngine
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 from test_page import WIDE, Watched, ask, cite, finished
 
 from rag.faces.app import running
 from rag.faces.conversations import FILE, Conversations
 
 pytestmark = NEEDED
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ import pytest
 pytest.importorskip("gradio", reason="the page needs gradio")
 
 from axe_playwright_python.sync_playwright import Axe
-from chromium import CHROMIUM, FLAGS, NEEDED
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, sync_playwright
+from chromium import NEEDED
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 from test_page import PHONE, WIDE, Watched, ask, cite, finished
 
 import rag
@@ -47,14 +47,6 @@ ARTICLES = (
 PAGE = (
     "# The ferry to Hirta\n\nBy Mira Castellan\n\n3 May 2024\n\nThe ferry to Hirta sailed first in 1987, from Oban.\n"
 )
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

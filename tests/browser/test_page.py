@@ -14,9 +14,9 @@ import pytest
 
 pytest.importorskip("gradio", reason="the page needs gradio")
 
-from chromium import CHROMIUM, FLAGS, NEEDED
+from chromium import NEEDED
 from forced import HARBOUR, HOSTILE, HOSTILE_QUOTE, ForcedEngine
-from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request, ViewportSize, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request, ViewportSize, expect
 
 from rag.errors import RagError
 from rag.faces.app import running, serve
@@ -62,14 +62,6 @@ class Watched:
 
 
 Visit = Callable[..., Page]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
