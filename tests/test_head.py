@@ -296,3 +296,31 @@ def test_an_altitude_is_no_length() -> None:
     assert about.kind_in("The pass is 40 kilometres long, at an altitude of 4,900 metres.") == 1
     assert about.kind_in("The pass measures 40 kilometres.") == 1
     assert asked("How high is the pass?").kind_in("The pass lies at an altitude of 4,900 metres.") == 1
+
+
+def test_the_weight_of_words_read_together_counts_the_first_sentence_and_the_first_three(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import fit
+
+    case = SimpleNamespace(kind="answerable", marked=True, answer=np.array([True, False]))
+
+    def weighed(_: object, __: object, weight: float) -> list[fit.Judged]:
+        # The answer is among three at any weight, and first at one.
+        return [fit.Judged(np.array([1.0 if round(weight, 1) == 0.3 else -1.0, 0.0]), 0.0)]
+
+    monkeypatch.setattr(fit, "weighed", weighed)
+    assert fit.weight_of([case], [None]) == 0.3  # type: ignore[list-item]
+
+
+def test_one_question_of_a_small_set_does_not_decide_the_threshold() -> None:
+    import fit
+
+    def cases(name: str, kind: str, n: int) -> list[SimpleNamespace]:
+        return [SimpleNamespace(set_name=name, kind=kind) for _ in range(n)]
+
+    told = [*cases("large", "answerable", 400), *cases("large", "unanswerable", 400)]
+    told += [*cases("small", "answerable", 4), *cases("small", "unanswerable", 4)]
+    # Of the large set a tenth of either kind is lost by going further than .45; all of the small one is won by it.
+    sure = np.concatenate([np.linspace(0.4, 0.9, 400), np.linspace(0.1, 0.45, 400), np.full(4, 0.95), np.full(4, 0.75)])
+    assert fit.threshold_of(told, sure) < 0.6  # type: ignore[arg-type]
