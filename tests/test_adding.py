@@ -163,6 +163,13 @@ def test_drafts_have_bounds(page: Adding, monkeypatch: pytest.MonkeyPatch) -> No
     for n in range(adding.DRAFTS):
         page.take(f"reader {n}", "a.txt", b"Some words in a row.")
     assert page.draft("ada")["count"] == 0, "the oldest draft is put away"
+    monkeypatch.setattr(adding, "WAITING", 50)
+    page.take("bo", "a.txt", b"Some words in a row.")
+    page.take("bo", "b.txt", b"Some words in a row.")
+    assert page.draft("reader 15")["count"] == 0
+    page.take("cy", "a.txt", b"Some words in a row.")
+    assert page.draft("bo")["count"] == 0, "all drafts together have a bound too"
+    assert page.draft("cy")["count"] == 1
 
 
 def test_a_job_can_be_stopped_and_keeps_what_is_complete(

@@ -137,10 +137,10 @@ NEAR = st.builds(
 )
 
 
-@given(DAYS | NEAR)
-def test_every_day_is_in_one_stretch_and_stretches_follow_each_other(days: list[date]) -> None:
-    found = list(spread(days))
-    assert 1 <= len(found) <= BARS
+@given(DAYS | NEAR, st.integers(2, BARS))
+def test_every_day_is_in_one_stretch_and_stretches_follow_each_other(days: list[date], most: int) -> None:
+    found = list(spread(days, most))
+    assert 1 <= len(found) <= most
     assert sum(s["articles"] for s in found) == len(days)
     edges = [(date.fromisoformat(s["since"]), date.fromisoformat(s["until"])) for s in found]
     assert all(a <= b for a, b in edges)

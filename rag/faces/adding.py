@@ -37,6 +37,8 @@ PAGES = 50
 """Pages of one reader that may wait together."""
 BYTES = 64 * 2**20
 """Bytes of them all."""
+WAITING = 256 * 2**20
+"""Bytes of all readers' together; over that the oldest are put away."""
 SHOWN = 50
 """Articles of a draft that are shown."""
 REMOVED = 20
@@ -143,9 +145,12 @@ class Adding:
             self._check(draft, name, len(data))
             self._drafts[reader] = {**draft, name: found}
             self._drafts.move_to_end(reader)
-            while len(self._drafts) > DRAFTS:
+            while len(self._drafts) > DRAFTS or self._waiting() > WAITING:
                 self._drafts.popitem(last=False)
         return self.draft(reader)
+
+    def _waiting(self) -> int:
+        return sum(page.bytes for draft in self._drafts.values() for page in draft.values())
 
     def _check(self, draft: Mapping[str, _Read], name: str, size: int) -> None:
         """Raise BadSource when a draft has no room for a page."""

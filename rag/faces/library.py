@@ -25,7 +25,9 @@ CHOICES = 5_000
 WORDS = 20
 """Words that are looked for, at most."""
 BARS = 48
-"""Bars that show how articles are spread over time, at most."""
+"""Bars that show how articles are spread over time, at most; a narrow page asks for fewer."""
+YEARS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
+"""How many of them one bar may stand for; the last are few enough for any day that a date can name."""
 
 Listed = tuple[ArticleHead, int]
 
@@ -78,13 +80,13 @@ class Library:
         rows = [self._row(head, n) for head, n in found[wish.skip : wish.skip + ROWS]]
         return {"all": len(self._all()), "found": len(found), "skip": wish.skip, "rows": rows}
 
-    def picture(self, where: Filter, words: str = "") -> JSON:
-        """Return how the wanted articles are spread over time, authors and sources."""
+    def picture(self, where: Filter, words: str = "", bars: int = BARS) -> JSON:
+        """Return how the wanted articles are spread over time in so many bars at most, over authors and sources."""
         heads = [h for h, _ in self._found(where, words)]
         return {
             "articles": len(heads),
             "undated": sum(h.published is None for h in heads),
-            "times": [*spread([h.published for h in heads if h.published])],
+            "times": [*spread([h.published for h in heads if h.published], bars)],
             "authors": _most(a for h in heads for a in h.authors),
             "sources": _most(h.source for h in heads if h.source),
         }
@@ -133,10 +135,10 @@ class Library:
         }
 
 
-def spread(days: Sequence[date]) -> Iterator[JSON]:
+def spread(days: Sequence[date], most: int = BARS) -> Iterator[JSON]:
     """Yield stretches of time from the first of some days to the last, each with how many of them it holds.
 
-    They are days, months, years or longer, so that there are few enough of them.
+    They are days, months, years or longer, so that there are at most so many of them, of which two are the fewest.
 
     >>> [(s["since"], s["articles"]) for s in spread([date(2020, 3, 5), date(2020, 3, 7)])]
     [('2020-03-05', 1), ('2020-03-06', 0), ('2020-03-07', 1)]
@@ -144,22 +146,22 @@ def spread(days: Sequence[date]) -> Iterator[JSON]:
     if not days:
         return
     count = Counter(days)
-    begins, end = _stretches(min(days), max(days))
+    begins, end = _stretches(min(days), max(days), most)
     ends = [begin - timedelta(days=1) for begin in begins[1:]] + [end]
     for begin, end in zip(begins, ends, strict=True):
         inside = sum(n for day, n in count.items() if begin <= day <= end)
         yield {"since": begin.isoformat(), "until": end.isoformat(), "articles": inside}
 
 
-def _stretches(first: date, last: date) -> tuple[list[date], date]:
+def _stretches(first: date, last: date, most: int) -> tuple[list[date], date]:
     """Return the day each stretch begins with, and the day that the last one ends with."""
-    if (last - first).days < BARS:
+    if (last - first).days < most:
         return [first + timedelta(days=n) for n in range((last - first).days + 1)], last
     months = (last.year - first.year) * 12 + last.month - first.month + 1
-    if months <= BARS:
+    if months <= most:
         counted = range(first.year * 12 + first.month - 1, last.year * 12 + last.month)
         return [date(m // 12, m % 12 + 1, 1) for m in counted], last.replace(day=monthrange(last.year, last.month)[1])
-    years = next(y for y in (1, 5, 10, 50, 100, 500, 1000) if last.year // y - first.year // y < BARS)
+    years = next(y for y in YEARS if last.year // y - first.year // y < most)
     begun = range(first.year // years * years, last.year + 1, years)
     # There is no year 0, and none after 9999.
     return [date(max(y, 1), 1, 1) for y in begun], date(min(begun[-1] + years - 1, date.max.year), 12, 31)

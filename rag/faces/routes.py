@@ -24,7 +24,7 @@ from rag.faces import pagefiles
 from rag.faces.adding import Adding, NotHere
 from rag.faces.conversations import Conversations, NoConversation
 from rag.faces.copied import FORMS, copied, exported
-from rag.faces.library import ROWS, Library, Shelf, Wish
+from rag.faces.library import BARS, ROWS, Library, Shelf, Wish
 from rag.faces.opened import Reading, open_article, open_newest
 from rag.faces.readers import NoReader, reader_of
 from rag.faces.view import JSON, BadRequest, read_filter
@@ -263,7 +263,10 @@ def _table(parts: Parts, request: Request, data: Any) -> JSON:
 
 def _picture(parts: Parts, request: Request, data: Any) -> JSON:
     wish = _wish(data)
-    return parts.library.picture(wish.where, wish.words)
+    bars = data.get("bars", BARS) if isinstance(data, dict) else BARS
+    if type(bars) is not int or not 2 <= bars <= BARS:
+        raise BadRequest(f"a picture has 2 to {BARS} bars")
+    return parts.library.picture(wish.where, wish.words, bars)
 
 
 def _whole(parts: Parts, request: Request, data: Any) -> JSON:

@@ -209,6 +209,25 @@ def test_keys_are_enough(page: Page) -> None:
     expect(page.get_by_label("Your question")).to_have_value("j/k?")
 
 
+def test_keys_can_be_switched_off(page: Page) -> None:
+    page.locator(".top .help").click()
+    page.get_by_label("Let the keys").uncheck()
+    page.keyboard.press("Escape")
+    page.reload()
+    expect(page.locator(".holds")).not_to_be_empty()
+    page.locator("h1").click()
+    page.keyboard.press("?")
+    page.keyboard.press("/")
+    expect(page.get_by_label("Your question")).not_to_be_focused()
+    expect(page.locator("dialog.keys")).to_be_hidden()
+    page.locator(".top .help").click()
+    page.get_by_label("Let the keys").check()
+    page.keyboard.press("Escape")
+    page.locator("h1").click()
+    page.keyboard.press("?")
+    expect(page.locator("dialog.keys")).to_be_visible()
+
+
 def test_light_and_dark_are_the_readers_choice(page: Page) -> None:
     ground = "getComputedStyle(document.body).backgroundColor"
     light = page.evaluate(ground)

@@ -233,6 +233,56 @@ def test_one_article_has_its_passages_and_can_be_asked_alone(visit: Visit) -> No
     assert turn.get_attribute("data-outcome") == "abstained"
 
 
+def test_an_article_has_an_address_and_a_way_back(visit: Visit) -> None:
+    page = visit()
+    titles = shelf(page)
+    expect(page).to_have_title("Library · Footnote")
+    titles.nth(1).click()
+    one = page.locator(".one")
+    expect(one.get_by_role("heading", name="The mill")).to_be_focused()
+    expect(page).to_have_title("The mill · Footnote")
+    address = page.url
+    assert "id=mill" in address
+    page.go_back()
+    expect(titles).to_have_count(3)
+    expect(titles.nth(1)).to_be_focused()
+    expect(page).to_have_title("Library · Footnote")
+    page.go_forward()
+    expect(one.get_by_role("heading", name="The mill")).to_be_visible()
+    page.reload()
+    expect(one.get_by_role("heading", name="The mill")).to_be_visible()
+    one.get_by_role("button", name="Back to all articles").click()
+    expect(titles).to_have_count(3)
+    assert "id=" not in page.url
+    titles.first.click()
+    expect(one.get_by_role("heading", name="The tower")).to_be_visible()
+    page.locator(".views [data-view=library]").click()
+    expect(titles).to_have_count(3)
+    page.get_by_role("button", name="Remove: The mill").click()
+    expect(titles).to_have_count(2)
+    gone = visit("/?" + address.partition("?")[2])
+    expect(gone.locator(".note")).to_contain_text("mill")
+    expect(gone.locator("tbody .link")).to_have_count(2)
+    assert "id=" not in gone.url
+
+
+def test_a_finger_gets_bars_that_it_can_find(visit: Visit, index: Path) -> None:
+    many = [
+        rag.Article(f"year-{year}", f"Of {year}", "Nothing much.", (), f"{year}-05-01")  # type: ignore[arg-type]
+        for year in range(1980, 2024)
+    ]
+    rag.ingest(many, index=index)
+    wide, narrow = visit(), visit(viewport=PHONE, has_touch=True, is_mobile=True)
+    shelf(wide)
+    shelf(narrow)
+    expect(wide.locator(".times .bar")).to_have_count(45)
+    bars = narrow.locator(".times .bar")
+    expect(bars.first).to_be_visible()
+    assert bars.first.bounding_box()["width"] >= 22  # type: ignore[index]
+    narrow.locator(".times .bar:not(:disabled)").last.click()
+    expect(narrow.locator(".library .chip")).to_have_count(2)
+
+
 def test_back_and_forward_go_through_views_and_conversations(visit: Visit) -> None:
     page = visit()
     finished(ask(page, BRIDGE))

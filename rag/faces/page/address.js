@@ -1,4 +1,4 @@
-// The page's address: a link to it opens the same conversation, question, filters and view again.
+// The page's address: a link to it opens the same conversation, question, filters, view and article again.
 
 const LONGEST = 1500;
 const lists = { author: 'authors', source: 'sources', section: 'sections', article: 'articles' };
@@ -22,17 +22,19 @@ export function read() {
     conversation: query.get('c'),
     question: query.get('q'),
     view: query.get('view') === 'library' ? 'library' : 'ask',
+    shown: query.get('id'),
     where,
   };
 }
 
 // With `step` the reader comes back here by the browser's own way back.
-export function write({ conversation, question, view, where }, step = false) {
+export function write({ conversation, question, view, shown, where }, step = false) {
   const query = new URLSearchParams();
   if (conversation) query.set('c', conversation);
   // A server reads no address of any length; the conversation says what was asked.
   if (question && question.length <= LONGEST) query.set('q', question);
   if (view === 'library') query.set('view', view);
+  if (view === 'library' && shown) query.set('id', shown);
   for (const [name, kind] of Object.entries(lists)) where[kind].forEach((value) => query.append(name, value));
   for (const name of ['since', 'until']) if (where[name]) query.set(name, where[name]);
   const told = query.toString();

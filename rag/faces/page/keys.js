@@ -1,4 +1,5 @@
-// Keys that work wherever the reader is, but not while something is written.
+// Keys that work wherever the reader is, but not while something is written. They can be switched off: what listens to
+// a voice types letters that nobody pressed.
 
 export function keys({ element, focus, step }) {
   const help = element.querySelector('dialog.keys');
@@ -7,8 +8,22 @@ export function keys({ element, focus, step }) {
   };
   const acts = { '/': focus, j: () => step(1), k: () => step(-1), '?': open };
 
+  const on = help.querySelector('input');
+  try {
+    on.checked = localStorage.getItem('footnote-keys') !== 'off';
+  } catch {
+    // Where nothing may be stored they are on.
+  }
+  on.addEventListener('change', () => {
+    try {
+      localStorage.setItem('footnote-keys', on.checked ? 'on' : 'off');
+    } catch {
+      // It holds until the page is left, then.
+    }
+  });
+
   document.addEventListener('keydown', (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || event.defaultPrevented) return;
+    if (!on.checked || event.ctrlKey || event.metaKey || event.altKey || event.isComposing || event.defaultPrevented) return;
     const { target } = event;
     if (target.closest('input, textarea, select, [contenteditable]')) return;
     const act = acts[event.key];

@@ -4,8 +4,12 @@ import texts from './texts.js';
 import { send } from './requests.js';
 
 const WAIT = 150;
+// Pixels that a finger needs to find one bar among others.
+const FINGER = 24;
+const BARS = 48;
 
-// `hooks`: open(detail) shows an article, ask(id) asks about one, filters, note(text, act), changed() after a removal.
+// `hooks`: open(detail) shows an article's text, ask(article) asks about one, note(text, act), changed() after a removal,
+// left() when an article is left, moved(step) when what the address tells has changed.
 export function library({ element, filters, hooks }) {
   const view = element.querySelector('.library');
   const find = (selector) => view.querySelector(selector);
@@ -24,10 +28,16 @@ export function library({ element, filters, hooks }) {
   let editable = false;
   let asked = 0;
   let waiting = null;
-  // Where the reader was in the table when an article was opened.
+  // The article that is shown in place of the table, and where the reader was in that.
+  let shown = null;
+  let shows = 0;
   let left = { scroll: 0, opener: null };
 
   const wish = (skip) => ({ where: filters.get(), words: search.value, by, down, skip });
+
+  // Of many years as many bars as there is room for; a mouse finds narrow ones.
+  const bars = () =>
+    window.matchMedia('(pointer: coarse)').matches ? Math.min(BARS, Math.max(4, Math.floor((view.clientWidth - 60) / FINGER))) : BARS;
 
   async function refresh(skip = 0) {
     const ticket = ++asked;
@@ -36,7 +46,7 @@ export function library({ element, filters, hooks }) {
     try {
       [found, picture] = await Promise.all([
         send('POST', 'library', wish(skip)),
-        skip ? null : send('POST', 'library/picture', wish(0)),
+        skip ? null : send('POST', 'library/picture', { ...wish(0), bars: bars() }),
       ]);
     } catch (error) {
       hooks.note(error.message);
@@ -65,7 +75,7 @@ export function library({ element, filters, hooks }) {
     const line = make('tr');
     const title = make('th');
     title.scope = 'row';
-    const open = button('link', undefined, () => show(article.id));
+    const open = button('link', undefined, () => show(article.id, true));
     open.append(make('bdi', '', article.title));
     if (article.made) open.title = say('title_made');
     title.append(open);
@@ -98,7 +108,8 @@ export function library({ element, filters, hooks }) {
       hooks.note(error.message);
       return;
     }
-    back();
+    close();
+    hooks.moved();
     await refresh();
     hooks.changed();
     hooks.note(say('removed', { title: isolate(gone.title) }), {
@@ -185,16 +196,22 @@ export function library({ element, filters, hooks }) {
     return part;
   }
 
-  // One article
+  // One article; with `step` the browser's own way back leads to the table again.
 
-  async function show(id) {
+  async function show(id, step = false) {
+    const ticket = ++shows;
     let found;
     try {
       found = await send('POST', 'library/article', { id });
     } catch (error) {
       hooks.note(error.message);
+      if (ticket === shows) {
+        close();
+        hooks.moved();
+      }
       return;
     }
+    if (ticket !== shows) return;
     const title = isolated('h2', '', found.title);
     title.tabIndex = -1;
     const facts = { passages: say('passages', { n: found.passages }), characters: say('characters', { n: found.characters }) };
@@ -228,17 +245,26 @@ export function library({ element, filters, hooks }) {
     if (found.source) one.append(isolated('p', 'about', found.source));
     if (found.url) one.append(link);
     one.append(make('p', 'about', say('article_facts', facts)), does, make('h3', '', say('article_passages')), list);
-    left = { scroll: window.scrollY, opener: document.activeElement };
+    if (one.hidden) left = { scroll: window.scrollY, opener: document.activeElement };
+    shown = found;
     shelf.hidden = true;
     one.hidden = false;
     window.scrollTo(0, 0);
     title.focus({ preventScroll: true });
+    hooks.moved(step);
   }
 
   const span = ({ start, end }) => ({ start, end });
 
   function back() {
+    close();
+    hooks.moved(true);
+  }
+
+  function close() {
+    shows += 1;
     if (one.hidden) return;
+    shown = null;
     one.hidden = true;
     one.replaceChildren();
     shelf.hidden = false;
@@ -260,5 +286,12 @@ export function library({ element, filters, hooks }) {
     waiting = setTimeout(refresh, WAIT);
   });
   more.addEventListener('click', () => refresh(rows.length));
-  return { refresh: () => refresh(), back };
+  return {
+    refresh: () => refresh(),
+    show,
+    close,
+    get shown() {
+      return shown;
+    },
+  };
 }

@@ -59,6 +59,7 @@ export function start({ element, props, tell, watch }) {
       note,
       open: panel.open,
       left: panel.close,
+      moved,
       changed: counts,
       ask(found) {
         chosen.only(found);
@@ -100,14 +101,24 @@ export function start({ element, props, tell, watch }) {
     step: (by) => (panel.isOpen ? panel.step(by) : view === 'ask' && talk.step(by)),
   });
 
-  // The address follows what is shown.
+  // The address follows what is shown, and so does the name that the browser lists it by.
   function moved(step = false) {
-    address.write({ conversation: talk.id, question: talk.question, view, where: chosen.get() }, step);
+    const shown = shelf.shown && shelf.shown.id;
+    address.write({ conversation: talk.id, question: talk.question, view, shown, where: chosen.get() }, step);
+    entitle();
+  }
+
+  function entitle() {
+    const of = view === 'ask' ? talk.question : shelf.shown ? shelf.shown.title : say('library');
+    document.title = of ? say('title', { of, name: say('name') }) : say('name');
   }
 
   function show(name, step = true) {
     if (view === name) {
-      if (name === 'library') shelf.back();
+      if (name === 'library' && step && shelf.shown) {
+        shelf.close();
+        moved(true);
+      }
       return;
     }
     scrolls[view] = window.scrollY;
@@ -120,7 +131,7 @@ export function start({ element, props, tell, watch }) {
     });
     const was = scrolls[name] || 0;
     if (name === 'library') {
-      shelf.back();
+      shelf.close();
       shelf.refresh();
     }
     window.scrollTo(0, was);
@@ -159,6 +170,10 @@ export function start({ element, props, tell, watch }) {
     }
     chosen.set(to.where);
     show(to.view, false);
+    if (to.view === 'library') {
+      if (to.shown) await shelf.show(to.shown);
+      else shelf.close();
+    }
     if (to.conversation && to.conversation !== talk.id) {
       if (await reopen(to.conversation, false)) return;
       // Somebody else's conversation, or one that is deleted: a link to it has its question answered.
@@ -176,7 +191,10 @@ export function start({ element, props, tell, watch }) {
     talk.begin();
   });
   element.querySelectorAll('.views button').forEach((button) => button.addEventListener('click', () => show(button.dataset.view)));
-  window.addEventListener('popstate', () => arrive());
+  window.addEventListener('popstate', async () => {
+    await arrive();
+    entitle();
+  });
   watch('value', talk.draw);
   counts();
   arrive(true);
