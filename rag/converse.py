@@ -67,6 +67,9 @@ _FIRST = re.compile(
     re.IGNORECASE,
 )
 _FIRST_OF_ANY = re.compile(r"\bthe\s+(first|second|third|fourth|fifth|last|latter|former)\b", re.IGNORECASE)
+_RANK = r"first|second|third|fourth|fifth|sixth|seventh|eighth|ninth|tenth|last|latest|next|previous"
+_RANKED = re.compile(rf"\b(?:{_RANK})\b", re.IGNORECASE)
+_OTHER_RANK = re.compile(rf"(?:(?:the|its|his|her|their)\s+)?({_RANK})(?:\s+ones?|((?:\s+[a-z][\w-]*){{1,3}}))?", re.IGNORECASE)
 _PLACES = {"first": 0, "former": 0, "earlier": 0, "second": 1, "third": 2, "fourth": 3, "fifth": 4}
 _BARE = frozenset(
     "price cost result results effect reason purpose outcome exactly then so come tho though not one ones amount kind "
@@ -108,6 +111,8 @@ def standalone(question: str, history: Sequence[Mapping[str, str]] = ()) -> str:
     >>> before = [{"role": "user", "content": "When did Türkiye recognise Azerbaijan?"}]
     >>> standalone("And Pakistan?", before), standalone("Why?", before)
     ('When did Pakistan recognise Azerbaijan?', 'Why did Türkiye recognise Azerbaijan?')
+    >>> standalone("And the second?", [{"role": "user", "content": "When did the Kaan make its first flight?"}])
+    'When did the Kaan make its second flight?'
     >>> standalone("How was it received?", before), standalone("Who flew the TB2 first?", before)
     ('How was it received? (Türkiye, Azerbaijan)', 'Who flew the TB2 first?')
     """
@@ -134,6 +139,7 @@ def _made(question: str, before: Sequence[str]) -> str:
     last = before[-1]
     return (
         _at_another_time(left, last)
+        or _of_another_rank(left, last)
         or _of_another(left, last, question)
         or _gone_on(question, last)
         or _with_subject(question, before)
@@ -200,6 +206,18 @@ def _of_another(left: str, last: str, question: str) -> str | None:
     if place is None:
         return f"{left}: {last}"
     return f"{last[: place[0]]}{left}{last[place[1] :]}"
+
+
+def _of_another_rank(left: str, last: str) -> str | None:
+    """Return the last question asked of the second thing in place of the first, if that is all that is left."""
+    own, ranks = _OTHER_RANK.fullmatch(left), list(_RANKED.finditer(last))
+    if not own or not ranks:
+        return None
+    then = ranks[-1]
+    # "the second flight" after "its first flight", but "the second engine" is another thing.
+    if own[2] and not re.match(rf"{re.escape(own[2])}\b", last[then.end() :], re.IGNORECASE):
+        return None
+    return f"{last[: then.start()]}{own[1]}{last[then.end() :]}"
 
 
 def _leans_by_itself(text: str) -> bool:
