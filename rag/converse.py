@@ -69,7 +69,9 @@ _FIRST = re.compile(
 _FIRST_OF_ANY = re.compile(r"\bthe\s+(first|second|third|fourth|fifth|last|latter|former)\b", re.IGNORECASE)
 _RANK = r"first|second|third|fourth|fifth|sixth|seventh|eighth|ninth|tenth|last|latest|next|previous"
 _RANKED = re.compile(rf"\b(?:{_RANK})\b", re.IGNORECASE)
-_OTHER_RANK = re.compile(rf"(?:(?:the|its|his|her|their)\s+)?({_RANK})(?:\s+ones?|((?:\s+[a-z][\w-]*){{1,3}}))?", re.IGNORECASE)
+_OTHER_RANK = re.compile(
+    rf"(?:(?:the|its|his|her|their)\s+)?({_RANK})(?:\s+ones?|((?:\s+[a-z][\w-]*){{1,3}}))?", re.IGNORECASE
+)
 _PLACES = {"first": 0, "former": 0, "earlier": 0, "second": 1, "third": 2, "fourth": 3, "fifth": 4}
 _BARE = frozenset(
     "price cost result results effect reason purpose outcome exactly then so come tho though not one ones amount kind "

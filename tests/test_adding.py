@@ -15,7 +15,8 @@ import rag
 from rag.engine import Engine
 from rag.errors import BadSource, RagError, UnknownArticle
 from rag.faces import adding
-from rag.faces.adding import BYTES, PAGES, Adding, NotHere, plain_name
+from rag.faces.adding import BYTES, PAGES, Adding, NotHere
+from rag.faces.uploads import plain_name
 from rag.types import Progress
 
 pytestmark = pytest.mark.model

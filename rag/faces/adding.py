@@ -6,28 +6,22 @@ put away.  An article that was taken out is kept there for some minutes, for who
 
 from __future__ import annotations
 
-import hashlib
 import logging
-import re
 import secrets
-import tempfile
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from rag import keeping
 from rag.engine import Engine
 from rag.errors import BadSource, RagError
+from rag.faces.uploads import Upload, page_name, pasted, read_upload
 from rag.faces.view import JSON, head, snippet
-from rag.intake.chunk import chunk, short_title
-from rag.intake.readers import read
-from rag.intake.sources import KINDS, Page
-from rag.intake.text import fold
 from rag.to_json import to_dict
-from rag.types import Article, Failure, Progress, Report
+from rag.types import Article, Progress, Report
 
 log = logging.getLogger(__name__)
 
@@ -48,20 +42,9 @@ REGRET = 600.0
 JOBS = 32
 """Finished jobs that can still be asked about."""
 
-FOLDER = "uploads"
-
 
 class NotHere(RagError, LookupError):
     """What a page asks about is not here any more."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Read:
-    """A page that was read: the articles in it with their numbers of passages, what failed, and its size."""
-
-    articles: list[tuple[Article, int]]
-    failed: list[Failure]
-    bytes: int
 
 
 @dataclass
@@ -106,7 +89,7 @@ class Adding:
         self._lock = threading.Lock()
         # An index has one writer; jobs take their turns.
         self._turn = threading.Lock()
-        self._drafts: OrderedDict[str, dict[str, _Read]] = OrderedDict()
+        self._drafts: OrderedDict[str, dict[str, Upload]] = OrderedDict()
         self._jobs: OrderedDict[str, Job] = OrderedDict()
         self._removed: OrderedDict[str, tuple[float, Article]] = OrderedDict()
 
@@ -122,24 +105,16 @@ class Adding:
 
         A page of the same name as one before takes its place.
         """
-        name = plain_name(name)
-        if PurePosixPath(name).suffix.lower() not in KINDS:
-            raise BadSource(f"{name} is of an unknown kind: give one of {', '.join(KINDS)}")
-        return self._take(reader, name, data)
+        return self._take(reader, page_name(name), data)
 
     def paste(self, reader: str, text: str, title: str = "") -> JSON:
         """Read pasted text into a reader's draft, as a page of text, and return the draft.  Raises BadSource."""
-        if not text.strip():
-            raise BadSource("there is no text: paste some")
-        given = f"{' '.join(title.split())}\n\n{text}" if title.strip() else text
-        slug = re.sub(r"\W+", "-", fold(" ".join((title or text[:200]).split()[:6]))).strip("-")[:60]
-        digest = hashlib.sha256(given.encode("utf-8", "surrogatepass")).hexdigest()[:6]
-        return self._take(reader, f"{slug or 'text'}-{digest}.txt", given.encode("utf-8", "replace"))
+        return self._take(reader, *pasted(text, title))
 
     def _take(self, reader: str, name: str, data: bytes) -> JSON:
         with self._lock:
             self._check(self._drafts.get(reader, {}), name, len(data))
-        found = self._read(name, data)
+        found = read_upload(self._engine, name, data)
         with self._lock:
             draft = dict(self._drafts.get(reader, {}))
             self._check(draft, name, len(data))
@@ -152,7 +127,7 @@ class Adding:
     def _waiting(self) -> int:
         return sum(page.bytes for draft in self._drafts.values() for page in draft.values())
 
-    def _check(self, draft: Mapping[str, _Read], name: str, size: int) -> None:
+    def _check(self, draft: Mapping[str, Upload], name: str, size: int) -> None:
         """Raise BadSource when a draft has no room for a page."""
         others = [r for n, r in draft.items() if n != name]
         if len(others) >= PAGES:
@@ -161,31 +136,6 @@ class Adding:
             raise BadSource(
                 f"{name} and what waits already are over {BYTES // 2**20} MB: add that first, or use `rag ingest`"
             )
-
-    def _read(self, name: str, data: bytes) -> _Read:
-        limits = self._engine.settings.limits
-        articles: list[tuple[Article, int]] = []
-        failed: list[Failure] = []
-        with tempfile.TemporaryDirectory(prefix="footnote-") as folder:
-            path = Path(folder, f"page{PurePosixPath(name).suffix.lower()}")
-            path.write_bytes(data)
-            page = Page(f"{FOLDER}/{name}", str(path), KINDS[path.suffix])
-            for found in read(page, max_page=limits.page_bytes, max_line=limits.line_bytes):
-                if isinstance(found, Failure):
-                    failed.append(Failure(found.source.replace(str(path), name), found.reason.replace(str(path), name)))
-                    continue
-                try:
-                    articles.append((found, self._passages(found)))
-                except RagError as error:
-                    failed.append(Failure(found.id, str(error)))
-        if not articles and not failed:
-            failed.append(Failure(name, "no article was found in it"))
-        return _Read(articles, failed, len(data))
-
-    def _passages(self, article: Article) -> int:
-        made, embedder = self._engine.store.fingerprint, self._engine.embedder
-        title = short_title(article.title, embedder, made.passage_tokens) if made.title else ""
-        return len(chunk(article, embedder, tokens=made.passage_tokens, overlap=made.overlap_tokens, title=title))
 
     def draft(self, reader: str) -> JSON:
         """Return what a reader has waiting, and the job that is under way for them, if one is."""
@@ -225,7 +175,7 @@ class Adding:
                 if not left and not page.failed:
                     del draft[name]
                 else:
-                    draft[name] = _Read(left, page.failed, page.bytes)
+                    draft[name] = Upload(left, page.failed, page.bytes)
         return self.draft(reader)
 
     def put_away(self, reader: str) -> JSON:
@@ -252,7 +202,7 @@ class Adding:
         threading.Thread(target=self._run, args=(job, reader, draft), name="footnote-adding", daemon=True).start()
         return job.value()
 
-    def _run(self, job: Job, reader: str, draft: dict[str, _Read]) -> None:
+    def _run(self, job: Job, reader: str, draft: dict[str, Upload]) -> None:
         def on_progress(progress: Progress) -> None:
             job.progress = progress
             if job.stop:
@@ -333,19 +283,3 @@ class Adding:
         for word, (when, _) in list(self._removed.items()):
             if now - when > REGRET or len(self._removed) > REMOVED:
                 del self._removed[word]
-
-
-def plain_name(name: str) -> str:
-    """Return the last part of a file's name as a browser gives it, without what no file name should hold.
-
-    Raises BadSource where nothing is left.
-
-    >>> plain_name("C:\\\\tmp\\\\../a b.txt"), plain_name("../../etc/passwd.md")
-    ('a b.txt', 'passwd.md')
-    """
-    last = re.split(r"[\\/]", name)[-1]
-    kept = " ".join("".join(c if c.isprintable() else " " for c in last).split()).lstrip(".")
-    if not kept:
-        raise BadSource("the file has no name: give it one")
-    # The beginning of a long name goes, never its kind.
-    return kept[-120:]
