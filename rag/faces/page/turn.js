@@ -74,7 +74,9 @@ export class Turn {
     if (end.unkept) element.append(isolated('p', 'notice', say('unkept', { reason: end.unkept })));
     for (const mark of answer.querySelectorAll('.cite')) {
       const item = citations.get(Number(mark.dataset.number));
-      if (item) mark.dataset.verdict = item.verdict;
+      if (!item) continue;
+      mark.dataset.verdict = item.verdict;
+      mark.nextSibling.append(verdictOf(item));
     }
     if (citations.size) element.append(this.sources());
     this.settle();
@@ -122,11 +124,8 @@ export class Turn {
     this.inOrder().forEach((item) => {
       const entry = make('li');
       const open = button('source', undefined, () => this.openCitation(item.number, open));
-      const verdict = make('span', 'verdict', say(item.verdict));
-      verdict.dataset.verdict = item.verdict;
-      verdict.title = say(item.verdict + '_why');
       const line = make('span', 'line');
-      line.append(byline(item), verdict);
+      line.append(byline(item), verdictOf(item));
       if (item.since) line.append(make('span', 'since-then', say(item.since + '_since')));
       open.dataset.number = item.number;
       open.append(make('span', 'number', item.number), isolated('span', 'title', item.title), line);
@@ -182,6 +181,13 @@ export class Turn {
       String(item.number) === opener.dataset.number ? opener : this.answer.querySelector('.cite[data-number="' + item.number + '"]');
     this.acts.open(items, index, 'citation', mark);
   }
+}
+
+function verdictOf({ verdict }) {
+  const told = make('span', 'verdict', say(verdict));
+  told.dataset.verdict = verdict;
+  told.title = say(verdict + '_why');
+  return told;
 }
 
 // What answers is strong; what was put in to make a quote clear looks different from what is quoted.
