@@ -22,12 +22,12 @@ import numpy as np
 
 from rag.embed.model import Model
 from rag.evaluation.halves import half
+from rag.handover import Vectors
 from rag.store import cells, segments
 from rag.store.columns import Mask, Wanted
 from rag.store.local import LocalStore
 from rag.store.segments import Segment
 from rag.store.view import LocalView
-from rag.types import Vectors
 
 RESULTS = Path(__file__).parent / "results"
 SETS = ("nq-gold", "squad2-half", "time-1963")

@@ -21,28 +21,14 @@ from rag.errors import (
     ModelError,
 )
 from rag.folding import prints
+from rag.given import whole
+from rag.handover import Evidence, Note, Written
 from rag.protocols import Embedder, Retriever, Store, View, Writer
 from rag.retrieve import Dense, Fused, Lexical, Reranked, search, search_many
 from rag.settings import Settings
 from rag.store import local
 from rag.timed import Timed
-from rag.types import (
-    Answer,
-    Article,
-    ArticleHead,
-    Citation,
-    Evidence,
-    Filter,
-    Fingerprint,
-    Group,
-    Hit,
-    Note,
-    Passage,
-    Stats,
-    Text,
-    Written,
-    whole,
-)
+from rag.types import Answer, Article, ArticleHead, Citation, Filter, Fingerprint, Group, Hit, Passage, Stats, Text
 
 # What only an answer or an ingest needs is imported there: a search from a cold start is to be over in half a second.
 if TYPE_CHECKING:

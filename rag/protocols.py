@@ -9,23 +9,8 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
-from rag.types import (
-    Article,
-    ArticleHead,
-    Evidence,
-    Filter,
-    Fingerprint,
-    Hit,
-    NewPassage,
-    PairReading,
-    Passage,
-    Scored,
-    Stats,
-    TokenStates,
-    Vector,
-    Vectors,
-    Written,
-)
+from rag.handover import Evidence, NewPassage, PairReading, Scored, TokenStates, Vector, Vectors, Written
+from rag.types import Article, ArticleHead, Filter, Fingerprint, Hit, Passage, Stats
 
 
 @runtime_checkable

@@ -10,9 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from rag.folding import fold
+from rag.handover import Scored, Vector, Vectors
 from rag.intake.text import embedded_text
 from rag.protocols import Embedder, Retriever, Scorer, View
-from rag.types import Filter, Group, Hit, Scored, Vector, Vectors
+from rag.types import Filter, Group, Hit
 
 _QUOTED = re.compile(r'"([^"\n]{1,200})"|“([^”\n]{1,200})”')
 

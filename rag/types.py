@@ -1,6 +1,6 @@
-"""The values that pass between the stages.
+"""The values that users see, from an article that is handed over to the answer that cites it.
 
-They are frozen and hold no I/O.  All offsets count Unicode code points in
+They are frozen and hold no I/O; what they are given is checked.  All offsets count Unicode code points in
 `Article.text`, half open: `text[start:end]`.
 """
 
@@ -8,28 +8,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Literal
 
-import numpy as np
-import numpy.typing as npt
-
 from rag.errors import InvalidArticle, InvalidFilter
-
-Vector = npt.NDArray[np.float32]
-"""One embedding, shape (dim,), of length 1."""
-Vectors = npt.NDArray[np.float32]
-"""Embeddings, shape (n, dim), each row of length 1."""
+from rag.given import as_date, as_text, as_texts, as_tuple, short
 
 Outcome = Literal["answered", "partly", "conflict", "abstained"]
 Role = Literal["plain", "strong", "added"]
 VerdictName = Literal["supported", "partial", "unsupported"]
 Group = Literal["passage", "article"]
-
-_SURROGATES = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,17 +72,21 @@ class Article:
 
     def __post_init__(self) -> None:
         put = object.__setattr__
-        put(self, "id", _text(self.id, "article id"))
+        put(self, "id", as_text(self.id, "article id"))
         if not self.id or any(c.isspace() for c in self.id):
             raise InvalidArticle(f"article id {self.id!r} is empty or holds white space: give it another id")
         this = f"article {self.id}:"
         for name in ("title", "text", "source"):
-            put(self, name, _text(getattr(self, name), f"{this} {name}"))
-        put(self, "url", None if self.url is None else _text(self.url, f"{this} url"))
+            put(self, name, as_text(getattr(self, name), f"{this} {name}"))
+        put(self, "url", None if self.url is None else as_text(self.url, f"{this} url"))
         put(self, "published", as_date(self.published, f"{this} published"))
-        put(self, "authors", _texts(self.authors, f"{this} authors"))
+        put(self, "authors", as_texts(self.authors, f"{this} authors"))
         put(self, "title_made", bool(self.title_made))
-        put(self, "sections", tuple(_section(s, len(self.text), this) for s in _all(self.sections, f"{this} sections")))
+        put(
+            self,
+            "sections",
+            tuple(_section(s, len(self.text), this) for s in as_tuple(self.sections, f"{this} sections")),
+        )
         seen = [
             self.title,
             self.title_made,
@@ -149,7 +143,7 @@ class Filter:
 
     def __post_init__(self) -> None:
         for name in ("authors", "sections", "sources", "articles", "phrases"):
-            object.__setattr__(self, name, _texts(getattr(self, name), f"filter {name}", InvalidFilter))
+            object.__setattr__(self, name, as_texts(getattr(self, name), f"filter {name}", InvalidFilter))
         for name in ("since", "until"):
             object.__setattr__(self, name, as_date(getattr(self, name), f"filter {name}", InvalidFilter))
 
@@ -308,93 +302,6 @@ class Text:
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
-    """A writer's claim that what it just wrote rests on `hit`'s article, characters [start:end]."""
-
-    hit: Hit
-    start: int
-    end: int
-
-
-@dataclass(frozen=True, slots=True)
-class End:
-    """The end of a sentence for which a writer has no mark: without it, the next one's would be taken for its own."""
-
-
-@dataclass(frozen=True, slots=True)
-class Note:
-    """A writer's line on how its answer came about; it goes into the answer's notes.
-
-    An `outcome` says what that makes of the answer.  Abstained holds only where nothing was written.
-    """
-
-    text: str
-    outcome: Outcome | None = None
-
-
-Written = Text | Mark | End | Note
-"""What a writer yields."""
-
-
-@dataclass(frozen=True, slots=True)
-class EvidenceSentence:
-    """A sentence of a hit that may answer, `article.text[start:end] == text`; a higher score is better.
-
-    `answer` is the span of the article that holds the answering words, where they are known.
-    """
-
-    hit: Hit
-    start: int
-    end: int
-    text: str
-    score: float
-    answer: tuple[int, int] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """What was found for a question: hits, their sentences best first, and the probability that they answer.
-
-    `parts` holds the evidence of each, where several things are asked.
-    """
-
-    question: str
-    hits: tuple[Hit, ...]
-    sentences: tuple[EvidenceSentence, ...]
-    confidence: float
-    parts: tuple[Evidence, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class TokenStates:
-    """A text as a model reads it: the ids of its tokens, shape (n,); where each stands in the text, shape (n, 2), empty
-    for those that stand nowhere; and what the model makes of each in its place, shape (n, width).
-    """
-
-    ids: npt.NDArray[np.int64]
-    spans: npt.NDArray[np.int64]
-    states: Vectors
-
-
-@dataclass(frozen=True, slots=True)
-class PairReading:
-    """A question and a passage read together: the log-odds that the passage answers; of each of its tokens to be a part
-    of the answer, against there being none, shape (tokens,).
-    """
-
-    odds: float
-    answering: npt.NDArray[np.float32]
-
-
-@dataclass(frozen=True, slots=True)
-class Scored:
-    """Rows of a store and their scores, best first; both of shape (n,)."""
-
-    rows: npt.NDArray[np.int64]
-    scores: npt.NDArray[np.float32]
-
-
-@dataclass(frozen=True, slots=True)
 class Fingerprint:
     """What must be equal for vectors to be comparable and passages to be cut alike."""
 
@@ -427,73 +334,10 @@ class Stats:
     recall: float = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class NewPassage:
-    """A passage about to be stored: its span, its section and the key of its vector in the cache."""
-
-    start: int
-    end: int
-    section: str
-    key: bytes
-
-
-def whole(text: str) -> str:
-    """Return a text that can be encoded: half a surrogate pair is replaced.
-
-    They come from JSON, and from file names and arguments whose bytes are not UTF-8.
-
-    >>> whole("a\\udcffb")
-    'a\ufffdb'
-    """
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return _SURROGATES.sub("\ufffd", text)
-    return text
-
-
-def _text(value: object, what: str, error: type[ValueError] = InvalidArticle) -> str:
-    if not isinstance(value, str):
-        raise error(f"{what} is {_short(value)}, no text: give a string")
-    return whole(value)
-
-
-def _all(values: object, what: str, error: type[ValueError] = InvalidArticle) -> tuple[object, ...]:
-    # A string would be taken for a list of its letters.
-    if isinstance(values, str):
-        raise error(f"{what}={values[:40]!r} is one string: give a list of strings")
-    if not isinstance(values, Iterable) or isinstance(values, (bytes, Mapping)):
-        raise error(f"{what} is {_short(values)}, no list: give one")
-    return tuple(values)
-
-
-def _texts(values: object, what: str, error: type[ValueError] = InvalidArticle) -> tuple[str, ...]:
-    return tuple(_text(value, f"one of {what}", error) for value in _all(values, what, error))
-
-
 def _section(value: object, end: int, this: str) -> Section:
     if not isinstance(value, Section):
-        raise InvalidArticle(f"{this} {_short(value)} is no section: give rag.Section values")
-    name = _text(value.name, f"{this} a section's name")
+        raise InvalidArticle(f"{this} {short(value)} is no section: give rag.Section values")
+    name = as_text(value.name, f"{this} a section's name")
     if not isinstance(value.start, int) or not isinstance(value.end, int) or not 0 <= value.start <= value.end <= end:
-        raise InvalidArticle(f"{this} section {name!r} [{_short(value.start)}:{_short(value.end)}] is outside the text")
+        raise InvalidArticle(f"{this} section {name!r} [{short(value.start)}:{short(value.end)}] is outside the text")
     return value if name == value.name else Section(name, value.start, value.end)
-
-
-def _short(value: object) -> str:
-    """Return a value of an unknown kind as it is told in a line."""
-    return " ".join(f"{type(value).__name__} {value!r}".split())[:60]
-
-
-def as_date(value: object, what: str, error: type[ValueError] = InvalidArticle) -> date | None:
-    """Return a date given as a date, ISO text or None; `what` names it in the error."""
-    if value is None:
-        return None
-    if isinstance(value, date):
-        return date(value.year, value.month, value.day)
-    try:
-        if not re.fullmatch(r"\d{4}-\d\d-\d\d", str(value), re.ASCII):
-            raise ValueError
-        return date.fromisoformat(str(value))
-    except ValueError:
-        raise error(f"{what}: {str(value)[:40]!r} is not a date: write it as YYYY-MM-DD") from None

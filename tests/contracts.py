@@ -16,8 +16,9 @@ import pytest
 from fakes import FINGERPRINT, HashEmbedder, key
 
 from rag.errors import StoreError, UnknownArticle
+from rag.handover import NewPassage
 from rag.protocols import Store
-from rag.types import Article, Filter, NewPassage, Section
+from rag.types import Article, Filter, Section
 
 EMBEDDER = HashEmbedder()
 

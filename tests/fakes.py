@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
-from rag.types import Fingerprint, Vector, Vectors
+from rag.handover import Vector, Vectors
+from rag.types import Fingerprint
 
 FINGERPRINT = Fingerprint("hash", "0", 16, 64, 48, 8, 0.5)
 

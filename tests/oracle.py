@@ -15,8 +15,9 @@ from functools import lru_cache
 import numpy as np
 from fakes import FINGERPRINT, HashEmbedder, key
 
+from rag.handover import NewPassage, Vector, Vectors
 from rag.protocols import View
-from rag.types import Article, Filter, Fingerprint, NewPassage, Section, Stats, Vector, Vectors
+from rag.types import Article, Filter, Fingerprint, Section, Stats
 
 EMBEDDER = HashEmbedder()
 

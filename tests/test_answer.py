@@ -15,7 +15,8 @@ from rag.answer.glossed import LIKELY, explained, glossed, name_asked, printed
 from rag.answer.head import shipped
 from rag.answer.pointed import pointed
 from rag.answer.refuse import refusal
-from rag.types import ArticleHead, Evidence, EvidenceSentence, Hit, Mark, Passage, Text
+from rag.handover import Evidence, EvidenceSentence, Mark
+from rag.types import ArticleHead, Hit, Passage, Text
 
 
 @pytest.mark.parametrize(

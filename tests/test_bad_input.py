@@ -31,11 +31,12 @@ from rag.errors import (
 )
 from rag.faces.cli import main
 from rag.files import shown
+from rag.handover import NewPassage
 from rag.intake import items
 from rag.settings import Settings
 from rag.store import catalog, sealing
 from rag.store.local import LocalStore
-from rag.types import Article, Filter, NewPassage, Report, Section
+from rag.types import Article, Filter, Report, Section
 
 HALF = "\udcff"
 """What the system makes of a byte that is not UTF-8."""

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from rag.errors import IndexDamaged
+from rag.handover import Vectors
 from rag.store import cells, columns, merging, segmentfile, segments
 from rag.store.columns import Columns, Mask
 from rag.store.segmentfile import Named
 from rag.store.segments import Segment
-from rag.types import Vectors
 
 DIM, ROWS = 96, 6_000
 

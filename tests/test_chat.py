@@ -41,21 +41,10 @@ from rag.engine import Engine
 from rag.errors import InvalidSettings, MissingExtra
 from rag.faces import show, view
 from rag.fence import cleaned, cost
+from rag.handover import Evidence, EvidenceSentence, Mark
 from rag.settings import ChatSettings, Settings
 from rag.to_json import to_dict
-from rag.types import (
-    Answer,
-    Article,
-    ArticleHead,
-    Citation,
-    Evidence,
-    EvidenceSentence,
-    Hit,
-    Mark,
-    Passage,
-    Stats,
-    Text,
-)
+from rag.types import Answer, Article, ArticleHead, Citation, Hit, Passage, Stats, Text
 
 HOSTILE = Path(__file__).parent / "pages" / "hostile-text"
 KEY = "sk-very-secret-0123456789"

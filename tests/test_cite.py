@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from rag.answer.cite import BadMark, abstain, cite, marked
 from rag.answer.refuse import refusal
 from rag.answer.support import verdict
-from rag.types import Answer, ArticleHead, Citation, End, Evidence, Hit, Mark, Note, Passage, Text, Written
+from rag.handover import End, Evidence, Mark, Note, Written
+from rag.types import Answer, ArticleHead, Citation, Hit, Passage, Text
 
 BODY = "Pad. It has two [2] engines. They are old. 😀 Später mehr."
 

@@ -22,7 +22,8 @@ from rag.answer.wanted import wanted
 from rag.engine import Engine
 from rag.faces import show
 from rag.faces.view import Turn
-from rag.types import ArticleHead, Evidence, EvidenceSentence, Hit, Mark, Passage, Text
+from rag.handover import Evidence, EvidenceSentence, Mark
+from rag.types import ArticleHead, Hit, Passage, Text
 
 CONFLICT = Path(__file__).parent.parent / "eval" / "questions" / "conflict"
 

@@ -13,9 +13,10 @@ import pytest
 import rag
 from rag.engine import Engine, open_engine
 from rag.errors import InvalidQuestion, UnknownArticle
+from rag.handover import Evidence, Mark
 from rag.keeping import ingest, remove
 from rag.store.local import LocalStore
-from rag.types import Answer, Citation, Evidence, Mark, Text
+from rag.types import Answer, Citation, Text
 
 pytestmark = pytest.mark.model
 

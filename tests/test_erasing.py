@@ -21,6 +21,7 @@ from folders import one_segment
 
 from rag import keeping
 from rag.errors import StoreError
+from rag.handover import NewPassage
 from rag.settings import Settings
 from rag.store import catalog, cells, segmentfile, wording
 from rag.store.check import faults
@@ -31,7 +32,7 @@ from rag.store.mend import Mending
 from rag.store.sealing import Sealing
 from rag.store.transaction import LocalTransaction
 from rag.store.vectorfile import VectorFile
-from rag.types import Article, NewPassage, Section
+from rag.types import Article, Section
 
 HERE = Path(__file__).parent
 SECRET = "qzquagga"

@@ -17,7 +17,8 @@ from rag.answer.asked import asked
 from rag.answer.head import Head, product, shipped
 from rag.answer.pointed import SURE, SURE_OF_OTHERS, pointed
 from rag.embed.model import Model
-from rag.types import ArticleHead, EvidenceSentence, Hit, Passage, TokenStates
+from rag.handover import EvidenceSentence, TokenStates
+from rag.types import ArticleHead, Hit, Passage
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "eval" / "evidence"))
 

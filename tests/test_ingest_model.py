@@ -26,10 +26,11 @@ from hypothesis.stateful import (
 
 from rag import engine, keeping
 from rag.errors import UnknownArticle
+from rag.handover import Vectors
 from rag.intake.text import embedded_text
 from rag.settings import Settings
 from rag.store.local import LocalStore
-from rag.types import Filter, Report, Vectors
+from rag.types import Filter, Report
 
 PARAGRAPHS = tuple(
     f"The log of day {n} says that the tide took {3 * n} of the buoys to the harbour." for n in range(40)

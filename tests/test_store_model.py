@@ -49,11 +49,12 @@ from oracle import (
 )
 
 from rag.errors import IndexLocked, UnknownArticle
+from rag.handover import Scored
 from rag.protocols import View
 from rag.retrieve import Dense, Fused, search
 from rag.store.local import LocalStore
 from rag.store.transaction import LocalTransaction
-from rag.types import Filter, Scored
+from rag.types import Filter
 from rag.words import terms, words
 
 ALL = 10_000

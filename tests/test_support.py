@@ -18,7 +18,8 @@ from rag.answer.cite import cite
 from rag.answer.support import ENOUGH, SOME, verdict
 from rag.embed import weights as w
 from rag.errors import InvalidSettings
-from rag.types import Answer, ArticleHead, Evidence, Hit, Mark, Passage, Text
+from rag.handover import Evidence, Mark
+from rag.types import Answer, ArticleHead, Hit, Passage, Text
 
 QUOTE = "On 3 May 2020 Peru bought 1,200,000 doses of the vaccine from Iran for $45 million, the ministry said."
 

@@ -30,7 +30,8 @@ from rag.evaluation import collection
 from rag.evaluation.answers import holds
 from rag.evaluation.halves import half
 from rag.evaluation.retrieval import index_of
-from rag.types import EvidenceSentence, Hit, TokenStates
+from rag.handover import EvidenceSentence, TokenStates
+from rag.types import Hit
 from rag.words import words
 
 NOT_WITHHELD = {"news-2022"}

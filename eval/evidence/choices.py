@@ -31,7 +31,7 @@ from rag.embed.model import Model
 from rag.embed.network import Network
 from rag.evaluation.answers import holds
 from rag.evaluation.tables import of_records
-from rag.types import Evidence
+from rag.handover import Evidence
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from tables import commit

@@ -41,7 +41,7 @@ from rag.embed import pairs as trained
 from rag.embed.model import Model
 from rag.evaluation.refusals import brier, cheapest, ece
 from rag.evaluation.tables import of_records
-from rag.types import PairReading
+from rag.handover import PairReading
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from tables import commit

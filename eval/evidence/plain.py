@@ -37,7 +37,8 @@ from rag.evaluation.halves import half
 from rag.evaluation.refusals import cheapest
 from rag.evaluation.retrieval import index_of
 from rag.evaluation.tables import of_records
-from rag.types import ArticleHead, EvidenceSentence, Hit, Passage
+from rag.handover import EvidenceSentence
+from rag.types import ArticleHead, Hit, Passage
 
 AGAINST = {"missing", "lacking", "undated", "apart", *features.CONTRARY}
 """Features that speak against an answer."""

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from filters import Told
 
-from rag.types import Vectors
+from rag.handover import Vectors
 
 TOLERANCE = 2e-4
 """Two passages whose cosines are nearer than this are as good as each other: rows of 16 bits cannot tell them apart."""

@@ -25,7 +25,8 @@ from progress import Progress
 from real import Real
 from vocabulary import Exchange, Open
 
-from rag.types import Article, NewPassage, Section, Vectors
+from rag.handover import NewPassage, Vectors
+from rag.types import Article, Section
 
 Ints = npt.NDArray[np.int64]
 SAMPLE = 300

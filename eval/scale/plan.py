@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from real import Real
 
-from rag.types import Vectors
+from rag.handover import Vectors
 
 ARTICLES = 1_000
 """Articles of a chunk: what is made, kept and read at once."""

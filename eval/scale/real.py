@@ -20,13 +20,14 @@ import numpy.typing as npt
 from progress import Progress
 
 from rag.evaluation.halves import half
+from rag.handover import Vectors
 from rag.intake.chunk import chunk, sentences, short_title
 from rag.intake.readers import read
 from rag.intake.sources import pages
 from rag.intake.text import embedded_text
 from rag.protocols import Embedder
 from rag.settings import Settings
-from rag.types import Article, Vectors
+from rag.types import Article
 
 SETS = ("nq-gold", "squad2-half", "time-1963", "news-2022", "cranfield", "medline-1033")
 ASKED = {"nq-gold": 120, "squad2-half": 100, "time-1963": 60}

@@ -14,7 +14,7 @@ from material import Collection
 from plan import Plan, mixed, plan, spread
 from real import Questions, Real
 
-from rag.types import Vectors
+from rag.handover import Vectors
 from rag.words import terms
 
 LEVELS = (0.0, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8)

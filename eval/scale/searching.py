@@ -16,9 +16,10 @@ from typing import Any  # noqa: E402
 
 import numpy as np  # noqa: E402
 
+from rag.handover import Vector, Vectors  # noqa: E402
 from rag.retrieve import Fused  # noqa: E402
 from rag.store.local import LocalStore  # noqa: E402
-from rag.types import Filter, Hit, Vector, Vectors  # noqa: E402
+from rag.types import Filter, Hit  # noqa: E402
 
 K = 10
 

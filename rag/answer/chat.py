@@ -19,8 +19,9 @@ from rag.answer.said import Echo, is_refusal, plain
 from rag.answer.spans import Near, supporting
 from rag.answer.support import Entails, backing
 from rag.chat_client import ChatClient
+from rag.handover import End, Evidence, Mark, Note, Written
 from rag.protocols import Writer
-from rag.types import End, Evidence, Mark, Note, Outcome, Text, Written
+from rag.types import Outcome, Text
 from rag.words import words
 
 CHARS_PER_TOKEN = 8

@@ -14,22 +14,8 @@ from rag.answer.refuse import refusal
 from rag.answer.support import Entails, backing
 from rag.errors import RagError
 from rag.folding import prints
-from rag.types import (
-    Answer,
-    ArticleHead,
-    Citation,
-    End,
-    Evidence,
-    Mark,
-    Note,
-    Outcome,
-    Role,
-    Sentence,
-    Support,
-    Text,
-    Verdict,
-    Written,
-)
+from rag.handover import End, Evidence, Mark, Note, Written
+from rag.types import Answer, ArticleHead, Citation, Outcome, Role, Sentence, Support, Text, Verdict
 
 Printing = Callable[[str, str], tuple[ArticleHead, ...]]
 """Which twins of an article, named by its id, print a quote from it."""

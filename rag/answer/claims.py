@@ -14,7 +14,7 @@ from rag.answer.clauses import best_clause
 from rag.answer.facts import Date, Direction, Name, facts
 from rag.answer.measured import Measured, measured, shares
 from rag.answer.wanted import Wanted, root, roots
-from rag.types import EvidenceSentence
+from rag.handover import EvidenceSentence
 from rag.words import stem
 
 _ATTRIBUTED = re.compile(

@@ -17,8 +17,9 @@ from rag.answer.facts import Date, Name, facts
 from rag.answer.measured import Measured, measured
 from rag.answer.names import folded, kin
 from rag.answer.wanted import Wanted, root, roots, wanted
+from rag.handover import Evidence, EvidenceSentence
 from rag.timed import asked_time, of_time
-from rag.types import ArticleHead, Evidence, EvidenceSentence
+from rag.types import ArticleHead
 from rag.words import stem
 
 FIRST = 3

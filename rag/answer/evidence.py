@@ -25,9 +25,10 @@ from rag.answer.glossed import explained
 from rag.answer.head import Head, shipped
 from rag.answer.parts import parts
 from rag.answer.reading import halved, printed, read
+from rag.handover import Evidence, EvidenceSentence, TokenStates
 from rag.intake.chunk import sentences
 from rag.protocols import Embedder, TokenReader
-from rag.types import Evidence, EvidenceSentence, Hit, TokenStates
+from rag.types import Hit
 
 REMEMBERED = 20_000
 """Sentence vectors kept in memory: questions about the same articles meet the same sentences."""

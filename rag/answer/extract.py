@@ -8,8 +8,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from rag.answer.asked import Asked, asked
+from rag.handover import Evidence, EvidenceSentence, Mark
 from rag.intake.chunk import sentences
-from rag.types import Evidence, EvidenceSentence, Hit, Mark, Text
+from rag.types import Hit, Text
 from rag.words import terms, words
 
 ENOUGH = 0.97

@@ -10,8 +10,9 @@ import numpy.typing as npt
 from rag.answer import lacking
 from rag.answer.asked import asked
 from rag.answer.compared import compared
+from rag.handover import EvidenceSentence, PairReading
 from rag.intake.chunk import sentences
-from rag.types import EvidenceSentence, Hit, PairReading
+from rag.types import Hit
 from rag.words import terms, words
 
 Features = npt.NDArray[np.float64]

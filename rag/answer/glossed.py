@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 
+from rag.handover import Evidence
 from rag.intake.text import fold
-from rag.types import Evidence
 from rag.words import QUESTION_WORDS
 
 _ASKS = re.compile(

@@ -25,7 +25,7 @@ from importlib import resources
 import numpy as np
 import numpy.typing as npt
 
-from rag.types import TokenStates
+from rag.handover import TokenStates
 
 Array = npt.NDArray[np.float32]
 Range = tuple[int, int]

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rag.fence import cleaned, cost, fenced, mark_of
+from rag.handover import Evidence, EvidenceSentence
 from rag.intake.chunk import sentences
-from rag.types import Evidence, EvidenceSentence, Hit
+from rag.types import Hit
 
 NO_ANSWER, NOT_ALL = "The sources do not answer this.", "The sources do not say the rest."
 """What the model is asked to say where the sources lack an answer, or a part of it."""

@@ -16,8 +16,9 @@ from rag.answer.compared import compared
 from rag.answer.facts import facts
 from rag.answer.head import Head, Range
 from rag.answer.pointed import pointed
+from rag.handover import Evidence, EvidenceSentence, PairReading, TokenStates
 from rag.protocols import TokenReader
-from rag.types import Evidence, EvidenceSentence, Hit, PairReading, TokenStates
+from rag.types import Hit
 
 POINTED = 8
 """Best sentences whose answering words are looked for, and numbers compared with the question's."""

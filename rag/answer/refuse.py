@@ -9,8 +9,9 @@ from difflib import get_close_matches
 from rag.answer import lacking
 from rag.answer.asked import asked
 from rag.answer.names import runs
+from rag.handover import Evidence
 from rag.intake.text import fold
-from rag.types import Evidence, Hit
+from rag.types import Hit
 from rag.words import terms, words
 
 ABSTAINED = "The articles do not seem to answer this."

@@ -9,8 +9,9 @@ from rag.answer.claims import Claim
 from rag.answer.dates import MONTHS
 from rag.answer.disagree import Disagreement, published
 from rag.answer.measured import Measured
+from rag.handover import Evidence, Mark, Written
 from rag.protocols import Writer
-from rag.types import Evidence, Mark, Text, Written
+from rag.types import Text
 
 UNDATED = "undated"
 

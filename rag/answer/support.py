@@ -13,8 +13,9 @@ from collections.abc import Callable, Mapping
 
 from rag.answer.compared import compared
 from rag.answer.facts import negations
+from rag.handover import Mark
 from rag.intake.chunk import sentences
-from rag.types import Mark, Verdict, VerdictName
+from rag.types import Verdict, VerdictName
 
 ENOUGH, SOME = 0.85, 0.5
 """Scores from which a sentence counts as supported, or in part."""

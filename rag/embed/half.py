@@ -18,7 +18,7 @@ from rag.embed import weights
 from rag.embed.tokens import readable
 
 if TYPE_CHECKING:
-    from rag.types import Vectors
+    from rag.handover import Vectors
 
 BATCH = {"cuda": 128, "cpu": 32}
 """Texts in one forward pass."""

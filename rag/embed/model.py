@@ -21,7 +21,7 @@ from rag.embed.prepare import Prepared
 from rag.embed.weights import BUNDLED
 from rag.errors import ModelError
 from rag.files import sha256
-from rag.types import PairReading, TokenStates, Vector, Vectors
+from rag.handover import PairReading, TokenStates, Vector, Vectors
 
 TEXTS_A_TASK = 8
 """Texts that one thread takes at a time."""

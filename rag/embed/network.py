@@ -21,7 +21,7 @@ from rag.errors import ModelError, TextTooLong
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-    from rag.types import Vectors
+    from rag.handover import Vectors
 
 Ids = npt.NDArray[np.int64]
 """One text's tokens, shape (1, n)."""

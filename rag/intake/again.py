@@ -7,13 +7,14 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from rag.handover import NewPassage, Vectors
 from rag.intake.chunk import chunk, short_title
 from rag.intake.pipeline import key
 from rag.intake.text import embedded_text
 from rag.protocols import Embedder
 from rag.store.faults import Pace
 from rag.store.mend import Mending
-from rag.types import Fingerprint, NewPassage, Vectors
+from rag.types import Fingerprint
 
 KEPT_AT_ONCE = 256
 """Vectors that an interruption may lose, at most."""

@@ -18,6 +18,7 @@ import numpy as np
 
 from rag.errors import DuplicateId, RagError
 from rag.files import shown
+from rag.handover import NewPassage, Vectors
 from rag.intake.chunk import chunk, short_title
 from rag.intake.items import Item, records
 from rag.intake.readers import read
@@ -25,7 +26,7 @@ from rag.intake.sources import Page
 from rag.intake.text import embedded_text
 from rag.protocols import Embedder, Transaction
 from rag.settings import Settings
-from rag.types import Article, Failure, NewPassage, Passage, Progress, Report, Vectors
+from rag.types import Article, Failure, Passage, Progress, Report
 
 GROUP_TEXTS = 256
 """Texts looked up together: whether their vectors are known."""

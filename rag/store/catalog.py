@@ -17,9 +17,10 @@ from functools import cache, lru_cache
 from pathlib import Path
 
 from rag.errors import IndexDamaged, IndexMismatch
+from rag.given import whole
 from rag.intake.text import fold
 from rag.store import sqlite, twins
-from rag.types import Article, ArticleHead, Fingerprint, Section, whole
+from rag.types import Article, ArticleHead, Fingerprint, Section
 
 FORMAT = 2
 

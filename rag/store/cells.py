@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rag.errors import IndexDamaged
-from rag.types import Vectors
+from rag.handover import Vectors
 
 Places = npt.NDArray[np.int64]
 Scores = npt.NDArray[np.float32]

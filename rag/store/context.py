@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from rag.types import Vectors
+from rag.handover import Vectors
 
 
 def in_context(vectors: Vectors, articles: npt.NDArray[np.int64], share: float) -> Vectors:

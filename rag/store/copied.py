@@ -17,11 +17,12 @@ from typing import TypeVar
 import numpy as np
 
 from rag.errors import BadSource, IndexDamaged, IndexMismatch, RagError, StoreError
+from rag.handover import NewPassage, Vectors
 from rag.store import catalog, vectorfile
 from rag.store.faults import Pace
 from rag.store.local import LocalStore
 from rag.store.view import CATALOG, VECTORS
-from rag.types import Article, NewPassage, Vectors
+from rag.types import Article
 
 TOGETHER = 64
 """Articles, or keys of earlier revisions, that are read at a time."""

@@ -27,10 +27,10 @@ import tantivy
 
 from rag.errors import IndexDamaged, StoreError
 from rag.files import sync
+from rag.handover import Scored
 from rag.store.columns import Wanted
 from rag.store.segmentfile import CHECKED_BYTES
 from rag.store.sqlite import is_writable
-from rag.types import Scored
 from rag.words import analyzer, terms, words
 
 HEAP_BYTES = 32_000_000

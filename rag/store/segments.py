@@ -18,10 +18,10 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 
+from rag.handover import Scored, Vector, Vectors
 from rag.store import cells
 from rag.store.cells import Cells
 from rag.store.columns import Columns, Mask
-from rag.types import Scored, Vector, Vectors
 
 Halves = npt.NDArray[np.float16]
 """Vectors as they are stored, shape (n, dim)."""

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from rag.errors import IndexDamaged, IndexReadOnly, NoIndex, StoreError
 from rag.files import shown
-from rag.types import whole
+from rag.given import whole
 
 
 def folder_of(index: str | Path) -> Path:

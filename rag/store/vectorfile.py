@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from rag.errors import IndexDamaged
+from rag.handover import Vector, Vectors
 from rag.store.sqlite import connect, empty_log, guarded, marks, parts
-from rag.types import Vector, Vectors
 
 _TABLE = "CREATE TABLE IF NOT EXISTS vectors (key BLOB PRIMARY KEY, vector BLOB NOT NULL)"
 

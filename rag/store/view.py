@@ -14,13 +14,15 @@ import numpy as np
 import numpy.typing as npt
 
 from rag.errors import IndexDamaged, StoreError, UnknownArticle
+from rag.given import whole
+from rag.handover import Scored, Vector, Vectors
 from rag.intake.text import fold
 from rag.store import catalog, columns, lexical, segmentfile, segments, sqlite, twins, vectorfile
 from rag.store.columns import Headings, Mask, Wanted
 from rag.store.context import in_context
 from rag.store.segmentfile import Named
 from rag.store.segments import Segment
-from rag.types import Article, ArticleHead, Filter, Fingerprint, Passage, Scored, Stats, Vector, Vectors, whole
+from rag.types import Article, ArticleHead, Filter, Fingerprint, Passage, Stats
 from rag.words import words
 
 CATALOG, VECTORS, SEGMENTS = "catalog.sqlite", "vectors.sqlite", "segments"
