@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 import shlex
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import cached_property
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
@@ -20,9 +17,7 @@ from rag.errors import (
     InvalidSettings,
     ModelError,
 )
-from rag.folding import prints
 from rag.given import whole
-from rag.handover import Evidence, Note, Written
 from rag.protocols import Embedder, Retriever, Store, View, Writer
 from rag.retrieve import Dense, Fused, Lexical, Reranked, search, search_many
 from rag.settings import Settings
@@ -32,12 +27,9 @@ from rag.types import Answer, Article, ArticleHead, Citation, Filter, Fingerprin
 
 # What only an answer or an ingest needs is imported there: a search from a cold start is to be over in half a second.
 if TYPE_CHECKING:
-    from rag.answer.disagree import Disagreement
     from rag.answer.evidence import Judge
     from rag.chat_client import ChatClient
     from rag.embed.entailment import Entailment
-
-log = logging.getLogger(__name__)
 
 RETRIEVERS: dict[str, Callable[[Embedder, Settings], Retriever]] = {
     "dense": lambda embedder, _: Dense(embedder),
@@ -140,91 +132,11 @@ class Engine:
         self, question: str, *, history: Sequence[Mapping[str, str]] = (), where: Filter | None = None
     ) -> Iterator[Text | Citation | Answer]:
         """Yield an answer as it is written: text, each citation right after what it backs, and last the Answer."""
-        from rag.answer.cite import abstain, cite
-        from rag.answer.disagree import disagreement
-        from rag.answer.parts import as_asked
-        from rag.answer.sides import note
+        from rag import answering
 
         question = self._asked(question)
         _check_kind(where)
-        writer = self.writer
-        alone, notes = self._standalone(question, self._said(history))
-        with self.view() as view:
-            settings = self.settings
-            hits = search(
-                self.retriever, view, alone, settings.answer.hits, where, phrase_words=settings.search.phrase_words
-            )
-            twins = view.twins(list(dict.fromkeys(h.article.id for h in hits)))
-        evidence = self.judge(alone, hits)
-        if evidence.confidence < self.threshold or not evidence.sentences:
-            if where:
-                notes.append(Note("Only the articles within the filter were searched."))
-            yield from abstain(question, evidence, [note.text for note in notes])
-        else:
-            if left := [p for p in evidence.parts if p.confidence < self.threshold]:
-                told = "; ".join(as_asked(p.question, alone).rstrip("?!. ") for p in left)
-                notes.append(Note(f"The articles do not seem to answer a part of this: {told}?", "partly"))
-                evidence = replace(evidence, parts=tuple(p for p in evidence.parts if p not in left))
-            differ = {
-                e.question: found
-                for e in evidence.parts or (evidence,)
-                if (found := disagreement(e, twins, most=settings.answer.sentences))
-            }
-            notes += [Note(note(found), "conflict") for found in differ.values()]
-            written = self._written(writer, evidence, differ)
-            yield from cite(
-                question,
-                chain(notes, written),
-                evidence,
-                "conflict" if differ else "answered",
-                printing=lambda id, quote: self._printing(twins.get(id), quote),
-                entails=self.entails,
-            )
-
-    def _written(self, writer: Writer, evidence: Evidence, differ: Mapping[str, Disagreement]) -> Iterable[Written]:
-        """Return what a writer writes; where sources disagree, their sides, or what a chat model makes of them."""
-        from rag.answer.extract import Extractive
-        from rag.answer.sides import Sides
-
-        if differ and isinstance(writer, Extractive):
-            return Sides(differ, writer).write(evidence)
-        if differ and self.chat:
-            from rag.answer.chat import Chat
-
-            if isinstance(writer, Chat):
-                return writer.write(evidence, Sides(differ, self.quoting))
-        return writer.write(evidence)
-
-    def _said(self, history: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
-        """Return what was said before, without what was too long to be asked.
-
-        Raises InvalidQuestion for what is no list of messages.
-        """
-        listed: Any = history
-        several = isinstance(listed, Iterable) and not isinstance(listed, (str, Mapping))
-        said = []
-        for message in history if several else [listed]:
-            known = isinstance(message, Mapping)
-            role, content = (message.get(n) if known else None for n in ("role", "content"))
-            if not isinstance(role, str) or not isinstance(content, str):
-                raise InvalidQuestion(
-                    'the history is no list of messages: give [{"role": "user", "content": "..."}, ...]'
-                )
-            if role != "user" or len(content) <= self.settings.limits.question_chars:
-                said.append({"role": role, "content": whole(content)})
-        return said
-
-    def _standalone(self, question: str, history: Sequence[Mapping[str, str]]) -> tuple[str, list[Note]]:
-        """Return the question as it stands alone, and what there is to say on how that was made."""
-        if self.chat is None:
-            from rag.converse import standalone
-
-            return standalone(question, history), []
-        from rag.converse_chat import standalone as rephrased
-
-        made = rephrased(question, history, self.chat)
-        said = f"The chat model at {self.chat.host} did not put the follow-up into a whole question ({made.failed})"
-        return made.question, [Note(f"{said}; it was done by rules.")] if made.failed else []
+        yield from answering.stream(self, question, history, where)
 
     def article(self, id: str, revision: str | None = None) -> Article:
         """Return an article in its current revision, or an older one.  Raises UnknownArticle."""
@@ -274,13 +186,6 @@ class Engine:
                     f"this engine embeds with {self.embedder.name!r}: open the index again"
                 )
             yield view
-
-    def _printing(self, articles: Sequence[ArticleHead] | None, quote: str) -> tuple[ArticleHead, ...]:
-        """Return those of some articles that print a quote, as they are now."""
-        if not articles:
-            return ()
-        with self.store.view() as view:
-            return tuple(a for a in articles if view.current(a.id) and prints(view.article(a.id).text, quote))
 
     def close(self) -> None:
         """Release the index's files, and the chat model's connections."""

@@ -82,6 +82,7 @@ def test_imports_point_one_way() -> None:
         "folding",
         "retrieve",
         "timed",
+        "answering",
     )
     floors = {
         **dict.fromkeys(("types", "given", "handover", "protocols", "errors", "files", "settings", "words"), 0),
