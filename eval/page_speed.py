@@ -24,7 +24,7 @@ import rag
 from rag.engine import Engine
 from rag.evaluation.halves import half
 from rag.evaluation.tables import of_records
-from rag.faces.app import running
+from rag.faces.serving import running
 from rag.types import Text
 
 RESULT = Path(__file__).parent / "results" / "page.md"

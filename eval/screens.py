@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 import rag
 from rag.faces.adding import Adding
-from rag.faces.app import running
+from rag.faces.serving import running
 
 ROOT = Path(__file__).parents[1]
 CHROMIUM = os.environ.get("FOOTNOTE_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")

@@ -12,7 +12,7 @@ from lxml import html
 from markdown_it import MarkdownIt
 
 from rag.faces.copied import FORMS, copied, exported
-from rag.faces.view import web_address
+from rag.faces.links import web_address
 
 HOSTILE = (
     "![x](http://a.b/c) <b>bold</b> https://evil.example www.evil.example a@b.example *so* _so_ `code` $x$ ~~no~~ "

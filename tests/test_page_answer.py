@@ -11,9 +11,9 @@ import pytest
 pytest.importorskip("gradio", reason="the page needs gradio")
 
 from rag.errors import InvalidFilter, InvalidQuestion
-from rag.faces.app import QUESTION, Asked, answer, read_question
+from rag.faces.app import answer
 from rag.faces.conversations import FILE, Conversations
-from rag.faces.view import BadRequest
+from rag.faces.requested import QUESTION, Asked, BadRequest, read_question
 from rag.types import Answer, Article, Citation, Filter, Fingerprint, Sentence, Stats, Text
 
 

@@ -19,8 +19,8 @@ from rag import keeping
 from rag.engine import Engine
 from rag.errors import BadSource, RagError
 from rag.faces.uploads import Upload, page_name, pasted, read_upload
-from rag.faces.view import JSON, head, snippet
-from rag.to_json import to_dict
+from rag.faces.view import head, snippet
+from rag.to_json import JSON, to_dict
 from rag.types import Article, Progress, Report
 
 log = logging.getLogger(__name__)

@@ -168,9 +168,9 @@ def serve(host: str, port: int, index: str) -> None:
         engine.search("warm up", k=1)
         _ = engine.writer, engine.entails  # and what they lack is told now
         click.echo("footnote: starting the page", err=True)
-        from rag.faces import adding, app
+        from rag.faces import adding, serving
 
-        app.serve(
+        serving.serve(
             engine,
             index=Path(index),
             host=host,

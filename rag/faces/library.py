@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any, Protocol
 
-from rag.faces.view import JSON, head, web_address
+from rag.faces.links import web_address
+from rag.faces.view import head
 from rag.intake.text import fold
+from rag.to_json import JSON
 from rag.types import Article, ArticleHead, Filter, Passage, Stats
 
 ROWS = 100

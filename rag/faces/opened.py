@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Protocol
 
 from rag.errors import UnknownArticle
-from rag.faces.view import JSON, newest, opened, read_address
+from rag.faces.requested import read_address
+from rag.faces.view import newest, opened
+from rag.to_json import JSON
 from rag.types import Article
 
 

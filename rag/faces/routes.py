@@ -27,7 +27,8 @@ from rag.faces.copied import FORMS, copied, exported
 from rag.faces.library import BARS, ROWS, Library, Shelf, Wish
 from rag.faces.opened import Reading, open_article, open_newest
 from rag.faces.readers import NoReader, reader_of
-from rag.faces.view import JSON, BadRequest, read_filter
+from rag.faces.requested import BadRequest, read_filter
+from rag.to_json import JSON
 
 log = logging.getLogger(__name__)
 

@@ -6,14 +6,12 @@ article crosses as the strings before, in and after the span, so nobody has to c
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
-from urllib.parse import quote as escaped
-from urllib.parse import urlsplit
+from collections.abc import Sequence
 
-from rag.types import Answer, Article, ArticleHead, Citation, Filter, Hit, Stats, Text
-
-JSON = dict[str, Any]
+from rag.faces.links import fragment, web_address
+from rag.faces.requested import BadRequest, address
+from rag.to_json import JSON
+from rag.types import Answer, Article, ArticleHead, Citation, Hit, Stats, Text
 
 NEAREST = 4
 """How many passages are offered where there is no answer, each from another article."""
@@ -21,22 +19,6 @@ SNIPPET = 280
 """How many characters of such a passage are shown."""
 ALSO = 3
 """How many of the other articles that print the same are named."""
-FILTERS = ("authors", "sections", "sources", "articles")
-"""What a reader may filter by besides dates."""
-VALUES = 100
-"""Values of one kind in a filter, at most."""
-VALUE = 1_000
-"""Characters of one."""
-FRAGMENT = 12
-"""Words of a quote that an address names whole; of a longer one it names the first and the last."""
-
-
-_ESCAPED = {ord(c): f"%{ord(c):02X}" for c in '"<>\\^`{|} ' + "".join(map(chr, [*range(32), 127]))}
-"""Characters that stand in no address (RFC 3986, 2)."""
-
-
-class BadRequest(ValueError):
-    """A request that the page itself would never make; its text is one line."""
 
 
 class Turn:
@@ -164,51 +146,6 @@ def card(hit: Hit) -> JSON:
     }
 
 
-def address(id: str, revision: str, start: int, end: int) -> JSON:
-    """Return a span as the page names it when it asks for the article."""
-    return {"id": id, "revision": revision, "start": start, "end": end}
-
-
-def read_address(data: object) -> tuple[str, str, int, int]:
-    """Return a span named by a browser as (id, revision, start, end).  Raises BadRequest for any other shape."""
-    if not isinstance(data, Mapping):
-        raise BadRequest("name the article, its revision and the span")
-    id, revision, start, end = (data.get(key) for key in ("id", "revision", "start", "end"))
-    if not isinstance(id, str) or not isinstance(revision, str):
-        raise BadRequest("the article's id and revision must be text")
-    # bool is an int to isinstance, and True would be an offset.
-    if type(start) is not int or type(end) is not int:
-        raise BadRequest("the span's start and end must be whole numbers")
-    return id, revision, start, end
-
-
-def read_filter(data: object) -> Filter:
-    """Return the filter that a browser names.  Raises BadRequest for any other shape, and InvalidFilter."""
-    if data is None:
-        return Filter()
-    if not isinstance(data, Mapping):
-        raise BadRequest("a filter has names and values")
-    lists: dict[str, tuple[str, ...]] = {}
-    for name in FILTERS:
-        values = data.get(name) or []
-        few = isinstance(values, list) and len(values) <= VALUES
-        if not few or not all(isinstance(v, str) and len(v) <= VALUE for v in values):
-            raise BadRequest(f"a filter's {name} are a list of at most {VALUES} texts of {VALUE} characters")
-        lists[name] = tuple(values)
-    days = {name: data.get(name) or None for name in ("since", "until")}
-    return Filter(**lists, **days)  # type: ignore[arg-type]
-
-
-def told_filter(where: Filter) -> JSON:
-    """Return a filter as the page names it.
-
-    >>> read_filter(told_filter(Filter(authors=("A",), since="2024-01-02"))) == Filter(("A",), since="2024-01-02")
-    True
-    """
-    days = {name: day.isoformat() if (day := getattr(where, name)) else None for name in ("since", "until")}
-    return {**{name: list(getattr(where, name)) for name in FILTERS}, **days}
-
-
 def opened(article: Article, start: int, end: int) -> JSON:
     """Return an article in three strings around a span.  Raises BadRequest for a span outside its text."""
     if not 0 <= start < end <= len(article.text):
@@ -230,34 +167,3 @@ def _around(article: Article, start: int, end: int) -> JSON:
         "mark": article.text[start:end],
         "after": article.text[end:],
     }
-
-
-def web_address(url: str | None) -> str | None:
-    """Return an address that a reader may be sent to, or None.
-
-    What no address may hold is escaped, since it may come to stand between quotation marks or brackets.
-
-    >>> web_address("https://example.org/a>b"), web_address("javascript:alert(1)")
-    ('https://example.org/a%3Eb', None)
-    """
-    if not url:
-        return None
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return None
-    return url.translate(_ESCAPED) if parts.scheme in ("http", "https") and parts.hostname else None
-
-
-def fragment(url: str | None, quote: str) -> str | None:
-    """Return an address with the words that a browser is to show there (wicg.github.io/scroll-to-text-fragment).
-
-    >>> fragment("https://example.org/a", "In 1911, the town-council bought")
-    'https://example.org/a#:~:text=In%201911%2C%20the%20town%2Dcouncil%20bought'
-    """
-    words = quote.split()
-    if not url or not words:
-        return url
-    ends = [words] if len(words) <= FRAGMENT else [words[: FRAGMENT // 3], words[-FRAGMENT // 3 :]]
-    text = ",".join(escaped(" ".join(end), safe="").replace("-", "%2D") for end in ends)
-    return f"{url}{'' if '#' in url else '#'}:~:text={text}"

@@ -16,7 +16,7 @@ from test_page import PHONE, WIDE, Watched, ask, cite, finished, in_view
 
 import rag
 from rag.engine import Engine
-from rag.faces.app import running
+from rag.faces.serving import running
 from rag.keeping import remove
 
 pytestmark = [*NEEDED, pytest.mark.model]

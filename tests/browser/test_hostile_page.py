@@ -21,7 +21,7 @@ from test_page import WIDE, Watched, ask, cite, finished
 import rag
 from rag.engine import Engine
 from rag.faces.adding import Adding
-from rag.faces.app import running
+from rag.faces.serving import running
 from rag.intake.text import clean
 
 pytestmark = [*NEEDED, pytest.mark.model]

@@ -19,8 +19,8 @@ from forced import ForcedEngine
 from playwright.sync_api import Browser, Page, expect
 from test_page import WIDE, Watched, ask, cite, finished
 
-from rag.faces.app import running
 from rag.faces.conversations import FILE, Conversations
+from rag.faces.serving import running
 
 pytestmark = NEEDED
 

@@ -17,7 +17,7 @@ from test_page import PHONE, WIDE, Watched, ask, cite, finished
 import rag
 from rag.engine import Engine
 from rag.faces.adding import Adding
-from rag.faces.app import running
+from rag.faces.serving import running
 
 pytestmark = [*NEEDED, pytest.mark.model]
 

@@ -19,8 +19,8 @@ from forced import HARBOUR, HOSTILE, HOSTILE_QUOTE, ForcedEngine
 from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request, ViewportSize, expect
 
 from rag.errors import RagError
-from rag.faces.app import running, serve
 from rag.faces.guard import POLICY
+from rag.faces.serving import running, serve
 
 pytestmark = NEEDED
 
