@@ -118,11 +118,7 @@ export class Turn {
   }
 
   sources() {
-    const part = make('section', 'sources');
-    const list = make('ol');
-    part.append(make('h3', '', say('sources')), list);
-    this.inOrder().forEach((item) => {
-      const entry = make('li');
+    return listed(make('section', 'sources'), make('h3', '', say('sources')), this.inOrder(), (item) => {
       const open = button('source', undefined, () => this.openCitation(item.number, open));
       const line = make('span', 'line');
       line.append(byline(item), verdictOf(item));
@@ -130,36 +126,24 @@ export class Turn {
       open.dataset.number = item.number;
       open.append(make('span', 'number', item.number), isolated('span', 'title', item.title), line);
       open.append(isolated('q', '', item.quote), ...alsoIn(item.also));
-      entry.append(open);
-      list.append(entry);
+      return open;
     });
-    return part;
   }
 
   nearest(hits) {
-    const part = make('section', 'nearest');
-    const list = make('ol');
-    part.append(make('h3', '', say('nearest')), list);
-    hits.forEach((hit, i) => {
-      const entry = make('li');
+    return listed(make('section', 'nearest'), make('h3', '', say('nearest')), hits, (hit, i) => {
       const open = button('source', undefined, () => this.acts.open(hits, i, 'passage', () => open));
       const line = make('span', 'line');
       line.append(byline(hit));
       if (hit.section) line.append(isolated('span', 'section', hit.section));
       open.append(isolated('span', 'title', hit.title), line, isolated('span', 'snippet', hit.snippet), ...alsoIn(hit.also));
-      entry.append(open);
-      list.append(entry);
+      return open;
     });
-    return part;
   }
 
   // All that the search gave the writer, with its scores, for whoever wants to see.
   found(hits) {
-    const part = make('details', 'found');
-    const list = make('ol');
-    part.append(make('summary', '', say('found', { n: hits.length })), list);
-    hits.forEach((hit, i) => {
-      const entry = make('li');
+    return listed(make('details', 'found'), make('summary', '', say('found', { n: hits.length })), hits, (hit, i) => {
       const open = button('hit', undefined, () => this.acts.open(hits, i, 'passage', () => open));
       const bar = make('span', 'score');
       bar.style.setProperty('--share', hit.share);
@@ -168,10 +152,8 @@ export class Turn {
       open.append(clipped('span', 'title', hit.title));
       if (hit.section) open.append(isolated('span', 'section', hit.section));
       open.append(bar, make('span', 'told', told.join(' · ')));
-      entry.append(open);
-      list.append(entry);
+      return open;
     });
-    return part;
   }
 
   openCitation(number, opener) {
@@ -188,6 +170,18 @@ function verdictOf({ verdict }) {
   told.dataset.verdict = verdict;
   told.title = say(verdict + '_why');
   return told;
+}
+
+// Passages below a heading, one on a line; `drawn` gives the button that opens one.
+function listed(part, heading, items, drawn) {
+  const list = make('ol');
+  items.forEach((item, i) => {
+    const entry = make('li');
+    entry.append(drawn(item, i));
+    list.append(entry);
+  });
+  part.append(heading, list);
+  return part;
 }
 
 // What answers is strong; what was put in to make a quote clear looks different from what is quoted.
