@@ -1,4 +1,4 @@
-"""What a reader brings in through the page: looked at first, added whole, taken out with a way back."""
+"""What a reader brings in through the page: looked at first, then added whole."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ import pytest
 
 import rag
 from rag.engine import Engine
-from rag.errors import BadSource, RagError, UnknownArticle
+from rag.errors import BadSource
 from rag.faces import adding
-from rag.faces.adding import BYTES, PAGES, Adding, NotHere
+from rag.faces.adding import BYTES, PAGES, Adding, NoJob
 from rag.faces.uploads import plain_name
 from rag.types import Progress
 
@@ -24,19 +24,6 @@ pytestmark = pytest.mark.model
 FERRY = (
     "# The ferry to Hirta\n\nBy Ada Brix\n\n3 May 2024\n\nThe ferry to Hirta sailed first in 1987, says Mira Castellan."
 )
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 @pytest.fixture
@@ -54,8 +41,8 @@ def engine(index: Path) -> Iterator[Engine]:
 
 
 @pytest.fixture
-def page(engine: Engine, index: Path, clock: Clock) -> Adding:
-    return Adding(engine, index, clock)
+def page(engine: Engine, index: Path) -> Adding:
+    return Adding(engine, index)
 
 
 def over(page: Adding, job: dict[str, Any]) -> dict[str, Any]:
@@ -198,7 +185,7 @@ def test_a_job_can_be_stopped_and_keeps_what_is_complete(
     assert ended["state"] == "stopped"
     assert "kept" in ended["message"]
     assert engine.stats().articles >= 1
-    with pytest.raises(NotHere):
+    with pytest.raises(NoJob):
         page.job("no such job")
 
 
@@ -211,33 +198,6 @@ def test_a_job_that_fails_says_so(page: Adding, engine: Engine, index: Path) -> 
     assert job["state"] == "failed"
     assert job["message"]
     assert "\n" not in job["message"]
-
-
-def test_what_is_removed_answers_no_more_and_comes_back(page: Adding, engine: Engine, clock: Clock) -> None:
-    gone = page.remove("bridge")
-    assert (gone["title"], gone["id"]) == ("The bridge", "bridge")
-    assert engine.ask("When was the bridge built?").outcome == "abstained"
-    with pytest.raises(UnknownArticle):
-        page.remove("bridge")
-    back = page.bring_back(gone["undo"])
-    assert back["title"] == "The bridge"
-    assert "1911" in engine.ask("When was the bridge built?").text
-    with pytest.raises(NotHere, match="too late"):
-        page.bring_back(gone["undo"])
-    gone = page.remove("bridge")
-    clock.now = adding.REGRET + 1
-    with pytest.raises(NotHere, match="too late"):
-        page.bring_back(gone["undo"])
-    assert not page._removed
-
-
-def test_undo_that_cannot_be_done_now_can_be_tried_again(page: Adding, engine: Engine, index: Path) -> None:
-    from rag.store.lock import locked
-
-    gone = page.remove("bridge")
-    with locked(index), pytest.raises(RagError):
-        page.bring_back(gone["undo"])
-    assert page.bring_back(gone["undo"])["id"] == "bridge"
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
-"""Articles that a reader brings in through the page, looked at before they are added, and taken out with a way back.
+"""Articles that a reader brings in through the page: looked at first, then added.
 
 What is uploaded waits in memory as the articles that were read from it, each reader's apart, until it is added or
-put away.  An article that was taken out is kept there for some minutes, for whoever regrets it.
+put away.
 """
 
 from __future__ import annotations
@@ -9,9 +9,8 @@ from __future__ import annotations
 import logging
 import secrets
 import threading
-import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from rag.errors import BadSource, RagError
 from rag.faces.uploads import Upload, page_name, pasted, read_upload
 from rag.faces.view import head, snippet
 from rag.to_json import JSON, to_dict
-from rag.types import Article, Progress, Report
+from rag.types import Article, Progress
 
 log = logging.getLogger(__name__)
 
@@ -35,16 +34,12 @@ WAITING = 256 * 2**20
 """Bytes of all readers' together; over that the oldest are put away."""
 SHOWN = 50
 """Articles of a draft that are shown."""
-REMOVED = 20
-"""Articles taken out that can be brought back."""
-REGRET = 600.0
-"""Seconds for which they can."""
 JOBS = 32
 """Finished jobs that can still be asked about."""
 
 
-class NotHere(RagError, LookupError):
-    """What a page asks about is not here any more."""
+class NoJob(RagError, LookupError):
+    """There is no such job, or not any more."""
 
 
 @dataclass
@@ -82,16 +77,15 @@ class Job:
 
 
 class Adding:
-    """What readers bring in and take out of one index; safe to share between threads."""
+    """What readers bring into one index; safe to share between threads."""
 
-    def __init__(self, engine: Engine, index: Path, clock: Callable[[], float] = time.monotonic) -> None:
-        self._engine, self._index, self._clock = engine, index, clock
+    def __init__(self, engine: Engine, index: Path) -> None:
+        self._engine, self._index = engine, index
         self._lock = threading.Lock()
         # An index has one writer; jobs take their turns.
         self._turn = threading.Lock()
         self._drafts: OrderedDict[str, dict[str, Upload]] = OrderedDict()
         self._jobs: OrderedDict[str, Job] = OrderedDict()
-        self._removed: OrderedDict[str, tuple[float, Article]] = OrderedDict()
 
     @property
     def most(self) -> int:
@@ -212,7 +206,13 @@ class Adding:
         try:
             with self._turn:
                 on_progress(job.progress)
-                report = self._ingest([of[0] for page in draft.values() for of in page.articles], on_progress)
+                report = keeping.ingest(
+                    [of[0] for page in draft.values() for of in page.articles],
+                    self._index,
+                    self._engine.settings,
+                    embedder=self._engine.embedder,
+                    on_progress=on_progress,
+                )
             job.report, state = to_dict(report), "done"
         except KeyboardInterrupt:
             job.message, state = "Stopped. What was complete by then is kept, the rest waits to be added.", "stopped"
@@ -226,60 +226,11 @@ class Adding:
                 self._drafts[reader] = {**draft, **self._drafts.get(reader, {})}
         job.state = state
 
-    def _ingest(self, articles: list[Article], on_progress: Callable[[Progress], None] | None = None) -> Report:
-        engine = self._engine
-        return keeping.ingest(articles, self._index, engine.settings, embedder=engine.embedder, on_progress=on_progress)
-
     def job(self, id: str, *, stop: bool = False) -> JSON:
-        """Return how far a job has come, telling it to stop if asked to.  Raises NotHere."""
+        """Return how far a job has come, telling it to stop if asked to.  Raises NoJob."""
         with self._lock:
             job = self._jobs.get(id)
         if job is None:
-            raise NotHere("nothing is known of this any more: the list of articles shows what was added")
+            raise NoJob("nothing is known of this any more: the list of articles shows what was added")
         job.stop = job.stop or stop
         return job.value()
-
-    # Taking out
-
-    def remove(self, id: str) -> JSON:
-        """Take an article out of the index and return a word that brings it back.  Raises UnknownArticle."""
-        article = self._engine.article(id)
-        keeping.remove(id, self._index)
-        word = secrets.token_urlsafe(12)
-        with self._lock:
-            self._removed[word] = self._clock(), article
-            self._forget()
-        # What was erased stays in memory no longer than is said.
-        later = threading.Timer(REGRET + 1, self._forget_now)
-        later.daemon = True
-        later.start()
-        return {**head(article.head), "id": id, "undo": word, "seconds": REGRET}
-
-    def bring_back(self, word: str) -> JSON:
-        """Add an article again that was taken out.  Raises NotHere when it is too late."""
-        with self._lock:
-            self._forget()
-            found = self._removed.pop(word, None)
-        if found is None:
-            raise NotHere("it is too late to undo this: add the article again from its page")
-        try:
-            if self._engine.current(found[1].id) is not None:
-                raise BadSource("there is a newer article in its place by now: remove that first")
-            report = self._ingest([found[1]])
-            if report.failed:
-                raise RagError(report.failed[0].reason)
-        except BaseException:
-            with self._lock:
-                self._removed[word] = found
-            raise
-        return {**head(found[1].head), "id": found[1].id}
-
-    def _forget_now(self) -> None:
-        with self._lock:
-            self._forget()
-
-    def _forget(self) -> None:
-        now = self._clock()
-        for word, (when, _) in list(self._removed.items()):
-            if now - when > REGRET or len(self._removed) > REMOVED:
-                del self._removed[word]

@@ -21,12 +21,13 @@ from starlette.routing import Route
 
 from rag.errors import RagError, UnknownArticle
 from rag.faces import pagefiles
-from rag.faces.adding import Adding, NotHere
+from rag.faces.adding import Adding, NoJob
 from rag.faces.conversations import Conversations, NoConversation
 from rag.faces.copied import FORMS, copied, exported
 from rag.faces.library import BARS, ROWS, Library, Shelf, Wish
 from rag.faces.opened import Reading, open_article, open_newest
 from rag.faces.readers import NoReader, reader_of
+from rag.faces.removing import Removing, TooLate
 from rag.faces.requested import BadRequest, read_filter
 from rag.to_json import JSON
 
@@ -38,7 +39,7 @@ PASTED = 8 << 20
 """Bytes of a request with pasted text."""
 
 TYPES = {"md": "text/markdown", "html": "text/html", "txt": "text/plain"}
-MISSING = (UnknownArticle, NoConversation, NotHere)
+MISSING = (UnknownArticle, NoConversation, NoJob, TooLate)
 
 
 class Engine(Reading, Shelf, Protocol):
@@ -52,8 +53,9 @@ class Parts:
     engine: Engine
     conversations: Conversations
     library: Library
-    adding: Adding | None
-    """None where the page may only read."""
+    adding: Adding | None = None
+    removing: Removing | None = None
+    """None, these two, where the page may only read."""
 
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -82,13 +84,13 @@ def routes(parts: Parts) -> list[Route]:
         route("library", "POST", _table),
         route("library/picture", "POST", _picture),
         route("library/article", "POST", _whole),
-        route("library/draft", "GET", lambda p, r, _: _shelf(p).draft(reader_of(r))),
+        route("library/draft", "GET", lambda p, r, _: _adder(p).draft(reader_of(r))),
         route("library/draft", "POST", _paste, PASTED),
         route("library/draft", "DELETE", _put_away),
         Route("/page/library/draft", _uploading(parts, limit), methods=["PUT"]),
-        route("library/add", "POST", lambda p, r, _: _shelf(p).add(reader_of(r))),
-        route("library/jobs/{id}", "GET", lambda p, r, _: _shelf(p).job(r.path_params["id"])),
-        route("library/jobs/{id}", "DELETE", lambda p, r, _: _shelf(p).job(r.path_params["id"], stop=True)),
+        route("library/add", "POST", lambda p, r, _: _adder(p).add(reader_of(r))),
+        route("library/jobs/{id}", "GET", lambda p, r, _: _adder(p).job(r.path_params["id"])),
+        route("library/jobs/{id}", "DELETE", lambda p, r, _: _adder(p).job(r.path_params["id"], stop=True)),
         route("library/remove", "POST", _remove),
         route("library/undo", "POST", _undo),
     ]
@@ -236,10 +238,16 @@ def _exported(parts: Parts, request: Request) -> Response:
 # The library
 
 
-def _shelf(parts: Parts) -> Adding:
+def _adder(parts: Parts) -> Adding:
     if parts.adding is None:
         raise BadRequest("this library can only be read")
     return parts.adding
+
+
+def _remover(parts: Parts) -> Removing:
+    if parts.removing is None:
+        raise BadRequest("this library can only be read")
+    return parts.removing
 
 
 def _wish(data: Any) -> Wish:
@@ -276,13 +284,13 @@ def _whole(parts: Parts, request: Request, data: Any) -> JSON:
 
 def _paste(parts: Parts, request: Request, data: Any) -> JSON:
     title = _text(data, "title") if isinstance(data, dict) and "title" in data else ""
-    return _shelf(parts).paste(reader_of(request), _text(data, "text"), title)
+    return _adder(parts).paste(reader_of(request), _text(data, "text"), title)
 
 
 def _put_away(parts: Parts, request: Request, data: Any) -> JSON:
     if data is None:
-        return _shelf(parts).put_away(reader_of(request))
-    return _shelf(parts).leave_out(reader_of(request), _text(data, "id"))
+        return _adder(parts).put_away(reader_of(request))
+    return _adder(parts).leave_out(reader_of(request), _text(data, "id"))
 
 
 def _uploading(parts: Parts, most: int) -> Handler:
@@ -290,12 +298,12 @@ def _uploading(parts: Parts, most: int) -> Handler:
         name = request.query_params.get("name", "")
         try:
             # Before anything is read.
-            _shelf(parts), reader_of(request)
+            _adder(parts), reader_of(request)
             body = await _body(request, most)
         except (BadRequest, RagError) as error:
             return _refused(error)
         return await run_in_threadpool(
-            _answer, lambda: JSONResponse(_shelf(parts).take(reader_of(request), name, body))
+            _answer, lambda: JSONResponse(_adder(parts).take(reader_of(request), name, body))
         )
 
     return handle
@@ -303,12 +311,12 @@ def _uploading(parts: Parts, most: int) -> Handler:
 
 def _remove(parts: Parts, request: Request, data: Any) -> JSON:
     reader_of(request)
-    return _shelf(parts).remove(_text(data, "id"))
+    return _remover(parts).remove(_text(data, "id"))
 
 
 def _undo(parts: Parts, request: Request, data: Any) -> JSON:
     reader_of(request)
-    return _shelf(parts).bring_back(_text(data, "undo"))
+    return _remover(parts).bring_back(_text(data, "undo"))
 
 
 def _text(data: Any, name: str) -> str:

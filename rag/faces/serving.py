@@ -23,6 +23,7 @@ from rag.faces.conversations import FILE, Conversations
 from rag.faces.guard import LOOPBACK, Guard
 from rag.faces.library import Library
 from rag.faces.readers import cookies
+from rag.faces.removing import Removing
 from rag.faces.routes import Parts, routes
 
 log = logging.getLogger(__name__)
@@ -37,11 +38,13 @@ def running(
     port: int = 0,
     examples: Sequence[str] = (),
     adding: Adding | None = None,
+    removing: Removing | None = None,
 ) -> Iterator[str]:
     """Serve the page during a `with` block and return its address; port 0 is any free one.
 
-    Conversations are kept in the folder of the index, or for as long as the block lasts; without `adding` the library
-    can only be read.  Raises RagError when the host is not this machine alone, or the port cannot be had.
+    Conversations are kept in the folder of the index, or for as long as the block lasts; without `adding` and
+    `removing` the library can only be read.  Raises RagError when the host is not this machine alone, or the port
+    cannot be had.
     """
     if host not in LOOPBACK:
         raise RagError(
@@ -52,7 +55,7 @@ def running(
     with ExitStack() as stack:
         conversations = stack.enter_context(closing(kept_in(index, stack)))
         page = build(engine, conversations, examples=examples)
-        parts = Parts(engine, conversations, Library(engine), adding)
+        parts = Parts(engine, conversations, Library(engine), adding, removing)
         try:
             page.launch(**launch_options(host, port, parts))
         except OSError as error:
@@ -115,17 +118,9 @@ def launch_options(host: str, port: int, parts: Parts) -> dict[str, Any]:
     }
 
 
-def serve(
-    engine: Engine,
-    *,
-    index: Path | None = None,
-    host: str = "127.0.0.1",
-    port: int = 7860,
-    examples: Sequence[str] = (),
-    adding: Adding | None = None,
-) -> None:
-    """Serve the page until interrupted; says where on standard error.  Raises RagError as `running` does."""
-    with running(engine, index=index, host=host, port=port, examples=examples, adding=adding) as address:
+def serve(engine: Engine, *, port: int = 7860, **options: Any) -> None:
+    """Serve the page until interrupted, as `running` does; says where on standard error."""
+    with running(engine, port=port, **options) as address:
         sys.stderr.write(f"Footnote is at {address}\n")
         sys.stderr.flush()
         while True:
