@@ -132,14 +132,14 @@ class Adding:
             )
 
     def draft(self, reader: str) -> JSON:
-        """Return what a reader has waiting, and the job that is under way for them, if one is."""
+        """Return what a reader has waiting, and the jobs that are under way for them, oldest first."""
         with self._lock:
             draft = dict(self._drafts.get(reader, {}))
-            running = next((j for j in self._jobs.values() if j.reader == reader and j.state == "running"), None)
+            running = [j for j in self._jobs.values() if j.reader == reader and j.state == "running"]
         listed = [(name, article, n) for name, page in draft.items() for article, n in page.articles]
         return {
             "pages": list(draft),
-            "job": running.value() if running else None,
+            "jobs": [j.value() for j in running],
             "count": len(listed),
             "passages": sum(n for *_, n in listed),
             "articles": [self._shown(name, article, n) for name, article, n in listed[:SHOWN]],

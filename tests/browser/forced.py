@@ -81,13 +81,25 @@ TRADE = Article(
         "until 1936, two years later than the harbour's own account."
     ),
 )
+ARABIC = Article(
+    id="bridge-ar",
+    title="جسر كيلدا وما قيل عنه في مجلس الجزيرة (1911)",
+    authors=("سلمى حداد", "Bo Vane"),
+    published=date(2021, 3, 1),
+    url="https://example.org/bridge-ar",
+    text=(
+        "بُني جسر كيلدا عام 1911 على يد الأخوين فين، وكانا قد جاءا من البر بقاربين وعربة من الحديد.\n\n"
+        "In English the council wrote only one line about it.\n\n"
+        + "\n\n".join(f"وفي العام {1911 + n} هطل المطر على الجسر أربعين يومًا (وفقًا لدفتر Kilda)." for n in range(30))
+    ),
+)
 PRINTED_AGAIN = (
     ArticleHead("x1", "Lights of <b>Ostrava</b> Bay ${alert(10)}", source="The Gull <img src=x onerror=alert(11)>"),
     ArticleHead("x2", "אורות הנמל", published=date(2023, 11, 9)),
     *(ArticleHead(f"x{n}", f"Harbour {n}") for n in (3, 4, 5)),
 )
 """Articles that print what the harbour's does; there is no more of them than this."""
-ARTICLES = {a.id: a for a in (HOSTILE, HARBOUR, TRADE)}
+ARTICLES = {a.id: a for a in (HOSTILE, HARBOUR, TRADE, ARABIC)}
 
 
 def cite(number: int, article: Article, quote: str, verdict: VerdictName = "supported") -> Citation:
@@ -112,10 +124,12 @@ class ForcedEngine:
     """Streams sentences chosen by a word of the question.
 
     - "hostile": a citation of the hostile article;
+    - "silent": nothing is said until `gate` is set;
     - "endless": words that come until the stream is left, or patience ends;
     - "gate": the second sentence waits until `gate` is set;
     - "nothing": abstains; "fail": an error of ours; "crash": a programming error;
     - "roles": words of each role first, and a question put otherwise;
+    - "جسر": a citation of the Arabic article;
     - anything else: the harbour, and with "repeat" the question is said again first.
 
     `histories` and `wheres` hold what each question was given, `left` those whose stream was left before its end.
@@ -137,6 +151,8 @@ class ForcedEngine:
         if "crash" in question:
             raise ZeroDivisionError("on purpose")
         try:
+            if "silent" in question:
+                self.gate.wait(PATIENCE)
             if "endless" in question:
                 end = time.monotonic() + PATIENCE
                 while time.monotonic() < end:
@@ -204,6 +220,13 @@ def script(question: str) -> tuple[Outcome, list[Said], tuple[Hit, ...]]:
                 ("And once more.", (cite(2, HARBOUR, "In fog it was worth nothing"), cite(1, HOSTILE, HOSTILE_QUOTE))),
             ],
             (),
+        )
+    if "جسر" in question:
+        words = "بُني جسر كيلدا عام 1911 على يد الأخوين فين"
+        return (
+            "answered",
+            [(f"{words}، وكانا قد جاءا من البر بقاربين.", (cite(1, ARABIC, words),))],
+            (hit(1, ARABIC, words),),
         )
     if "nothing" in question:
         refusal = "The articles do not say. What comes nearest is below."

@@ -4,8 +4,9 @@ import { get, send } from './requests.js';
 
 const BEAT = 300;
 
-// `added` is called when the library has changed, `ask` when the reader wants to ask about what was added.
-export function adding({ element, added, ask }) {
+// `added` is called when the library has changed, `ask` when the reader wants to ask about what was added; what comes
+// of a job is noted where the sheet is closed by then.
+export function adding({ element, note, aloud, added, ask }) {
   const sheet = element.querySelector('dialog.adding');
   const find = (selector) => sheet.querySelector(selector);
   const drop = find('.drop');
@@ -17,6 +18,7 @@ export function adding({ element, added, ask }) {
   const paste = find('.paste form');
   const failures = failed.querySelector('ul');
   const addButton = find('.draft .add');
+  const earlier = find('.job .earlier');
   const next = [];
   let running = null;
 
@@ -37,7 +39,8 @@ export function adding({ element, added, ask }) {
     const found = await attempt(() => get('library/draft'));
     if (!found) return;
     show(found);
-    if (found.job && !running) follow(found.job);
+    // Those of before a reload.
+    found.jobs.forEach(follow);
   }
 
   async function read(chosen) {
@@ -53,7 +56,9 @@ export function adding({ element, added, ask }) {
     }
     state.textContent = '';
     last = last || (await attempt(() => get('library/draft')));
-    if (last) show(last, refused);
+    if (!last) return;
+    show(last, refused);
+    if (last.count) aloud(say('draft') + ': ' + draft.querySelector('.count').textContent);
   }
 
   function fail(list) {
@@ -109,14 +114,22 @@ export function adding({ element, added, ask }) {
     }
     draft.hidden = true;
     fail([]);
+    if (!running) earlier.replaceChildren();
     follow(found);
     find('.halt').focus();
   }
 
-  // One job at a time is shown; what is added meanwhile waits for its turn and is shown then.
+  function wait() {
+    const n = next.reduce((all, one) => all + one.articles, 0);
+    find('.next').textContent = n ? say('adding_next', { articles: say('articles', { n }) }) : '';
+  }
+
+  // One job at a time is shown; what is added meanwhile waits for its turn and is shown then, below what came of those
+  // before.
   async function follow(first) {
     if (running) {
-      next.push(first);
+      if (running !== first.id && !next.some((one) => one.id === first.id)) next.push(first);
+      wait();
       return;
     }
     let found = first;
@@ -156,7 +169,12 @@ export function adding({ element, added, ask }) {
       job.hidden = false;
     }
     added();
-    if (next.length) follow(next.shift());
+    if (!sheet.open) note(find('.what').textContent);
+    const later = next.shift();
+    wait();
+    if (!later) return;
+    earlier.append(make('p', '', find('.what').textContent));
+    follow(later);
   }
 
   element.querySelectorAll('.library .over .add, .welcome .add').forEach((opener) => opener.addEventListener('click', open));
@@ -187,6 +205,7 @@ export function adding({ element, added, ask }) {
     if (!found) return;
     show(found);
     paste.reset();
+    aloud(say('draft') + ': ' + draft.querySelector('.count').textContent);
   });
   find('.away').addEventListener('click', async () => {
     const found = await attempt(() => send('DELETE', 'library/draft'));

@@ -3,8 +3,8 @@ import { byline, make, say } from './dom.js';
 import { send } from './requests.js';
 
 // `marked` is called with the button whose citation is shown, or null; `laid` when a column comes or goes; `fallback`
-// takes the focus where the button has gone.
-export function article({ element, marked, laid, fallback }) {
+// takes the focus where the button has gone; `aloud` tells ears what the eye sees above the text.
+export function article({ element, aloud, marked, laid, fallback }) {
   const dialog = element.querySelector('dialog.article');
   const find = (selector) => dialog.querySelector(selector);
   const title = find('h2');
@@ -39,7 +39,7 @@ export function article({ element, marked, laid, fallback }) {
   }
 
   function describe(item) {
-    title.replaceChildren(make('bdi', '', item.title));
+    title.textContent = item.title;
     by.replaceChildren(byline(item));
     place.textContent = say('place_' + kind, { n: index + 1, all: items.length });
     // A disabled button would drop the focus of whoever is paging; this one stays and does nothing.
@@ -111,6 +111,7 @@ export function article({ element, marked, laid, fallback }) {
     other.hidden = newest && !kept;
     since.hidden = !told;
     since.querySelector('p').textContent = told;
+    if (told) aloud(told);
   }
 
   // Paragraphs away from the mark each find their own direction. Around the mark the three runs are isolated, so that

@@ -4,12 +4,13 @@ import { get } from './requests.js';
 import { tips } from './tips.js';
 import { Turn } from './turn.js';
 import { none } from './address.js';
+import { keep, unsent } from './unsent.js';
 
 const FAR = 120;
 const PATIENCE = 8_000;
 
 // `hooks`: open(detail) shows an article, moved() says that the address has to follow, kept() that the list of
-// conversations has, cleared() that no turn is left, note(text) tells the reader.
+// conversations has, cleared() that no turn is left, note(text) tells the reader, aloud(text) tells ears alone.
 export function chat({ element, props, tell, filters, hooks }) {
   const find = (selector) => element.querySelector('.chat ' + selector);
   const turns = find('.turns');
@@ -21,7 +22,6 @@ export function chat({ element, props, tell, filters, hooks }) {
   const editing = find('.editing');
   const top = element.querySelector('.top');
   const freshButton = top.querySelector('.fresh');
-  const status = find('.status');
   const tip = tips(turns, top);
 
   let conversation = crypto.randomUUID();
@@ -65,13 +65,15 @@ export function chat({ element, props, tell, filters, hooks }) {
     old = from < 0 ? [] : list.splice(from);
     old.forEach((turn) => (turn.element.hidden = true));
     cancel();
+    if (box.value.trim() === question) empty();
+    keep(box.value);
     const follows = list.length > 0 || old.length > 0;
     live = new Turn(crypto.randomUUID(), question, filters.get(), acts);
     list.push(live);
     turns.append(live.element);
     welcome.hidden = true;
     busy(true);
-    status.textContent = say('searching') + '.';
+    hooks.aloud(say('searching') + '.');
     live.element.scrollIntoView({ block: 'start' });
     tell.ask({
       question,
@@ -97,8 +99,9 @@ export function chat({ element, props, tell, filters, hooks }) {
         old.forEach((one) => (one.element.hidden = false));
         list.splice(list.length - 1, 0, ...old);
         old = [];
+        if (!box.value) keep(turn.question);
         turn.finish({ outcome: 'failed', message: error.message });
-        status.textContent = error.message;
+        hooks.aloud(error.message);
         settle();
         return;
       }
@@ -132,7 +135,7 @@ export function chat({ element, props, tell, filters, hooks }) {
   function stop() {
     if (!live) return;
     live.stop();
-    status.textContent = say('stopped');
+    hooks.aloud(say('stopped'));
     settle();
     tell.halt();
   }
@@ -149,7 +152,7 @@ export function chat({ element, props, tell, filters, hooks }) {
     if (live.ended) {
       const { outcome } = value.end;
       const answered = say('ready', { sources: say('sources_n', { n: live.citations.size }) });
-      status.textContent = outcome === 'failed' ? value.end.message : outcome === 'abstained' ? say('refused') + '.' : answered;
+      hooks.aloud(outcome === 'failed' ? value.end.message : outcome === 'abstained' ? say('refused') + '.' : answered);
       settle();
     }
     // Follow the words as they come, but never so far that the question leaves the screen.
@@ -162,8 +165,14 @@ export function chat({ element, props, tell, filters, hooks }) {
     box.style.height = Math.min(box.scrollHeight, 168) + 'px';
   }
 
+  function empty() {
+    box.value = '';
+    grow();
+  }
+
   function write(text) {
     box.value = text;
+    keep(text);
     grow();
     box.focus({ preventScroll: true });
   }
@@ -184,7 +193,7 @@ export function chat({ element, props, tell, filters, hooks }) {
   function begin(step = true) {
     arrived += 1;
     clear();
-    status.textContent = say('fresh') + '.';
+    hooks.aloud(say('fresh') + '.');
     hooks.moved(step);
     hooks.kept();
     box.focus();
@@ -209,6 +218,11 @@ export function chat({ element, props, tell, filters, hooks }) {
     const last = list[list.length - 1];
     if (last) {
       if (itsFilters) filters.set(last.where);
+      // The server had taken it, then.
+      if (unsent() === last.question) {
+        keep('');
+        empty();
+      }
       last.element.scrollIntoView({ block: 'start' });
     }
     hooks.kept();
@@ -219,11 +233,12 @@ export function chat({ element, props, tell, filters, hooks }) {
     event.preventDefault();
     if (live || !box.value.trim()) return;
     ask(box.value);
-    box.value = '';
-    grow();
     box.focus({ preventScroll: true });
   });
-  box.addEventListener('input', grow);
+  box.addEventListener('input', () => {
+    keep(box.value);
+    grow();
+  });
   box.addEventListener('keydown', (event) => {
     if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return;
     event.preventDefault();
@@ -248,6 +263,8 @@ export function chat({ element, props, tell, filters, hooks }) {
     samples.querySelector('ul').append(entry);
   });
   samples.hidden = !examples.length;
+  box.value = unsent();
+  grow();
   busy(false);
 
   return {

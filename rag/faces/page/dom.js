@@ -17,8 +17,9 @@ export function isolated(tag, name, text) {
   return node;
 }
 
-// For a box that cuts what is too long: a name of another script keeps its beginning, not its end.
-export function clipped(tag, name, text) {
+// A box of words in their own direction: they begin at their own side, and where the box cuts what is too long a name
+// of another script keeps its beginning, not its end.
+export function directed(tag, name, text) {
   const node = make(tag, name, text);
   node.dir = 'auto';
   return node;

@@ -1,5 +1,5 @@
 // The library: a table of the articles, a picture of them all that filters, and one article with its passages.
-import { button, byline, clipped, isolate, isolated, make, readable, say } from './dom.js';
+import { button, byline, directed, isolate, isolated, make, readable, say } from './dom.js';
 import texts from './texts.js';
 import { send } from './requests.js';
 
@@ -73,7 +73,9 @@ export function library({ element, filters, hooks }) {
 
   function row(article) {
     const line = make('tr');
+    line.setAttribute('role', 'row');
     const title = make('th');
+    title.setAttribute('role', 'rowheader');
     title.scope = 'row';
     const open = button('link', undefined, () => show(article.id, true));
     open.append(make('bdi', '', article.title));
@@ -96,6 +98,7 @@ export function library({ element, filters, hooks }) {
       off.setAttribute('aria-label', say('remove') + ': ' + article.title);
       does.append(off);
     }
+    for (const cell of [...cells, does]) cell.setAttribute('role', 'cell');
     line.append(title, ...cells, does);
     return line;
   }
@@ -186,7 +189,7 @@ export function library({ element, filters, hooks }) {
       const entry = make('li');
       const bar = button('bar', undefined, () => filters.add(kind, name));
       bar.style.setProperty('--share', articles / most);
-      bar.append(clipped('span', 'name', name), make('span', 'number', articles));
+      bar.append(directed('span', 'name', name), make('span', 'number', articles));
       bar.setAttribute('aria-label', say('bar', { name, articles: say('articles', { n: articles }) }));
       entry.append(bar);
       list.append(entry);
@@ -212,7 +215,7 @@ export function library({ element, filters, hooks }) {
       return;
     }
     if (ticket !== shows) return;
-    const title = isolated('h2', '', found.title);
+    const title = directed('h2', '', found.title);
     title.tabIndex = -1;
     const facts = { passages: say('passages', { n: found.passages }), characters: say('characters', { n: found.characters }) };
     const does = make('div', 'does');
@@ -240,7 +243,7 @@ export function library({ element, filters, hooks }) {
       link.rel = 'noopener noreferrer';
       link.textContent = say('original', { host: link.hostname });
     }
-    one.replaceChildren(button('plain back', '← ' + say('back'), back), title, byline(found));
+    one.replaceChildren(button('plain back', say('back'), back), title, byline(found));
     if (found.made) one.append(make('p', 'about', say('title_made')));
     if (found.source) one.append(isolated('p', 'about', found.source));
     if (found.url) one.append(link);

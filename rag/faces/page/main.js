@@ -20,7 +20,7 @@ export function start({ element, props, tell, watch }) {
   element.closest('[dir]:not(html)')?.removeAttribute('dir');
   const top = element.querySelector('.top');
   new ResizeObserver(() => element.style.setProperty('--top', top.offsetHeight + 'px')).observe(top);
-  const note = notes({ element });
+  const { note, aloud } = notes({ element });
   const views = { ask: element.querySelector('.chat'), library: element.querySelector('.library') };
   const scrolls = {};
   let view = 'ask';
@@ -35,6 +35,7 @@ export function start({ element, props, tell, watch }) {
   });
   const panel = article({
     element,
+    aloud,
     marked: (button) => talk.mark(button),
     laid: () => list.place(),
     fallback: () => view === 'ask' && talk.focus(),
@@ -46,6 +47,7 @@ export function start({ element, props, tell, watch }) {
     filters: chosen,
     hooks: {
       note,
+      aloud,
       moved,
       open: panel.open,
       kept: () => list.refresh(),
@@ -82,6 +84,8 @@ export function start({ element, props, tell, watch }) {
   });
   adding({
     element,
+    note,
+    aloud,
     added() {
       counts();
       if (view === 'library') shelf.refresh();

@@ -19,6 +19,7 @@ export function opinions(turn, acts) {
   const why = make('textarea');
   why.rows = 2;
   why.maxLength = 2000;
+  why.dir = 'auto';
   which.append(new Option(say('opinion_all'), ''));
   turn.sentences.forEach((sentence, i) => {
     which.append(new Option(sentence.length > shown ? sentence.slice(0, shown) + '…' : sentence, String(i)));

@@ -1,5 +1,5 @@
 // The reader's conversations, beside the one that is open or, where there is no room, in front of it.
-import { button, clipped, fill, isolated, isolate, make, say, when } from './dom.js';
+import { button, directed, fill, isolated, isolate, make, say, when } from './dom.js';
 import { menu } from './menu.js';
 import { address, get, send } from './requests.js';
 
@@ -37,15 +37,15 @@ export function side({ element, open, forgotten, current, note }) {
       found = await get('conversations', { words: search.value });
     } catch (error) {
       nothing.textContent = error.message;
-      nothing.hidden = false;
       return;
     }
     if (ticket !== asked) return;
     const at = document.activeElement.closest('.conversations > li');
     const part = at && document.activeElement.className;
     fill(list, found.conversations.map(entry));
-    nothing.textContent = say(search.value.trim() ? 'conversations_not_found' : 'conversations_none');
-    nothing.hidden = found.conversations.length > 0;
+    // Never hidden, since what appears together with its words is not read out.
+    const none = say(search.value.trim() ? 'conversations_not_found' : 'conversations_none');
+    nothing.textContent = found.conversations.length ? '' : none;
     if (at) focus(at.dataset.id, part);
   }
 
@@ -64,7 +64,7 @@ export function side({ element, open, forgotten, current, note }) {
       open(id);
     });
     const told = say('conversation_open', { title, turns: say('turns', { n: turns }), when: when(changed) });
-    link.append(clipped('span', 'title', title), make('span', 'when', when(changed)));
+    link.append(directed('span', 'title', title), make('span', 'when', when(changed)));
     link.setAttribute('aria-label', told);
     if (id === current()) link.setAttribute('aria-current', 'true');
     const summary = make('summary', 'quiet', '⋯');
@@ -92,6 +92,7 @@ export function side({ element, open, forgotten, current, note }) {
     const input = make('input');
     input.value = title;
     input.maxLength = 120;
+    input.dir = 'auto';
     input.setAttribute('aria-label', say('rename_to'));
     form.append(input);
     let over = false;
@@ -140,6 +141,7 @@ export function side({ element, open, forgotten, current, note }) {
         forgotten(id);
         await refresh();
         search.focus({ preventScroll: true });
+        note(say('deleted', { title: isolate(title) }));
       },
       { once: true },
     );

@@ -1,5 +1,5 @@
 // One question and its answer. Nodes are only ever added, so that the focus and the reader's selection outlive each update.
-import { alsoIn, button, byline, clipped, isolated, make, say, took } from './dom.js';
+import { alsoIn, button, byline, directed, isolated, make, say, took } from './dom.js';
 import { opinions } from './opinion.js';
 import { copying } from './copy.js';
 import { told as filterTold } from './filters.js';
@@ -12,7 +12,7 @@ export class Turn {
     this.element.setAttribute('aria-busy', 'true');
     this.element.dataset.turn = id;
     this.head = make('div', 'head');
-    this.head.append(isolated('h2', 'question', question));
+    this.head.append(directed('h2', 'question', question));
     this.answer = make('div', 'answer');
     this.waiting = make('p', 'waiting', say('searching'));
     this.element.append(this.head);
@@ -149,7 +149,7 @@ export class Turn {
       bar.style.setProperty('--share', hit.share);
       const ranks = Object.entries(hit.ranks).filter(([name]) => name === 'dense' || name === 'lexical');
       const told = [say('score', { score: hit.score.toFixed(3) }), ...ranks.map(([name, n]) => say('rank_' + name, { n }))];
-      open.append(clipped('span', 'title', hit.title));
+      open.append(directed('span', 'title', hit.title));
       if (hit.section) open.append(isolated('span', 'section', hit.section));
       open.append(bar, make('span', 'told', told.join(' · ')));
       return open;
