@@ -17,7 +17,7 @@ from axe_playwright_python.sync_playwright import Axe
 from chromium import NEEDED
 from playwright.sync_api import Browser, Page, expect
 from test_library_page import ARTICLES, BRIDGE, PAGE, shelf
-from test_page import PHONE, WIDE, Watched, ask, cite, finished
+from test_page import PHONE, WIDE, Watched, ask, finished
 
 import rag
 from rag.engine import Engine
@@ -181,15 +181,14 @@ def test_every_dialog_has_a_place_that_is_heard(visit: Visit, dialog: str) -> No
     expect(page.locator(f"dialog.{dialog} .note")).to_be_in_viewport()
 
 
-def test_an_article_is_followed_through_its_citations(visit: Visit) -> None:
+def test_the_steps_through_an_article_that_covers_the_page(visit: Visit) -> None:
     page = visit(viewport=PHONE)
-    turn = finished(ask(page, "When was the mill at Runsa built, and what does it grind?"))
-    cite(turn, 1).click()
-    expect(page.locator("dialog.article mark")).to_be_visible()
+    turn = finished(ask(page, "Who painted the moon?"))
+    turn.locator(".nearest button").first.click()
+    expect(page.locator("dialog.article:modal mark")).to_be_visible()
     expect(page.locator("dialog.article .text")).to_be_focused()
-    if page.locator("dialog.article .steps:not(.single)").count():
-        page.get_by_role("button", name="Next citation").click()
-        hears(page, "Citation 2 of")
+    page.get_by_role("button", name="Next passage").click()
+    hears(page, "Passage 2 of")
 
 
 def roles(page: Page) -> list[tuple[str, list[str]]]:
