@@ -16,8 +16,6 @@ from pathlib import Path
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 import rag
-from rag.faces.adding import Adding
-from rag.faces.removing import Removing
 from rag.faces.serving import running
 
 ROOT = Path(__file__).parents[1]
@@ -130,9 +128,7 @@ def main() -> None:
         browser = play.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         with rag.open(index) as engine:
             engine.ask(QUESTION)
-            with running(
-                engine, index=index, examples=EXAMPLES, adding=Adding(engine, index), removing=Removing(engine, index)
-            ) as address:
+            with running(engine, index=index, examples=EXAMPLES, editable=True) as address:
                 for way in WAYS:
                     visit(browser, address, way, args.out, late)
         browser.close()

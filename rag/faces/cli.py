@@ -168,7 +168,7 @@ def serve(host: str, port: int, index: str) -> None:
         engine.search("warm up", k=1)
         _ = engine.writer, engine.entails  # and what they lack is told now
         click.echo("footnote: starting the page", err=True)
-        from rag.faces import adding, removing, serving
+        from rag.faces import serving
 
         serving.serve(
             engine,
@@ -176,8 +176,7 @@ def serve(host: str, port: int, index: str) -> None:
             host=host,
             port=port,
             examples=engine.settings.page.examples,
-            adding=adding.Adding(engine, Path(index)),
-            removing=removing.Removing(engine, Path(index)),
+            editable=True,
         )
 
 

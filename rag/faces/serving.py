@@ -10,11 +10,13 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from starlette.middleware import Middleware
 
+from rag.engine import Engine as WholeEngine
 from rag.errors import RagError
 from rag.faces import pagefiles
 from rag.faces.adding import Adding
@@ -37,14 +39,13 @@ def running(
     host: str = "127.0.0.1",
     port: int = 0,
     examples: Sequence[str] = (),
-    adding: Adding | None = None,
-    removing: Removing | None = None,
+    editable: bool = False,
 ) -> Iterator[str]:
     """Serve the page during a `with` block and return its address; port 0 is any free one.
 
-    Conversations are kept in the folder of the index, or for as long as the block lasts; without `adding` and
-    `removing` the library can only be read.  Raises RagError when the host is not this machine alone, or the port
-    cannot be had.
+    Conversations are kept in the folder of the index, or for as long as the block lasts; unless it is `editable`,
+    which takes the whole engine of an index, the library can only be read.  Raises RagError when the host is not this
+    machine alone, or the port cannot be had.
     """
     if host not in LOOPBACK:
         raise RagError(
@@ -55,7 +56,11 @@ def running(
     with ExitStack() as stack:
         conversations = stack.enter_context(closing(kept_in(index, stack)))
         page = build(engine, conversations, examples=examples)
-        parts = Parts(engine, conversations, Library(engine), adding, removing)
+        parts = Parts(engine, conversations, Library(engine))
+        if editable:
+            if index is None or not isinstance(engine, WholeEngine):
+                raise TypeError("only the engine of an index can edit it: name the index too")
+            parts = replace(parts, adding=Adding(engine, index), removing=Removing(engine, index))
         try:
             page.launch(**launch_options(host, port, parts))
         except OSError as error:

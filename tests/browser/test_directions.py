@@ -16,7 +16,7 @@ from test_layout import BESIDE, apart, sides, tried
 from test_page import Watched, ask, cite, finished, in_view
 
 from rag.faces import pagefiles
-from rag.faces.app import running
+from rag.faces.serving import running
 
 pytestmark = NEEDED
 

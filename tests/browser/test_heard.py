@@ -21,8 +21,7 @@ from test_page import PHONE, WIDE, Watched, ask, finished
 
 import rag
 from rag.engine import Engine
-from rag.faces.adding import Adding
-from rag.faces.app import running
+from rag.faces.serving import running
 
 pytestmark = [*NEEDED, pytest.mark.model]
 
@@ -78,7 +77,7 @@ def visit(browser: Browser, engine: Engine, tmp_path: Path) -> Iterator[Visit]:
         expect(watched.page.locator(".holds")).not_to_be_empty()
         return watched.page
 
-    with running(engine, index=tmp_path / "index", adding=Adding(engine, tmp_path / "index")) as address:
+    with running(engine, index=tmp_path / "index", editable=True) as address:
         yield open_page
         for watched in opened:
             watched.page.context.close()

@@ -20,8 +20,6 @@ from test_page import WIDE, Watched, ask, cite, finished
 
 import rag
 from rag.engine import Engine
-from rag.faces.adding import Adding
-from rag.faces.removing import Removing
 from rag.faces.serving import running
 from rag.intake.text import clean
 
@@ -138,7 +136,7 @@ def engine(index: Path) -> Iterator[Engine]:
 @pytest.fixture(scope="module")
 def visited(browser: Browser, engine: Engine, index: Path) -> Iterator[Page]:
     """One visit for all attempts: what one of them leaves behind is seen with the next."""
-    with running(engine, index=index, adding=Adding(engine, index), removing=Removing(engine, index)) as address:
+    with running(engine, index=index, editable=True) as address:
         context = browser.new_context(viewport=WIDE)
         watched = Watched(context.new_page(), leaves=True)
         watched.page.goto(address)

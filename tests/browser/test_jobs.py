@@ -6,8 +6,9 @@ A real index; only the moment at which a job may begin to write is forced, so th
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,23 +20,13 @@ from test_library_page import ARTICLES
 from test_page import WIDE, Watched
 
 import rag
-from rag.faces.adding import Adding
-from rag.faces.app import running
-from rag.types import Article, Progress, Report
+from rag import keeping
+from rag.faces.serving import running
+from rag.types import Report
 
 pytestmark = [*NEEDED, pytest.mark.model]
 
 PATIENCE = 60.0
-
-
-class Held(Adding):
-    """Writes nothing before `gate` is open."""
-
-    gate: threading.Event
-
-    def _ingest(self, articles: list[Article], on_progress: Callable[[Progress], None] | None = None) -> Report:
-        self.gate.wait(PATIENCE)
-        return super()._ingest(articles, on_progress)
 
 
 @pytest.fixture
@@ -46,20 +37,24 @@ def gate() -> Iterator[threading.Event]:
 
 
 @pytest.fixture
-def page(browser: Browser, gate: threading.Event, tmp_path: Path) -> Iterator[Page]:
-    """A fresh visit to the library, which must keep to the rules to the end."""
+def page(browser: Browser, gate: threading.Event, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Page]:
+    """A fresh visit to the library, where nothing is written before the gate is open; it keeps to the rules."""
     index = tmp_path / "index"
     rag.ingest(ARTICLES, index=index)
-    with rag.open(index) as engine:
-        adding = Held(engine, index)
-        adding.gate = gate
-        with running(engine, index=index, adding=adding) as address:
-            context = browser.new_context(viewport=WIDE)
-            watched = Watched(context.new_page(), leaves=True)
-            watched.page.goto(address + "/?view=library")
-            expect(watched.page.locator("tbody .link")).to_have_count(len(ARTICLES))
-            yield watched.page
-            context.close()
+    ingest = keeping.ingest
+
+    def held(*args: Any, **options: Any) -> Report:
+        gate.wait(PATIENCE)
+        return ingest(*args, **options)
+
+    monkeypatch.setattr(keeping, "ingest", held)
+    with rag.open(index) as engine, running(engine, index=index, editable=True) as address:
+        context = browser.new_context(viewport=WIDE)
+        watched = Watched(context.new_page(), leaves=True)
+        watched.page.goto(address + "/?view=library")
+        expect(watched.page.locator("tbody .link")).to_have_count(len(ARTICLES))
+        yield watched.page
+        context.close()
     assert watched.wrong == []
 
 

@@ -16,8 +16,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from test_page import Watched, ask, cite, finished
 
 import rag
-from rag.faces.adding import Adding
-from rag.faces.app import running
+from rag.faces.serving import running
 
 pytestmark = [*NEEDED, pytest.mark.model]
 
@@ -116,7 +115,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     index = tmp_path_factory.mktemp("layout") / "index"
     rag.ingest(ARTICLES, index=index)
     with rag.open(index) as engine:
-        with running(engine, index=index, examples=[QUESTION], adding=Adding(engine, index)) as at:
+        with running(engine, index=index, examples=[QUESTION], editable=True) as at:
             yield at
 
 

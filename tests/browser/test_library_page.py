@@ -16,8 +16,6 @@ from test_page import PHONE, WIDE, Watched, ask, cite, finished
 
 import rag
 from rag.engine import Engine
-from rag.faces.adding import Adding
-from rag.faces.removing import Removing
 from rag.faces.serving import running
 
 pytestmark = [*NEEDED, pytest.mark.model]
@@ -64,7 +62,7 @@ def engine(index: Path) -> Iterator[Engine]:
 
 @pytest.fixture
 def address(engine: Engine, index: Path) -> Iterator[str]:
-    with running(engine, index=index, adding=Adding(engine, index), removing=Removing(engine, index)) as address:
+    with running(engine, index=index, editable=True) as address:
         yield address
 
 

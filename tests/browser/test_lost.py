@@ -28,7 +28,7 @@ import sys, time
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from forced import ForcedEngine
-from rag.faces.app import running
+from rag.faces.serving import running
 with running(ForcedEngine(), index=Path(sys.argv[2]), port=int(sys.argv[3])):
     print("ready", flush=True)
     time.sleep(3600)

@@ -16,7 +16,7 @@ from forced import ForcedEngine
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 from test_page import EXAMPLES, WIDE, Watched, ask, cite, finished
 
-from rag.faces.app import running
+from rag.faces.serving import running
 
 pytestmark = NEEDED
 

@@ -14,7 +14,7 @@ from forced import ForcedEngine
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 from test_page import PHONE, WIDE, Watched, ask, cite, finished
 
-from rag.faces.app import running
+from rag.faces.serving import running
 
 pytestmark = NEEDED
 
