@@ -126,7 +126,7 @@ def test_a_conversation_is_deleted(visit: Visit, size: dict[str, int]) -> None:
         page.locator(".top .menu").click()
     delete(page)
     hears(page, f"“\u2068{BRIDGE}\u2069” is deleted.")
-    page.get_by_label("Search your conversations").fill("nothing like it")
+    page.get_by_label("Search conversations").fill("nothing like it")
     hears(page, "No conversation has these words.")
 
 
