@@ -17,7 +17,7 @@ serve: $(VENV)/.serve
 	@exec $(BIN)/rag serve --host $(HOST) --port $(PORT) --index $(INDEX)
 
 test: $(VENV)/.test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
