@@ -99,6 +99,10 @@ def test_an_answer_on_its_way_keeps_to_its_conversation(visit: Visit, engine: Fo
     finished(turn)
     expect(turn.locator(".answer")).to_contain_text("both lights burned through the night")
     assert "violets" not in said(page)
+    # What was gone back to in vain is there still, behind the library and the answer.
+    for _ in range(3):
+        page.go_back()
+    expect(page.locator(".turn h2")).to_have_text(["repeat violets"])
 
     right(page, "violets", "You asked: repeat violets", "marigolds")
     right(page, "marigolds", "You asked: gate repeat marigolds", "violets")

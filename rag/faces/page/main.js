@@ -169,7 +169,8 @@ export function start({ element, props, tell, watch }) {
     const to = address.read();
     if (talk.isBusy && to.conversation !== talk.id) {
       note(say('busy'));
-      moved();
+      // A step ahead again, so that the one gone back to is there later.
+      moved(true);
       return;
     }
     chosen.set(to.where);
