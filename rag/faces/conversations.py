@@ -253,6 +253,14 @@ class Conversations:
         ]
         return {"id": id, "title": title, "turns": turns}
 
+    def turn(self, owner: str, id: str, turn: str) -> JSON:
+        """Return one question and what was drawn of its answer.  Raises NoConversation."""
+        self._title(owner, id)
+        rows = self._rows("SELECT question, drawn FROM turns WHERE conversation = ? AND id = ?", id, turn)
+        if not rows:
+            raise NoConversation("there is no such answer")
+        return {"question": rows[0][0], "drawn": json.loads(rows[0][1])}
+
     def _title(self, owner: str, id: str) -> str:
         rows = self._rows("SELECT title FROM conversations WHERE id = ? AND owner = ?", id, owner)
         if not rows:

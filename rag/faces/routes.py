@@ -206,10 +206,7 @@ def _turn(turn: JSON) -> JSON:
 
 
 def _copied(parts: Parts, request: Request, _: Any) -> JSON:
-    found = parts.conversations.opened(reader_of(request), request.path_params["id"])
-    turn = next((t for t in found["turns"] if t["id"] == request.path_params["turn"]), None)
-    if turn is None:
-        raise NoConversation("there is no such answer")
+    turn = parts.conversations.turn(reader_of(request), request.path_params["id"], request.path_params["turn"])
     return {form: copied(_turn(turn), form) for form in FORMS}
 
 
