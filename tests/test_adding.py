@@ -140,6 +140,35 @@ def test_what_cannot_be_read_says_why_under_its_own_name(page: Adding, name: str
     assert "/" not in failed["source"], "no path of the server is told"
 
 
+def test_what_is_new_is_counted_beyond_what_is_shown(page: Adding) -> None:
+    def pages(most: int) -> bytes:
+        return "".join(
+            json.dumps({"_id": f"k{n:03}", "text": f"Pier {n} is old."}) + "\n" for n in range(most)
+        ).encode()
+
+    page.take("ada", "piers.jsonl", pages(adding.SHOWN))
+    over(page, page.add("ada"))
+    draft = page.take("ada", "piers.jsonl", pages(adding.SHOWN + 3))
+    assert {a["state"] for a in draft["articles"]} == {"unchanged"}
+    assert (draft["count"], draft["fresh"]) == (adding.SHOWN + 3, 3)
+
+
+def test_no_more_than_a_few_additions_wait(page: Adding, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(adding, "RUNNING", 1)
+    go = threading.Event()
+    real = adding.keeping.ingest
+    monkeypatch.setattr(adding.keeping, "ingest", lambda *a, **kw: (go.wait(30), real(*a, **kw))[1])
+    page.take("ada", "a.txt", b"One text about ferries.")
+    job = page.add("ada")
+    page.take("bo", "b.txt", b"Another text about ferries.")
+    with pytest.raises(BadSource, match="on their way"):
+        page.add("bo")
+    assert page.draft("bo")["count"] == 1
+    go.set()
+    over(page, job)
+    assert over(page, page.add("bo"))["state"] == "done"
+
+
 def test_drafts_have_bounds(page: Adding, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(BadSource, match="over 64 MB"):
         page.take("ada", "a.txt", b"x" * (BYTES + 1))

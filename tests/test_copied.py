@@ -55,6 +55,14 @@ def turn(text: str = "It sailed in 1987.", quote: str = "sailed first in 1987", 
     }
 
 
+@pytest.mark.parametrize("form", FORMS)
+def test_what_qualifies_an_answer_goes_along(form: Any) -> None:
+    noted = turn(end={"outcome": "partly", "notes": ["It does not say who <b>steered</b>."]})
+    told = copied(noted, form)
+    shown = html.fromstring(told if form == "html" else MarkdownIt().render(told)) if form != "txt" else None
+    assert "It does not say who <b>steered</b>." in (told if shown is None else shown.text_content())
+
+
 def test_markdown_has_footnotes() -> None:
     assert copied(turn(), "md") == (
         "## When did the ferry sail?\n\n"

@@ -13,6 +13,7 @@ pytest.importorskip("gradio", reason="the page needs gradio")
 from rag.errors import InvalidFilter, InvalidQuestion
 from rag.faces.app import answer
 from rag.faces.conversations import FILE, Conversations
+from rag.faces.halted import Halted
 from rag.faces.requested import QUESTION, Asked, BadRequest, read_question
 from rag.types import Answer, Article, Citation, Filter, Fingerprint, Sentence, Stats, Text
 
@@ -71,7 +72,7 @@ def asked(turn: str = "t1", question: str = "When?", **more: object) -> Asked:
 
 def over(engine: Engine, kept: Conversations, what: Asked) -> dict[str, object]:
     """Return the end of a turn."""
-    *_, last = answer(engine, kept, "ada", what)  # type: ignore[arg-type]
+    *_, last = answer(engine, kept, "ada", what, Halted())  # type: ignore[arg-type]
     assert last["end"] is not None
     return last["end"]  # type: ignore[no-any-return]
 
@@ -89,8 +90,24 @@ def test_an_answer_is_kept_and_remembered(kept: Conversations) -> None:
     assert drawn(kept)[0]["end"]["sentences"] == ["It sailed in 1987."]  # type: ignore[index]
 
 
+def test_what_its_reader_has_stopped_is_not_begun_or_ends_at_the_next_word(kept: Conversations) -> None:
+    halted, engine = Halted(), Engine("endless")
+    halted.halt("ada", "t1")
+    (value,) = answer(engine, kept, "ada", asked(), halted)  # type: ignore[arg-type]
+    assert value["end"] == {"outcome": "stopped", "unkept": ""}
+    assert (engine.histories, kept.listed("ada")) == ([], [])
+    halted.halt("bo", "t2")
+    growing = answer(engine, kept, "ada", asked("t2"), halted)  # type: ignore[arg-type]
+    for value in growing:
+        if "on on" in str(value["pieces"]):
+            halted.halt("ada", "t2")
+    assert value["end"] == {"outcome": "stopped", "unkept": ""}
+    (turn,) = drawn(kept)
+    assert "on on" in turn["pieces"][0]["text"]  # type: ignore[index]
+
+
 def test_an_answer_that_is_left_is_kept_as_far_as_it_came(kept: Conversations) -> None:
-    growing = answer(Engine("endless"), kept, "ada", asked())  # type: ignore[arg-type]
+    growing = answer(Engine("endless"), kept, "ada", asked(), Halted())  # type: ignore[arg-type]
     for value in growing:
         if "on on" in str(value["pieces"]):
             break

@@ -24,6 +24,7 @@ from rag.faces import pagefiles
 from rag.faces.adding import Adding
 from rag.faces.conversations import FILE, Conversations
 from rag.faces.guard import Guard
+from rag.faces.halted import Halted
 from rag.faces.library import Library
 from rag.faces.readers import cookies
 from rag.faces.removing import Removing
@@ -58,7 +59,7 @@ def kept(index: Path) -> Iterator[Conversations]:
 
 @pytest.fixture
 def app(engine: Engine, index: Path, kept: Conversations) -> Starlette:
-    parts = Parts(engine, kept, Library(engine), Adding(engine, index), Removing(engine, index))
+    parts = Parts(engine, kept, Library(engine), Halted(), Adding(engine, index), Removing(engine, index))
     return serving(parts, kept)
 
 
@@ -266,7 +267,7 @@ def test_bodies_have_a_limit_and_must_be_json(app: Starlette) -> None:
 
 
 def test_a_library_that_is_only_read_refuses_every_change(engine: Engine, kept: Conversations) -> None:
-    ada = visitor(serving(Parts(engine, kept, Library(engine)), kept))
+    ada = visitor(serving(Parts(engine, kept, Library(engine), Halted()), kept))
     assert ada.post("/page/library", json={}).json()["editable"] is False
     for answer in (
         ada.put("/page/library/draft?name=a.txt", content=b""),

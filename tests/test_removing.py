@@ -70,6 +70,6 @@ def test_undo_that_cannot_be_done_now_can_be_tried_again(page: Removing, engine:
     from rag.store.lock import locked
 
     gone = page.remove("bridge")
-    with locked(index), pytest.raises(RagError):
+    with locked(index), pytest.raises(RagError, match="are being added just now"):
         page.bring_back(gone["undo"])
     assert page.bring_back(gone["undo"])["id"] == "bridge"

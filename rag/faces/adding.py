@@ -34,6 +34,8 @@ WAITING = 256 * 2**20
 """Bytes of all readers' together; over that the oldest are put away."""
 SHOWN = 50
 """Articles of a draft that are shown."""
+RUNNING = 8
+"""Jobs on their way or waiting for their turn at once."""
 JOBS = 32
 """Finished jobs that can still be asked about."""
 
@@ -142,6 +144,7 @@ class Adding:
             "jobs": [j.value() for j in running],
             "count": len(listed),
             "passages": sum(n for *_, n in listed),
+            "fresh": sum(self._engine.current(article.id) != article.revision for _, article, _ in listed),
             "articles": [self._shown(name, article, n) for name, article, n in listed[:SHOWN]],
             "failed": [{"source": f.source, "reason": f.reason} for page in draft.values() for f in page.failed],
         }
@@ -187,6 +190,8 @@ class Adding:
             listed = [of for page in draft.values() for of in page.articles]
             if not listed:
                 raise BadSource("nothing waits to be added: choose a file, or paste some text")
+            if sum(job.state == "running" for job in self._jobs.values()) >= RUNNING:
+                raise BadSource(f"{RUNNING} additions are on their way: add these when one of them is done")
             del self._drafts[reader]
             job = Job(secrets.token_urlsafe(12), reader, len(listed), sum(n for _, n in listed))
             self._jobs[job.id] = job

@@ -17,6 +17,7 @@ import gradio as gr
 from rag.errors import RagError
 from rag.faces import pagefiles
 from rag.faces.conversations import Conversations
+from rag.faces.halted import Halted
 from rag.faces.library import Shelf
 from rag.faces.opened import Reading
 from rag.faces.pace import paced
@@ -47,7 +48,7 @@ class Engine(Reading, Shelf, Protocol):
         ...
 
 
-def build(engine: Engine, conversations: Conversations, *, examples: Sequence[str] = ()) -> gr.Blocks:
+def build(engine: Engine, conversations: Conversations, halted: Halted, *, examples: Sequence[str] = ()) -> gr.Blocks:
     """Return the chat page over an open engine, with some questions to start from."""
 
     def ask(event: gr.EventData, request: gr.Request) -> Iterator[JSON]:
@@ -59,7 +60,7 @@ def build(engine: Engine, conversations: Conversations, *, examples: Sequence[st
             yield turn.value()
             return
         if asked.question:
-            yield from answer(engine, conversations, reader, asked)
+            yield from answer(engine, conversations, reader, asked, halted)
 
     page: gr.Blocks
     with gr.Blocks(title="Footnote", analytics_enabled=False, fill_width=True) as page:
@@ -84,15 +85,26 @@ def build(engine: Engine, conversations: Conversations, *, examples: Sequence[st
     return page
 
 
-def answer(engine: Engine, conversations: Conversations, reader: str, asked: Asked) -> Iterator[JSON]:
+def answer(engine: Engine, conversations: Conversations, reader: str, asked: Asked, halted: Halted) -> Iterator[JSON]:
     """Yield the growing turn, at most one in a beat, and keep it in its conversation when it has ended."""
     turn = Turn(asked.turn)
     began = time.perf_counter()
     kept = False
     try:
+        if halted.has(reader, asked.turn):
+            # Before it was begun: nothing is kept of it, and what it was to take the place of stays.
+            turn.stop()
+            yield turn.value()
+            return
         history, kept = begin(conversations, reader, asked, turn)
         # Gradio takes each item of a generator on whichever thread is free; an engine may need to stay on one.
         for items in paced(engine.stream(asked.question, history=history, where=asked.where or None), BEAT):
+            if halted.has(reader, asked.turn):
+                turn.stop()
+                if kept:
+                    end(conversations, reader, asked, turn, {"outcome": "stopped", "text": turn.said()})
+                yield turn.value()
+                return
             for item in items:
                 if isinstance(item, Answer):
                     turn.finish(item, engine.stats(), time.perf_counter() - began)

@@ -289,7 +289,8 @@ class Conversations:
     def judge(
         self, owner: str, id: str, turn: str, *, sentence: int | None, good: bool | None, reason: str | None = None
     ) -> None:
-        """Keep what a reader thinks of an answer or a sentence of it; None takes it back.  A reason given before stays.
+        """Keep what a reader thinks of an answer or a sentence of it; None takes it back.  A reason given before
+        stays with the same opinion.
 
         Raises NoConversation where the answer, or that sentence of it, is not there.
         """
@@ -302,7 +303,7 @@ class Conversations:
                 raise NoConversation("there is no such answer")
             which = (id, turn, sentence)
             at = "conversation = ? AND turn = ? AND sentence IS ?"
-            before = db.execute(f"SELECT reason FROM opinions WHERE {at}", which).fetchone()
+            before = db.execute(f"SELECT reason FROM opinions WHERE {at} AND good = ?", (*which, good)).fetchone()
             db.execute(f"DELETE FROM opinions WHERE {at}", which)
             if good is not None:
                 told = " ".join((reason or "").split())[:REASON]

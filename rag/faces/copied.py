@@ -64,7 +64,7 @@ def _markdown(turn: Turn, number: int) -> str:
         place = f" <{c['url']}>" if c.get("url") else ""
         quote = _plain_markdown(_line(c["quote"]))
         lines.append(f"[^{prefix}{c['number']}]: {_plain_markdown(_reference(c))}: “{quote}”{place}")
-    return "\n".join([*lines, *_caveat(turn)]).rstrip() + "\n"
+    return "\n".join([*lines, *map(_plain_markdown, _caveat(turn))]).rstrip() + "\n"
 
 
 def _html(turn: Turn, number: int) -> str:
@@ -86,7 +86,7 @@ def _html(turn: Turn, number: int) -> str:
                 f'<li id="{prefix}{c["number"]}" value="{c["number"]}">{told}: <q>{escape(str(c["quote"]))}</q></li>'
             )
         lines.append("</ol>")
-    lines += [f"<p>{line}</p>" for line in _caveat(turn)]
+    lines += [f"<p>{escape(line)}</p>" for line in _caveat(turn) if line]
     return "\n".join(lines) + "\n"
 
 
@@ -127,9 +127,12 @@ def _reference(citation: Turn) -> str:
 
 
 def _caveat(turn: Turn) -> list[str]:
-    """Return what must be known of an answer that did not come to its end."""
-    outcome = (turn.get("end") or {}).get("outcome")
-    return ["", CUT_SHORT] if outcome in ("stopped", "failed") else []
+    """Return what must be known beside an answer: what it leaves out, what differs, that it did not come to its end."""
+    end = turn.get("end") or {}
+    said = [_line(note) for note in end.get("notes") or ()]
+    if end.get("outcome") in ("stopped", "failed"):
+        said.append(CUT_SHORT)
+    return ["", *said] if said else []
 
 
 def _line(text: object) -> str:

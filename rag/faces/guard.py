@@ -34,6 +34,9 @@ HEADERS = (
 )
 
 
+ELSEWHERE = ((b"server-timing", b"elsewhere"),)
+"""Tells our page that another site's has led to it, which it cannot learn otherwise."""
+
 STREAMED = "/gradio_api/"
 """Where Gradio takes what the page sends."""
 MOST = 1 << 20
@@ -60,12 +63,14 @@ class Guard:
             await self.app(scope, receive, send)
             return
 
+        given = {name: value.decode("latin-1") for name, value in reversed(scope["headers"])}
+        led = () if is_own(given) else ELSEWHERE
+
         async def send_guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message = {**message, "headers": [*message.get("headers", ()), *HEADERS]}
+                message = {**message, "headers": [*message.get("headers", ()), *HEADERS, *led]}
             await send(message)
 
-        given = {name: value.decode("latin-1") for name, value in reversed(scope["headers"])}
         if host_name(given.get(b"host", "")) not in self.hosts:
             await refuse(send_guarded, 421, b"This server does not answer to that host name.\n")
         elif not is_own(given) and not leads_here(scope["method"], scope["path"], given):

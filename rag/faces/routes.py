@@ -24,6 +24,7 @@ from rag.faces import pagefiles
 from rag.faces.adding import Adding, NoJob
 from rag.faces.conversations import Conversations, NoConversation
 from rag.faces.copied import FORMS, copied, exported
+from rag.faces.halted import Halted
 from rag.faces.library import BARS, ROWS, Library, Shelf, Wish
 from rag.faces.opened import Reading, open_article, open_newest
 from rag.faces.readers import NoReader, reader_of
@@ -37,6 +38,8 @@ BODY = 1 << 20
 """Bytes of a request that is no upload."""
 PASTED = 8 << 20
 """Bytes of a request with pasted text."""
+MOST = 200
+"""Conversations that are listed; the others are found by their words."""
 
 TYPES = {"md": "text/markdown", "html": "text/html", "txt": "text/plain"}
 MISSING = (UnknownArticle, NoConversation, NoJob, TooLate)
@@ -53,6 +56,7 @@ class Parts:
     engine: Engine
     conversations: Conversations
     library: Library
+    halted: Halted
     adding: Adding | None = None
     removing: Removing | None = None
     """None, these two, where the page may only read."""
@@ -79,6 +83,7 @@ def routes(parts: Parts) -> list[Route]:
         route("conversations/{id}/turns/{turn}/opinion", "PUT", _opinion),
         route("conversations/{id}/turns/{turn}/copied", "GET", _copied),
         Route("/page/conversations/{id}/exported", _exporting(parts), methods=["GET"]),
+        route("halted", "POST", _halt),
         route("holds", "GET", _holds),
         route("choices", "GET", lambda p, _, __: p.library.choices()),
         route("library", "POST", _table),
@@ -161,7 +166,8 @@ def _article(parts: Parts, request: Request, data: Any) -> JSON:
 
 def _listed(parts: Parts, request: Request, _: Any) -> JSON:
     words = request.query_params.get("words", "")
-    return {"conversations": parts.conversations.listed(reader_of(request), words[:500])}
+    found = parts.conversations.listed(reader_of(request), words[:500], MOST + 1)
+    return {"conversations": found[:MOST], "most": MOST if len(found) > MOST else None}
 
 
 def _conversation(parts: Parts, request: Request, _: Any) -> JSON:
@@ -230,6 +236,11 @@ def _exported(parts: Parts, request: Request) -> Response:
     named = quote("".join(c if c.isalnum() or c in " -_" else "_" for c in found["title"])[:80])
     headers = {"content-disposition": f"attachment; filename*=UTF-8''{named}.{form}"}
     return Response(body, media_type=TYPES[form], headers=headers)
+
+
+def _halt(parts: Parts, request: Request, data: Any) -> JSON:
+    parts.halted.halt(reader_of(request), _text(data, "turn")[:100])
+    return {}
 
 
 # The library

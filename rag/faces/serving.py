@@ -23,6 +23,7 @@ from rag.faces.adding import Adding
 from rag.faces.app import THEME, Engine, build
 from rag.faces.conversations import FILE, Conversations
 from rag.faces.guard import LOOPBACK, Guard
+from rag.faces.halted import Halted
 from rag.faces.library import Library
 from rag.faces.readers import cookies
 from rag.faces.removing import Removing
@@ -55,8 +56,9 @@ def running(
     port = claim(host, port)
     with ExitStack() as stack:
         conversations = stack.enter_context(closing(kept_in(index, stack)))
-        page = build(engine, conversations, examples=examples)
-        parts = Parts(engine, conversations, Library(engine))
+        halted = Halted()
+        page = build(engine, conversations, halted, examples=examples)
+        parts = Parts(engine, conversations, Library(engine), halted)
         if editable:
             if index is None or not isinstance(engine, WholeEngine):
                 raise TypeError("only the engine of an index can edit it: name the index too")

@@ -61,7 +61,7 @@ def page_name(name: str) -> str:
     """Return the name of an uploaded page.  Raises BadSource for one that is of no known kind, or has no name."""
     name = plain_name(name)
     if PurePosixPath(name).suffix.lower() not in KINDS:
-        raise BadSource(f"{name} is of an unknown kind: give one of {', '.join(KINDS)}")
+        raise BadSource(f"this file is of an unknown kind: give one of {', '.join(KINDS)}")
     return name
 
 

@@ -253,8 +253,20 @@ def test_a_conversation_that_cannot_be_kept_is_still_answered(page: Page, tmp_pa
     turn = finished(ask(page, "repeat second"))
     expect(turn.locator(".failure, .notice")).to_have_count(1)
     db.execute("ALTER TABLE lost RENAME TO turns")
+    turn = finished(ask(page, "repeat third"))
+    expect(turn.locator(".failure, .notice")).to_have_count(0)
+
+    # Nor does a first question that is not kept keep the next ones from it.
+    page.locator(".top .fresh").click()
+    db.execute("ALTER TABLE turns RENAME TO lost")
+    turn = finished(ask(page, "repeat fourth"))
+    expect(turn.locator(".failure, .notice")).to_have_count(1)
+    db.execute("ALTER TABLE lost RENAME TO turns")
     db.close()
-    finished(ask(page, "repeat third"))
+    turn = finished(ask(page, "repeat fifth"))
+    expect(turn.locator(".failure, .notice")).to_have_count(0)
+    page.reload()
+    expect(page.locator(".turn h2")).to_have_text(["repeat fifth"])
 
 
 def test_an_index_where_nothing_can_be_kept_is_served_all_the_same(
@@ -263,7 +275,7 @@ def test_an_index_where_nothing_can_be_kept_is_served_all_the_same(
     (tmp_path / FILE).mkdir()
     with running(ForcedEngine(), index=tmp_path) as address, httpx.Client(base_url=address, trust_env=False) as client:
         client.get("/")
-        assert client.get("/page/conversations").json() == {"conversations": []}
+        assert client.get("/page/conversations").json() == {"conversations": [], "most": None}
     assert "as long as the server runs" in caplog.text
     assert str(tmp_path) in caplog.text
 

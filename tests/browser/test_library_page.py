@@ -265,6 +265,50 @@ def test_an_article_has_an_address_and_a_way_back(visit: Visit) -> None:
     assert "id=" not in gone.url
 
 
+def test_an_article_that_comes_late_disturbs_nobody(visit: Visit) -> None:
+    page = visit()
+    held = []
+    page.route("**/page/library/article", lambda route: held.append(route))
+    page.goto(page.url.partition("?")[0] + "?view=library&id=mill")
+    expect(page.locator("tbody .link")).to_have_count(3)
+    page.locator(".views [data-view=ask]").click()
+    turn = finished(ask(page, BRIDGE))
+    for route in held:
+        route.continue_()
+    page.wait_for_timeout(300)
+    expect(turn.locator(".answer")).to_contain_text("1911")
+    expect(page.locator(".turn")).to_have_count(1)
+    assert "c=" in page.url
+    assert "id=" not in page.url
+
+
+def test_going_back_takes_the_table_along(visit: Visit) -> None:
+    page = visit()
+    titles = shelf(page)
+    titles.first.click()
+    page.get_by_role("button", name="Back to all articles").click()
+    page.get_by_role("button", name="Bo Vane: 2 articles").click()
+    expect(titles).to_have_count(2)
+    for _ in range(2):
+        page.go_back()
+    expect(page.locator(".library .chip")).to_have_count(0)
+    expect(titles).to_have_count(3)
+
+
+def test_an_undo_that_fails_can_be_tried_again(visit: Visit) -> None:
+    page = visit()
+    titles = shelf(page)
+    page.get_by_role("button", name="Remove: The mill").click()
+    expect(titles).to_have_count(2)
+    page.route("**/page/library/undo", lambda route: route.fulfill(json={"refused": "try again"}))
+    page.get_by_role("button", name="Undo").click()
+    expect(page.locator(".note", has_text="try again")).to_have_count(1)
+    page.unroute("**/page/library/undo")
+    page.get_by_role("button", name="Undo").click()
+    expect(titles).to_have_count(3)
+    expect(page.get_by_role("button", name="Undo")).to_have_count(0)
+
+
 def test_a_finger_gets_bars_that_it_can_find(visit: Visit, index: Path) -> None:
     many = [
         rag.Article(f"year-{year}", f"Of {year}", "Nothing much.", (), f"{year}-05-01")  # type: ignore[arg-type]

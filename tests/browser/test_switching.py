@@ -171,6 +171,39 @@ def delete(page: Page, title: str) -> None:
     expect(listed).to_have_count(0)
 
 
+def test_a_question_asked_anew_and_stopped_before_a_word_changes_nothing(visit: Visit, engine: ForcedEngine) -> None:
+    page = visit()
+    finished(ask(page, "repeat violets"))
+    page.route("**/gradio_api/queue/join*", lambda route: None)
+    page.locator(".retry").click()
+    page.locator(".stop").click()
+    page.unroute("**/gradio_api/queue/join*")
+    shown = page.locator(".turn:visible h2")
+    expect(shown).to_have_text(["repeat violets", "repeat violets"])
+    finished(ask(page, "repeat roses"))
+    page.reload()
+    expect(shown).to_have_text(["repeat violets", "repeat roses"])
+    expect(page.locator(".turn .answer").first).to_contain_text("You asked: repeat violets")
+
+
+def test_a_link_on_another_sites_page_asks_nothing_by_itself(visit: Visit, engine: ForcedEngine) -> None:
+    at = visit().url
+    browser = visit().context.browser
+    assert browser
+    page = browser.new_page()
+    # Another name is another site.
+    page.goto(at.replace("127.0.0.1", "localhost"))
+    page.evaluate("to => { location.href = to }", at + "?q=repeat+violets")
+    page.wait_for_url("**127.0.0.1**")
+    expect(page.locator(".holds")).not_to_be_empty()
+    expect(page.get_by_label("Your question")).to_have_value("repeat violets")
+    expect(page.locator(".turn")).to_have_count(0)
+    assert engine.histories == {}
+    # Typed in or kept as a bookmark, the same address asks.
+    page.close()
+    finished(visit("/?q=repeat+violets").locator(".turn"))
+
+
 def test_going_back_to_a_conversation_that_is_deleted(visit: Visit, engine: ForcedEngine) -> None:
     page = visit()
     finished(ask(page, "repeat violets"))

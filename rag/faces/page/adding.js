@@ -81,7 +81,9 @@ export function adding({ element, note, aloud, added, ask }) {
     const left = found.count > found.articles.length ? ' ' + say('draft_more', { n: found.articles.length }) : '';
     draft.querySelector('.count').textContent = say('draft_count', counts) + '.' + left;
     fill(draft.querySelector('ul'), found.articles.map(waiting));
-    addButton.disabled = !found.articles.some((article) => article.state !== 'unchanged');
+    addButton.disabled = !found.fresh;
+    draft.querySelector('.count').hidden = !found.count;
+    addButton.hidden = !found.count;
   }
 
   function waiting(article) {

@@ -1,6 +1,6 @@
 // The conversation: asking, the answer as it comes, and the turns of before when it is opened again.
 import { button, make, say } from './dom.js';
-import { get } from './requests.js';
+import { get, send } from './requests.js';
 import { tips } from './tips.js';
 import { Turn } from './turn.js';
 import { none } from './address.js';
@@ -9,7 +9,7 @@ import { keep, unsent } from './unsent.js';
 const FAR = 120;
 const PATIENCE = 8_000;
 
-// `hooks`: open(detail) shows an article, moved() says that the address has to follow, kept() that the list of
+// `hooks`: asked() says that a question is on its way, open(detail) shows an article, moved() says that the address has to follow, kept() that the list of
 // conversations has, cleared() that no turn is left, note(text) tells the reader, aloud(text) tells ears alone.
 export function chat({ element, props, tell, filters, hooks }) {
   const find = (selector) => element.querySelector('.chat ' + selector);
@@ -33,6 +33,8 @@ export function chat({ element, props, tell, filters, hooks }) {
   let shown = null;
   let arrived = 0;
   let silence = null;
+  // What was asked and not yet taken by the server.
+  let pending = '';
 
   const acts = {
     conversation: () => conversation,
@@ -61,13 +63,15 @@ export function chat({ element, props, tell, filters, hooks }) {
     const question = text.trim();
     if (!question || live) return;
     arrived += 1;
+    hooks.asked();
     const from = instead ? list.indexOf(instead) : -1;
     old = from < 0 ? [] : list.splice(from);
     old.forEach((turn) => (turn.element.hidden = true));
     cancel();
     if (box.value.trim() === question) empty();
-    keep(box.value);
-    const follows = list.length > 0 || old.length > 0;
+    pending = question;
+    remember();
+    const follows = [...list, ...old].some((turn) => turn.kept);
     live = new Turn(crypto.randomUUID(), question, filters.get(), acts);
     list.push(live);
     turns.append(live.element);
@@ -96,10 +100,7 @@ export function chat({ element, props, tell, filters, hooks }) {
         await get('holds');
       } catch (error) {
         if (turn !== live) return;
-        old.forEach((one) => (one.element.hidden = false));
-        list.splice(list.length - 1, 0, ...old);
-        old = [];
-        if (!box.value) keep(turn.question);
+        giveBack();
         turn.finish({ outcome: 'failed', message: error.message });
         hooks.aloud(error.message);
         settle();
@@ -107,6 +108,23 @@ export function chat({ element, props, tell, filters, hooks }) {
       }
       if (turn === live) listen();
     }, PATIENCE);
+  }
+
+  // What was to be asked anew stands as it did.
+  function giveBack() {
+    old.forEach((one) => (one.element.hidden = false));
+    list.splice(list.length - 1, 0, ...old);
+    old = [];
+  }
+
+  function remember() {
+    keep([pending, box.value].filter(Boolean).join('\n\n'));
+  }
+
+  function taken() {
+    if (!pending) return;
+    pending = '';
+    remember();
   }
 
   function cancel() {
@@ -134,10 +152,15 @@ export function chat({ element, props, tell, filters, hooks }) {
 
   function stop() {
     if (!live) return;
+    const { id, kept } = live;
+    giveBack();
+    taken();
     live.stop();
     hooks.aloud(say('stopped'));
     settle();
-    tell.halt();
+    // Gradio halts what has begun; what is still on its way to it is known to the server by its turn.
+    if (kept) tell.halt();
+    send('POST', 'halted', { turn: id }).catch(() => {});
   }
 
   function draw() {
@@ -145,6 +168,7 @@ export function chat({ element, props, tell, filters, hooks }) {
     if (!live || !value || value.turn !== live.id) return;
     listen();
     old.splice(0).forEach((turn) => turn.element.remove());
+    taken();
     const page = document.scrollingElement;
     const following = page.scrollHeight - page.scrollTop - page.clientHeight < FAR;
     const { element: turn } = live;
@@ -172,7 +196,7 @@ export function chat({ element, props, tell, filters, hooks }) {
 
   function write(text) {
     box.value = text;
-    keep(text);
+    remember();
     grow();
     box.focus({ preventScroll: true });
   }
@@ -212,6 +236,7 @@ export function chat({ element, props, tell, filters, hooks }) {
       turns.append(turn.element);
       list.push(turn);
       turn.draw(drawn);
+      turn.kept = true;
       if (turn.judged) turn.judged(opinions);
     }
     busy(false);
@@ -219,9 +244,10 @@ export function chat({ element, props, tell, filters, hooks }) {
     if (last) {
       if (itsFilters) filters.set(last.where);
       // The server had taken it, then.
-      if (unsent() === last.question) {
-        keep('');
-        empty();
+      if (unsent().startsWith(last.question)) {
+        box.value = unsent().slice(last.question.length).trim();
+        remember();
+        grow();
       }
       last.element.scrollIntoView({ block: 'start' });
     }
@@ -236,7 +262,7 @@ export function chat({ element, props, tell, filters, hooks }) {
     box.focus({ preventScroll: true });
   });
   box.addEventListener('input', () => {
-    keep(box.value);
+    remember();
     grow();
   });
   box.addEventListener('keydown', (event) => {
@@ -269,6 +295,7 @@ export function chat({ element, props, tell, filters, hooks }) {
 
   return {
     ask,
+    write,
     begin,
     draw,
     reopen,

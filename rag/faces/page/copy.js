@@ -10,11 +10,14 @@ export function copying(turn, acts) {
   const choices = forms.map((form) =>
     button('', say('copy_' + form), async () => {
       const at = 'conversations/' + acts.conversation() + '/turns/' + turn.id + '/copied';
+      const coming = get(at);
       try {
-        await put(form, get(at));
+        await put(form, coming);
         acts.note(say('copied'));
       } catch (error) {
-        acts.note(say('not_copied', { reason: error.message }));
+        // Either the server has not given it or the browser has not taken it.
+        const refused = await coming.then(() => null, (why) => why.message);
+        acts.note(refused || say('not_copied', { reason: error.message }));
       }
       close();
     }),

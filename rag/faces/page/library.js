@@ -41,6 +41,8 @@ export function library({ element, filters, hooks }) {
 
   async function refresh(skip = 0) {
     const ticket = ++asked;
+    // What is appended belongs to the order that is shown.
+    more.disabled = true;
     let found;
     let picture = null;
     try {
@@ -50,6 +52,7 @@ export function library({ element, filters, hooks }) {
       ]);
     } catch (error) {
       hooks.note(error.message);
+      more.disabled = false;
       return;
     }
     if (ticket !== asked) return;
@@ -64,6 +67,7 @@ export function library({ element, filters, hooks }) {
     count.textContent = say('table_count', { found: found.found, articles: say('articles', { n: found.all }) });
     count.hidden = !found.all;
     more.hidden = rows.length >= found.found;
+    more.disabled = false;
     heads.forEach((head) => {
       const order = head.dataset.by === by ? (down ? 'descending' : 'ascending') : 'none';
       head.setAttribute('aria-sort', order);
@@ -124,10 +128,12 @@ export function library({ element, filters, hooks }) {
           hooks.note(say('brought_back', { title: isolate(found.title) }));
         } catch (error) {
           hooks.note(error.message);
+          return error.missing;
         }
         await refresh();
         hooks.changed();
         search.focus({ preventScroll: true });
+        return true;
       },
     });
   }
@@ -293,6 +299,8 @@ export function library({ element, filters, hooks }) {
     refresh: () => refresh(),
     show,
     close,
+    // An article still on its way is not shown any more.
+    leave: () => (shows += 1),
     get shown() {
       return shown;
     },

@@ -49,6 +49,7 @@ export function start({ element, props, tell, watch }) {
       note,
       aloud,
       moved,
+      asked: () => (arrivals += 1),
       open: panel.open,
       kept: () => list.refresh(),
       cleared: panel.close,
@@ -125,6 +126,8 @@ export function start({ element, props, tell, watch }) {
       }
       return;
     }
+    arrivals += step ? 1 : 0;
+    shelf.leave();
     scrolls[view] = window.scrollY;
     view = name;
     panel.close();
@@ -140,6 +143,13 @@ export function start({ element, props, tell, watch }) {
     }
     window.scrollTo(0, was);
     if (step) moved(true);
+  }
+
+  // A link's question is asked at once, unless another site's page has led here: it stands in the box then.
+  function begun(question) {
+    const [navigation] = performance.getEntriesByType('navigation');
+    if (navigation.serverTiming.some(({ name }) => name === 'elsewhere')) talk.write(question);
+    else talk.ask(question);
   }
 
   // Says whether the conversation is there.
@@ -165,7 +175,11 @@ export function start({ element, props, tell, watch }) {
     holds.hidden = false;
   }
 
+  // What is still being fetched for an address that the reader has left is not shown any more.
+  let arrivals = 0;
+
   async function arrive(first = false) {
+    const ticket = ++arrivals;
     const to = address.read();
     if (talk.isBusy && to.conversation !== talk.id) {
       note(say('busy'));
@@ -173,21 +187,24 @@ export function start({ element, props, tell, watch }) {
       moved(true);
       return;
     }
+    const filtered = JSON.stringify(chosen.get()) !== JSON.stringify(to.where);
     chosen.set(to.where);
+    if (view === to.view && view === 'library' && filtered) shelf.refresh();
     show(to.view, false);
-    if (to.view === 'library') {
-      if (to.shown) await shelf.show(to.shown);
-      else shelf.close();
+    if (to.view === 'library' && !to.shown) shelf.close();
+    if (to.view === 'library' && to.shown) {
+      await shelf.show(to.shown);
+      if (ticket !== arrivals) return;
     }
     if (to.conversation && to.conversation !== talk.id) {
-      if (await reopen(to.conversation, false)) return;
+      if ((await reopen(to.conversation, false)) || ticket !== arrivals) return;
       // Somebody else's conversation, or one that is deleted: a link to it has its question answered.
-      if (first && to.question) talk.ask(to.question);
+      if (first && to.question) begun(to.question);
       else {
         talk.begin(false);
         note(say('gone'));
       }
-    } else if (first && !to.conversation && to.question) talk.ask(to.question);
+    } else if (first && !to.conversation && to.question) begun(to.question);
     else if (!to.conversation && talk.id) talk.begin(false);
   }
 

@@ -20,9 +20,14 @@ export function notes({ element }) {
       else entry.remove();
     };
     if (act) {
-      const back = button('plain', act.text, () => {
-        entry.remove();
-        act.run();
+      // Until it has worked it can be tried again.
+      const back = button('plain', act.text, async () => {
+        back.disabled = true;
+        if (await act.run()) entry.remove();
+        else {
+          back.disabled = false;
+          back.focus({ preventScroll: true });
+        }
       });
       entry.append(back);
       at.append(entry);

@@ -39,6 +39,8 @@ export function opinions(turn, acts) {
       acts.note(error.message);
       return;
     }
+    // A reason is one for what was thought then.
+    if (given !== good) why.value = '';
     show(good);
     form.hidden = good === null;
     if (good === null) return;

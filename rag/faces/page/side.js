@@ -44,8 +44,9 @@ export function side({ element, open, forgotten, current, note }) {
     const part = at && document.activeElement.className;
     fill(list, found.conversations.map(entry));
     // Never hidden, since what appears together with its words is not read out.
+    const most = found.most ? say('conversations_most', { n: found.most }) : '';
     const none = say(search.value.trim() ? 'conversations_not_found' : 'conversations_none');
-    nothing.textContent = found.conversations.length ? '' : none;
+    nothing.textContent = found.conversations.length ? most : none;
     if (at) focus(at.dataset.id, part);
   }
 
@@ -106,7 +107,7 @@ export function side({ element, open, forgotten, current, note }) {
           note(error.message);
         }
       }
-      form.remove();
+      form.replaceWith(...before);
       await refresh();
       if (stay) focus(id);
     };
@@ -121,6 +122,7 @@ export function side({ element, open, forgotten, current, note }) {
       event.stopPropagation();
       end(false, true);
     });
+    const before = [...item.children];
     item.replaceChildren(form);
     input.select();
   }

@@ -7,7 +7,7 @@ import { told as filterTold } from './filters.js';
 export class Turn {
   // `acts` are what the conversation does for a turn: open(items, index, kind, button), edit(turn), retry(turn).
   constructor(id, question, where, acts) {
-    Object.assign(this, { id, question, where, acts, drawn: [], citations: new Map(), ended: false });
+    Object.assign(this, { id, question, where, acts, drawn: [], citations: new Map(), ended: false, kept: false });
     this.element = make('article', 'turn');
     this.element.setAttribute('aria-busy', 'true');
     this.element.dataset.turn = id;
@@ -22,6 +22,8 @@ export class Turn {
   }
 
   draw(value) {
+    // What the server tells of a question it has kept, unless it says at the end that it could not.
+    this.kept = !(value.end && value.end.unkept);
     value.citations.forEach((item) => this.citations.set(item.number, item));
     if (value.pieces.length) this.waiting.remove();
     value.pieces.forEach((piece, i) => {
