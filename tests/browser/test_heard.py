@@ -141,7 +141,7 @@ def test_articles_are_added(visit: Visit, tmp_path: Path) -> None:
     page.get_by_role("button", name="Add to the library").click()
     hears(page, "Added 1, changed 0, unchanged 0.")
     page.locator("input.files").set_input_files([{"name": "x.pdf", "mimeType": "a/b", "buffer": b"x"}])
-    hears(page, "x.pdf is of an unknown kind")
+    hears(page, "x.pdf: this file is of an unknown kind")
     page.locator("dialog.adding .close").click()
     page.get_by_role("button", name="Remove: The mill").click()
     hears(page, "is removed and answers no more")
