@@ -230,6 +230,11 @@ def test_one_article_has_its_passages_and_can_be_asked_alone(visit: Visit) -> No
     expect(page.locator(".composer .chip")).to_have_text(["in “The mill”×"])
     turn = finished(ask(page, BRIDGE))
     assert turn.get_attribute("data-outcome") == "abstained"
+    # Its title is told by the earlier question too, whatever is filtered by when the page is loaded again.
+    page.get_by_role("button", name="Remove the filter in “The mill”").first.click()
+    finished(ask(page, FERRY))
+    page.reload()
+    expect(page.locator(".turn .within")).to_have_text(["Filter: in “The mill”"])
 
 
 def test_an_article_has_an_address_and_a_way_back(visit: Visit) -> None:

@@ -227,6 +227,7 @@ export function chat({ element, props, tell, filters, hooks }) {
   async function reopen(id, itsFilters) {
     const ticket = ++arrived;
     const found = await get('conversations/' + encodeURIComponent(id));
+    await filters.learn(found.turns.flatMap(({ filters: where }) => where.articles || []));
     if (ticket !== arrived) return false;
     clear();
     conversation = found.id;

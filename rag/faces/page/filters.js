@@ -71,9 +71,9 @@ export function filters({ element, changed, note }) {
 
   const alike = (one, other) => one.localeCompare(other, undefined, { sensitivity: 'base' }) === 0;
 
-  // Titles of the articles that an address names.
-  async function learn() {
-    const unknown = where.articles.filter((id) => !titles.has(id));
+  // Titles of the articles that an address or an earlier question names.
+  async function learn(ids = where.articles) {
+    const unknown = [...new Set(ids)].filter((id) => !titles.has(id));
     if (!unknown.length) return;
     try {
       const found = await send('POST', 'library', { where: { ...none(), articles: unknown } });
@@ -143,6 +143,7 @@ export function filters({ element, changed, note }) {
       draw();
       learn();
     },
+    learn,
     add,
     apply,
     // Only this article.
