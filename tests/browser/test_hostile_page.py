@@ -199,7 +199,9 @@ def test_an_attempt_is_words_wherever_it_stands(visited: Page, engine: Engine, n
     assert row.locator(".link").evaluate("l => l.textContent") == article.title
     row.locator(".link").click()
     expect(page.locator(".one h2")).to_be_focused()
-    assert page.locator(".one .snippet").first.evaluate("s => s.textContent") in article.text
+    snippet = page.locator(".one .snippet").first.evaluate("s => s.textContent")
+    assert snippet
+    assert snippet in article.text
     assert page.evaluate("window.foreign()") == []
     page.locator(".views [data-view=ask]").click()
 

@@ -146,6 +146,19 @@ def test_lost_before_a_question(page: Page, server: Server) -> None:
     expect(box).to_have_value("")
 
 
+def test_lost_for_a_moment_when_a_question_was_asked(page: Page, server: Server) -> None:
+    finished(ask(page, "repeat before"))
+    server.kill()
+    ask(page, "repeat after")
+    box = page.get_by_label("Your question")
+    box.fill("and what is typed")
+    # It is back before the page could say that it was lost.
+    with loaded_again(page):
+        server.start()
+    expect(page.locator(".turn h2")).to_have_text(["repeat before"])
+    expect(box).to_have_value("repeat after\n\nand what is typed")
+
+
 def test_lost_before_the_first_question_of_all(page: Page, server: Server) -> None:
     server.kill()
     turn = ask(page, "repeat first")
