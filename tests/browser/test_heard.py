@@ -174,6 +174,8 @@ def test_every_dialog_has_a_place_that_is_heard(visit: Visit, dialog: str) -> No
         " document.querySelector('dialog.' + name).showModal(); }",
         dialog,
     )
+    # Ears know a place only once it has been drawn.
+    page.evaluate("new Promise(drawn => requestAnimationFrame(() => requestAnimationFrame(drawn)))")
     # The one note that can be had from anywhere: the button is reached although it cannot be pressed.
     page.locator(".top .theme").dispatch_event("click")
     hears(page, "Light colours")
