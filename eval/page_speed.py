@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import shutil
 import time
 from datetime import date
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
+from browser import CHROMIUM, FLAGS
 from playwright.sync_api import Page, sync_playwright
 from tables import commit
 
@@ -29,8 +28,6 @@ from rag.faces.serving import running
 from rag.types import Text
 
 RESULT = Path(__file__).parent / "results" / "page.md"
-CHROMIUM = os.environ.get("FOOTNOTE_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run"]
 OLD_TURNS = 20
 """Turns of the long conversation that the last row is measured in."""
 

@@ -7,20 +7,17 @@ taken in light colours, in dark ones and on a phone.  Needs Chromium and the pla
 from __future__ import annotations
 
 import argparse
-import os
-import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from browser import CHROMIUM, FLAGS
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 import rag
 from rag.faces.serving import running
 
 ROOT = Path(__file__).parents[1]
-CHROMIUM = os.environ.get("FOOTNOTE_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync"]
 EXAMPLES = (
     "When did the Kaan make its first flight?",
     "How long is the Wakhan Corridor?",

@@ -8,11 +8,14 @@ import socket
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from rag.embed.model import Model
+
+if TYPE_CHECKING:
+    from rag.engine import Engine
 
 # Before any library reads them.
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -81,6 +84,26 @@ def corpus_index(tmp_path_factory: pytest.TempPathFactory) -> Path:
     report = rag.ingest(Path(__file__).parent.parent / "corpus", index=folder)
     assert not report.failed
     return folder
+
+
+@pytest.fixture
+def bridge_index(tmp_path: Path) -> Path:
+    """An index of one article on a bridge, made by the real ingest."""
+    import rag
+
+    rag.ingest(
+        [rag.Article(id="bridge", title="The bridge", text="The bridge was built in 1911.")], index=tmp_path / "i"
+    )
+    return tmp_path / "i"
+
+
+@pytest.fixture
+def bridge_engine(bridge_index: Path) -> Iterator[Engine]:
+    """The engine of that index."""
+    import rag
+
+    with rag.open(bridge_index) as engine:
+        yield engine
 
 
 @pytest.fixture

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-import rag
 from rag.engine import Engine
 from rag.errors import BadSource
 from rag.faces import adding
@@ -27,22 +26,8 @@ FERRY = (
 
 
 @pytest.fixture
-def index(tmp_path: Path) -> Path:
-    rag.ingest(
-        [rag.Article(id="bridge", title="The bridge", text="The bridge was built in 1911.")], index=tmp_path / "i"
-    )
-    return tmp_path / "i"
-
-
-@pytest.fixture
-def engine(index: Path) -> Iterator[Engine]:
-    with rag.open(index) as engine:
-        yield engine
-
-
-@pytest.fixture
-def page(engine: Engine, index: Path) -> Adding:
-    return Adding(engine, index)
+def page(bridge_engine: Engine, bridge_index: Path) -> Adding:
+    return Adding(bridge_engine, bridge_index)
 
 
 def over(page: Adding, job: dict[str, Any]) -> dict[str, Any]:
@@ -54,37 +39,37 @@ def over(page: Adding, job: dict[str, Any]) -> dict[str, Any]:
     return job
 
 
-def test_a_page_is_looked_at_then_added_and_answers(page: Adding, engine: Engine) -> None:
+def test_a_page_is_looked_at_then_added_and_answers(page: Adding, bridge_engine: Engine) -> None:
     draft = page.take("ada", "ferry.md", FERRY.encode())
     assert (draft["count"], draft["failed"], draft["pages"]) == (1, [], ["ferry.md"])
     shown = draft["articles"][0]
     assert (shown["title"], shown["authors"], shown["published"]) == ("The ferry to Hirta", ["Ada Brix"], "2024-05-03")
     assert (shown["state"], shown["id"], shown["passages"]) == ("new", "uploads/ferry.md", 1)
     assert shown["opening"].startswith("The ferry to Hirta sailed")
-    assert engine.stats().articles == 1, "nothing is added yet"
+    assert bridge_engine.stats().articles == 1, "nothing is added yet"
     assert page.draft("bo")["count"] == 0, "another reader's draft is another"
     job = over(page, page.add("ada"))
     assert (job["state"], job["share"], job["report"]["added"], job["report"]["failed"]) == ("done", 1.0, 1, [])
     assert page.draft("ada")["count"] == 0
-    assert "1987" in engine.ask("When did the ferry to Hirta first sail?").text
+    assert "1987" in bridge_engine.ask("When did the ferry to Hirta first sail?").text
     again = page.take("ada", "ferry.md", FERRY.encode())
     assert again["articles"][0]["state"] == "unchanged"
     assert page.take("ada", "ferry.md", FERRY.replace("1987", "1988").encode())["articles"][0]["state"] == "changed"
     assert over(page, page.add("ada"))["report"]["changed"] == 1
-    assert "1988" in engine.ask("When did the ferry to Hirta first sail?").text
+    assert "1988" in bridge_engine.ask("When did the ferry to Hirta first sail?").text
 
 
-def test_what_is_read_is_what_ingest_reads(page: Adding, engine: Engine) -> None:
+def test_what_is_read_is_what_ingest_reads(page: Adding, bridge_engine: Engine) -> None:
     lines = [json.dumps({"_id": f"a{n}", "title": f"T{n}", "text": f"Words of number {n}."}) for n in range(60)]
     draft = page.take("ada", "many.jsonl", "\n".join([*lines, "{broken"]).encode())
     assert (draft["count"], len(draft["articles"])) == (60, adding.SHOWN)
     assert [f["source"] for f in draft["failed"]] == ["many.jsonl:61"]
     job = over(page, page.add("ada"))
     assert (job["state"], job["report"]["added"], job["articles"]) == ("done", 60, 60)
-    assert engine.stats().articles == 61
+    assert bridge_engine.stats().articles == 61
 
 
-def test_pasted_text_is_a_page(page: Adding, engine: Engine) -> None:
+def test_pasted_text_is_a_page(page: Adding, bridge_engine: Engine) -> None:
     draft = page.paste("ada", "It sailed first in 1987, from Oban.", "The ferry")
     shown = draft["articles"][0]
     assert (shown["title"], shown["made"]) == ("The ferry", False)
@@ -93,7 +78,7 @@ def test_pasted_text_is_a_page(page: Adding, engine: Engine) -> None:
     with pytest.raises(BadSource, match="there is no text"):
         page.paste("ada", " \n")
     over(page, page.add("ada"))
-    assert engine.article(shown["id"]).text == "It sailed first in 1987, from Oban."
+    assert bridge_engine.article(shown["id"]).text == "It sailed first in 1987, from Oban."
 
 
 def test_an_article_can_be_left_out_and_all_put_away(page: Adding) -> None:
@@ -190,7 +175,7 @@ def test_drafts_have_bounds(page: Adding, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_a_job_can_be_stopped_and_keeps_what_is_complete(
-    page: Adding, engine: Engine, monkeypatch: pytest.MonkeyPatch
+    page: Adding, bridge_engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reached, go = threading.Event(), threading.Event()
     real = adding.keeping.ingest
@@ -213,16 +198,16 @@ def test_a_job_can_be_stopped_and_keeps_what_is_complete(
     ended = over(page, job)
     assert ended["state"] == "stopped"
     assert "kept" in ended["message"]
-    assert engine.stats().articles >= 1
+    assert bridge_engine.stats().articles >= 1
     with pytest.raises(NoJob):
         page.job("no such job")
 
 
-def test_a_job_that_fails_says_so(page: Adding, engine: Engine, index: Path) -> None:
+def test_a_job_that_fails_says_so(page: Adding, bridge_index: Path) -> None:
     from rag.store.lock import locked
 
     page.take("ada", "a.txt", b"One text about ferries.")
-    with locked(index):
+    with locked(bridge_index):
         job = over(page, page.add("ada"))
     assert job["state"] == "failed"
     assert job["message"]

@@ -108,7 +108,7 @@ def test_the_picture_and_the_choices_count_each_article() -> None:
     assert picture["sources"] == {"first": [{"name": "north", "articles": 2}], "more": 1}
     choices = library.choices()
     assert choices["authors"] == [{"name": "Ada Brix", "articles": 2}, {"name": "Bo", "articles": 1}]
-    assert (choices["sections"], choices["first"], choices["last"]) == (["LEAD"], "2020-05-01", "2021-05-01")
+    assert choices["sections"] == ["LEAD"]
     many = [Article(f"{n}", "T", "x", (f"A{n // 2}",)) for n in range(2 * NAMES + 4)]
     authors = Library(Shelf(many)).picture(Filter())["authors"]
     assert (len(authors["first"]), authors["more"]) == (NAMES, 2)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-import rag
 from rag.engine import Engine
 from rag.errors import RagError, UnknownArticle
 from rag.faces import removing
@@ -30,33 +28,19 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def index(tmp_path: Path) -> Path:
-    rag.ingest(
-        [rag.Article(id="bridge", title="The bridge", text="The bridge was built in 1911.")], index=tmp_path / "i"
-    )
-    return tmp_path / "i"
+def page(bridge_engine: Engine, bridge_index: Path, clock: Clock) -> Removing:
+    return Removing(bridge_engine, bridge_index, clock)
 
 
-@pytest.fixture
-def engine(index: Path) -> Iterator[Engine]:
-    with rag.open(index) as engine:
-        yield engine
-
-
-@pytest.fixture
-def page(engine: Engine, index: Path, clock: Clock) -> Removing:
-    return Removing(engine, index, clock)
-
-
-def test_what_is_removed_answers_no_more_and_comes_back(page: Removing, engine: Engine, clock: Clock) -> None:
+def test_what_is_removed_answers_no_more_and_comes_back(page: Removing, bridge_engine: Engine, clock: Clock) -> None:
     gone = page.remove("bridge")
     assert (gone["title"], gone["id"]) == ("The bridge", "bridge")
-    assert engine.ask("When was the bridge built?").outcome == "abstained"
+    assert bridge_engine.ask("When was the bridge built?").outcome == "abstained"
     with pytest.raises(UnknownArticle):
         page.remove("bridge")
     back = page.bring_back(gone["undo"])
     assert back["title"] == "The bridge"
-    assert "1911" in engine.ask("When was the bridge built?").text
+    assert "1911" in bridge_engine.ask("When was the bridge built?").text
     with pytest.raises(TooLate, match="too late"):
         page.bring_back(gone["undo"])
     gone = page.remove("bridge")
@@ -66,10 +50,10 @@ def test_what_is_removed_answers_no_more_and_comes_back(page: Removing, engine: 
     assert not page._removed
 
 
-def test_undo_that_cannot_be_done_now_can_be_tried_again(page: Removing, engine: Engine, index: Path) -> None:
+def test_undo_that_cannot_be_done_now_can_be_tried_again(page: Removing, bridge_index: Path) -> None:
     from rag.store.lock import locked
 
     gone = page.remove("bridge")
-    with locked(index), pytest.raises(RagError, match="are being added just now"):
+    with locked(bridge_index), pytest.raises(RagError, match="are being added just now"):
         page.bring_back(gone["undo"])
     assert page.bring_back(gone["undo"])["id"] == "bridge"

@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from rag.errors import BadSource
-
-JSON = dict[str, Any]
+from rag.to_json import JSON
 
 QUESTIONS = "questions.jsonl"
 CRITICISED = "criticised.jsonl"

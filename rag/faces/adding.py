@@ -139,28 +139,16 @@ class Adding:
             draft = dict(self._drafts.get(reader, {}))
             running = [j for j in self._jobs.values() if j.reader == reader and j.state == "running"]
         listed = [(name, article, n) for name, page in draft.items() for article, n in page.articles]
+        with self._engine.view() as view:
+            current = {article.id: view.current(article.id) for _, article, _ in listed}
         return {
             "pages": list(draft),
             "jobs": [j.value() for j in running],
             "count": len(listed),
             "passages": sum(n for *_, n in listed),
-            "fresh": sum(self._engine.current(article.id) != article.revision for _, article, _ in listed),
-            "articles": [self._shown(name, article, n) for name, article, n in listed[:SHOWN]],
+            "fresh": sum(current[article.id] != article.revision for _, article, _ in listed),
+            "articles": [_shown(name, article, n, current[article.id]) for name, article, n in listed[:SHOWN]],
             "failed": [{"source": f.source, "reason": f.reason} for page in draft.values() for f in page.failed],
-        }
-
-    def _shown(self, name: str, article: Article, passages: int) -> JSON:
-        current = self._engine.current(article.id)
-        state = "new" if current is None else "unchanged" if current == article.revision else "changed"
-        return {
-            **head(article.head),
-            "id": article.id,
-            "made": article.title_made,
-            "page": name,
-            "words": len(article.text.split()),
-            "passages": passages,
-            "opening": snippet(article.text),
-            "state": state,
         }
 
     def leave_out(self, reader: str, id: str) -> JSON:
@@ -239,3 +227,18 @@ class Adding:
             raise NoJob("nothing is known of this any more: the list of articles shows what was added")
         job.stop = job.stop or stop
         return job.value()
+
+
+def _shown(name: str, article: Article, passages: int, current: str | None) -> JSON:
+    """Return an article that waits, as it is to be looked at; `current` is the revision that the index has of it."""
+    state = "new" if current is None else "unchanged" if current == article.revision else "changed"
+    return {
+        **head(article.head),
+        "id": article.id,
+        "made": article.title_made,
+        "page": name,
+        "words": len(article.text.split()),
+        "passages": passages,
+        "opening": snippet(article.text),
+        "state": state,
+    }

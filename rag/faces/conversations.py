@@ -18,8 +18,7 @@ from typing import Any
 
 from rag.errors import RagError
 from rag.intake.text import fold
-
-JSON = dict[str, Any]
+from rag.to_json import JSON
 
 FILE = "conversations.sqlite"
 FORMAT = 1
@@ -232,9 +231,7 @@ class Conversations:
     def opened(self, owner: str, id: str) -> JSON:
         """Return a conversation with its turns as they were drawn.  Raises NoConversation."""
         title = self._title(owner, id)
-        rows = self._rows(
-            "SELECT id, question, filters, drawn, asked FROM turns WHERE conversation = ? ORDER BY place", id
-        )
+        rows = self._rows("SELECT id, question, filters, drawn FROM turns WHERE conversation = ? ORDER BY place", id)
         opinions: dict[str, list[JSON]] = {}
         for turn, sentence, good, reason in self._rows(
             "SELECT turn, sentence, good, reason FROM opinions WHERE conversation = ?", id
@@ -246,10 +243,9 @@ class Conversations:
                 "question": question,
                 "filters": json.loads(filters),
                 "drawn": json.loads(drawn),
-                "asked": asked,
                 "opinions": opinions.get(turn, []),
             }
-            for turn, question, filters, drawn, asked in rows
+            for turn, question, filters, drawn in rows
         ]
         return {"id": id, "title": title, "turns": turns}
 

@@ -80,7 +80,7 @@ class Library:
         found = self._found(wish.where, wish.words)
         found.sort(key=ORDERS.get(wish.by, _when), reverse=wish.down)
         rows = [self._row(head, n) for head, n in found[wish.skip : wish.skip + ROWS]]
-        return {"all": len(self._all()), "found": len(found), "skip": wish.skip, "rows": rows}
+        return {"all": len(self._all()), "found": len(found), "rows": rows}
 
     def picture(self, where: Filter, words: str = "", bars: int = BARS) -> JSON:
         """Return how the wanted articles are spread over time in so many bars at most, over authors and sources."""
@@ -96,13 +96,10 @@ class Library:
     def choices(self) -> JSON:
         """Return what there is to filter by, the most frequent first."""
         heads = [h for h, _ in self._all()]
-        days = sorted(h.published for h in heads if h.published)
         return {
             "authors": _counted((a for h in heads for a in h.authors), CHOICES),
             "sources": _counted((h.source for h in heads if h.source), CHOICES),
             "sections": self._shelf.sections()[:CHOICES],
-            "first": days[0].isoformat() if days else None,
-            "last": days[-1].isoformat() if days else None,
         }
 
     def article(self, id: str) -> JSON:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from rag.given import whole
 from rag.to_json import JSON
 from rag.types import Filter
 
@@ -48,7 +49,7 @@ def read_question(data: object) -> Asked:
     """Return the question that a browser sends.  Raises BadRequest and InvalidFilter."""
     values = data if isinstance(data, Mapping) else {}
     # A lone surrogate can be typed into JSON, and cannot be encoded again.
-    question = str(values.get("question") or "").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    question = whole(str(values.get("question") or ""))
     names = [str(values.get(key) or "") for key in ("turn", "conversation", "instead_of")]
     if not all(_ID.fullmatch(name) for name in names[:2]):
         raise BadRequest("a turn and a conversation are named by letters, digits and hyphens")

@@ -30,6 +30,7 @@ from rag.faces.opened import Reading, open_article, open_newest
 from rag.faces.readers import NoReader, reader_of
 from rag.faces.removing import Removing, TooLate
 from rag.faces.requested import BadRequest, read_filter
+from rag.given import whole
 from rag.to_json import JSON
 
 log = logging.getLogger(__name__)
@@ -45,15 +46,15 @@ TYPES = {"md": "text/markdown", "html": "text/html", "txt": "text/plain"}
 MISSING = (UnknownArticle, NoConversation, NoJob, TooLate)
 
 
-class Engine(Reading, Shelf, Protocol):
-    """What the routes need of an engine."""
+class Articles(Reading, Shelf, Protocol):
+    """Where articles are read and listed."""
 
 
 @dataclass(frozen=True)
 class Parts:
     """What the routes ask."""
 
-    engine: Engine
+    engine: Articles
     conversations: Conversations
     library: Library
     halted: Halted
@@ -331,5 +332,4 @@ def _text(data: Any, name: str) -> str:
     value = data.get(name) if isinstance(data, dict) else None
     if not isinstance(value, str):
         raise BadRequest(f"{name} is a text")
-    # Half a surrogate pair can be typed into JSON, and cannot be encoded again.
-    return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return whole(value)

@@ -1,4 +1,4 @@
-"""The browser that the page's tests share, one for each file of them."""
+"""What the page's tests share, one for each file of them: the browser, and a page over a forced engine."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from forced import ForcedEngine
     from playwright.sync_api import Browser
 
 
@@ -21,3 +22,16 @@ def browser() -> Iterator[Browser]:
         browser = play.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[tuple[ForcedEngine, str]]:
+    """The page over an engine that says what each test needs, and its address."""
+    from forced import EXAMPLES, ForcedEngine
+
+    from rag.faces.serving import running
+
+    engine = ForcedEngine()
+    with running(engine, examples=EXAMPLES) as address:
+        yield engine, address
+        engine.gate.set()

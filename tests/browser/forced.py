@@ -34,6 +34,9 @@ from rag.types import (
 
 PATIENCE = 60.0
 
+EXAMPLES = ("How did the harbour keep its lights burning?", "nothing about the moon <b>?</b>")
+"""Questions to start from."""
+
 HOSTILE_QUOTE = "the 🦊 said `${alert(1)}` and {{7*7}} \\n <b>aloud</b>"
 HOSTILE = Article(
     id="notes/hostile#1",

@@ -12,7 +12,7 @@ pytest.importorskip("gradio", reason="the page needs gradio")
 
 from chromium import NEEDED
 from playwright.sync_api import Browser, Locator, Page, expect
-from test_page import PHONE, WIDE, Watched, ask, cite, finished, in_view
+from visits import PHONE, ask, cite, finished, in_view, visits
 
 import rag
 from rag.engine import Engine
@@ -53,14 +53,8 @@ def engine(index: Path) -> Iterator[Engine]:
 @pytest.fixture
 def page(browser: Browser, engine: Engine) -> Iterator[Page]:
     """A fresh visit, which must keep to the rules to the end."""
-    with running(engine) as address:
-        context = browser.new_context(viewport=WIDE)
-        watched = Watched(context.new_page(), leaves=False)
-        watched.page.goto(address)
-        expect(watched.page.locator(".holds")).not_to_be_empty()
-        yield watched.page
-        context.close()
-        assert watched.wrong == []
+    with running(engine) as address, visits(browser, address) as visit:
+        yield visit()
 
 
 def parts(page: Page) -> tuple[Locator, Locator, Locator, Locator]:

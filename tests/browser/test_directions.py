@@ -11,9 +11,9 @@ pytest.importorskip("gradio", reason="the page needs gradio")
 
 from chromium import NEEDED
 from forced import ARABIC, ForcedEngine
+from measured import BESIDE, apart, sides, tried, under_a_finger
 from playwright.sync_api import Browser, Locator, Page, Route, expect
-from test_layout import BESIDE, apart, sides, tried
-from test_page import Watched, ask, cite, finished, in_view
+from visits import ask, cite, finished, in_view, visits
 
 from rag.faces import pagefiles
 from rag.faces.serving import running
@@ -52,15 +52,11 @@ def translated(route: Route) -> None:
 
 
 def opened(browser: Browser, address: str, width: int, rtl: bool) -> Iterator[Page]:
-    context = browser.new_context(viewport={"width": width, "height": 800}, has_touch=True, is_mobile=True)
+    context = browser.new_context(**under_a_finger(width))
     if rtl:
         context.route("**/texts.js", translated)
-    watched = Watched(context.new_page(), leaves=False)
-    watched.page.goto(address)
-    expect(watched.page.locator(".holds")).not_to_be_empty()
-    yield watched.page
-    context.close()
-    assert watched.wrong == []
+    with visits(browser, address) as visit:
+        yield visit(context=context)
 
 
 @pytest.fixture(params=WIDTHS)

@@ -6,7 +6,7 @@ modal dialog all is inert.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,8 +16,8 @@ pytest.importorskip("gradio", reason="the page needs gradio")
 from axe_playwright_python.sync_playwright import Axe
 from chromium import NEEDED
 from playwright.sync_api import Browser, Page, expect
-from test_library_page import ARTICLES, BRIDGE, PAGE, shelf
-from test_page import PHONE, WIDE, Watched, ask, finished
+from shelf import ARTICLES, BRIDGE, PAGE, shelf
+from visits import PHONE, WIDE, Visit, ask, finished, visits
 
 import rag
 from rag.engine import Engine
@@ -60,28 +60,14 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
         yield engine
 
 
-Visit = Callable[..., Page]
-
-
 @pytest.fixture
 def visit(browser: Browser, engine: Engine, tmp_path: Path) -> Iterator[Visit]:
-    """Open the page with ears; each must have kept to the rules at the end."""
-    opened: list[Watched] = []
-
-    def open_page(**options: object) -> Page:
-        context = browser.new_context(**{"viewport": WIDE, **options})  # type: ignore[arg-type]
-        context.add_init_script(EARS)
-        watched = Watched(context.new_page(), leaves=False)
-        opened.append(watched)
-        watched.page.goto(address)
-        expect(watched.page.locator(".holds")).not_to_be_empty()
-        return watched.page
-
-    with running(engine, index=tmp_path / "index", editable=True) as address:
-        yield open_page
-        for watched in opened:
-            watched.page.context.close()
-    assert [watched.wrong for watched in opened] == [[] for _ in opened]
+    """Open the page with ears."""
+    with (
+        running(engine, index=tmp_path / "index", editable=True) as address,
+        visits(browser, address, script=EARS) as visit,
+    ):
+        yield visit
 
 
 def hears(page: Page, words: str) -> None:

@@ -16,7 +16,7 @@ pytest.importorskip("gradio", reason="the page needs gradio")
 
 from chromium import NEEDED
 from playwright.sync_api import Browser, Page, expect
-from test_page import WIDE, Watched, ask, cite, finished
+from visits import ask, cite, finished, visits
 
 import rag
 from rag.engine import Engine
@@ -136,15 +136,10 @@ def engine(index: Path) -> Iterator[Engine]:
 @pytest.fixture(scope="module")
 def visited(browser: Browser, engine: Engine, index: Path) -> Iterator[Page]:
     """One visit for all attempts: what one of them leaves behind is seen with the next."""
-    with running(engine, index=index, editable=True) as address:
-        context = browser.new_context(viewport=WIDE)
-        watched = Watched(context.new_page(), leaves=True)
-        watched.page.goto(address)
-        expect(watched.page.locator(".holds")).not_to_be_empty()
-        watched.page.evaluate(COUNT)
-        yield watched.page
-        context.close()
-        assert watched.wrong == []
+    with running(engine, index=index, editable=True) as address, visits(browser, address, leaves=True) as visit:
+        page = visit()
+        page.evaluate(COUNT)
+        yield page
 
 
 COUNT = """() => {

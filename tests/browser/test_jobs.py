@@ -16,8 +16,8 @@ pytest.importorskip("gradio", reason="the page needs gradio")
 
 from chromium import NEEDED
 from playwright.sync_api import Browser, Page, expect
-from test_library_page import ARTICLES
-from test_page import WIDE, Watched
+from shelf import ARTICLES
+from visits import visits
 
 import rag
 from rag import keeping
@@ -49,13 +49,10 @@ def page(browser: Browser, gate: threading.Event, tmp_path: Path, monkeypatch: p
 
     monkeypatch.setattr(keeping, "ingest", held)
     with rag.open(index) as engine, running(engine, index=index, editable=True) as address:
-        context = browser.new_context(viewport=WIDE)
-        watched = Watched(context.new_page(), leaves=True)
-        watched.page.goto(address + "/?view=library")
-        expect(watched.page.locator("tbody .link")).to_have_count(len(ARTICLES))
-        yield watched.page
-        context.close()
-    assert watched.wrong == []
+        with visits(browser, address, leaves=True) as visit:
+            page = visit("/?view=library")
+            expect(page.locator("tbody .link")).to_have_count(len(ARTICLES))
+            yield page
 
 
 def choose(page: Page, *names: str) -> None:

@@ -17,7 +17,7 @@ import httpx
 from chromium import NEEDED
 from forced import ForcedEngine
 from playwright.sync_api import Browser, Page, expect
-from test_page import WIDE, Watched, ask, cite, finished
+from visits import ask, cite, finished, visits
 
 from rag.faces.conversations import FILE, Conversations
 from rag.faces.serving import running
@@ -35,14 +35,11 @@ def engine() -> Iterator[ForcedEngine]:
 @pytest.fixture
 def page(browser: Browser, engine: ForcedEngine, tmp_path: Path) -> Iterator[Page]:
     """A fresh visit, which must keep to the rules to the end."""
-    with running(engine, index=tmp_path, examples=("repeat an example",)) as address:
-        context = browser.new_context(viewport=WIDE, permissions=["clipboard-read", "clipboard-write"])
-        watched = Watched(context.new_page(), leaves=True)
-        watched.page.goto(address)
-        expect(watched.page.locator(".holds")).not_to_be_empty()
-        yield watched.page
-        context.close()
-        assert watched.wrong == []
+    with (
+        running(engine, index=tmp_path, examples=("repeat an example",)) as address,
+        visits(browser, address, leaves=True) as visit,
+    ):
+        yield visit(permissions=["clipboard-read", "clipboard-write"])
 
 
 def test_conversations_are_listed_searched_renamed_and_deleted(page: Page) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,41 +11,15 @@ pytest.importorskip("gradio", reason="the page needs gradio")
 
 from axe_playwright_python.sync_playwright import Axe
 from chromium import NEEDED
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
-from test_page import PHONE, WIDE, Watched, ask, cite, finished
+from playwright.sync_api import Browser, expect
+from shelf import ARTICLES, BRIDGE, FERRY, PAGE, shelf
+from visits import PHONE, WIDE, Visit, ask, cite, finished, visits
 
 import rag
 from rag.engine import Engine
 from rag.faces.serving import running
 
 pytestmark = [*NEEDED, pytest.mark.model]
-
-BRIDGE = "When was the bridge at Kilda built?"
-FERRY = "When did the ferry to Hirta first sail?"
-ARTICLES = (
-    rag.Article(
-        "bridge",
-        "The bridge at Kilda",
-        "The bridge at Kilda was built in 1911.",
-        ("Bo Vane",),
-        "2021-03-01",
-        source="north",
-    ),  # type: ignore[arg-type]
-    rag.Article(
-        "mill",
-        "The mill",
-        "The mill at Runsa was built in 1905. It grinds rye.",
-        ("Bo Vane",),
-        "2022-03-01",
-        source="north",
-    ),  # type: ignore[arg-type]
-    rag.Article(
-        "tower", "The tower", "The tower at Runsa was built in 1899.", ("Ada Brix",), "2024-03-01", source="south"
-    ),  # type: ignore[arg-type]
-)
-PAGE = (
-    "# The ferry to Hirta\n\nBy Mira Castellan\n\n3 May 2024\n\nThe ferry to Hirta sailed first in 1987, from Oban.\n"
-)
 
 
 @pytest.fixture
@@ -66,34 +40,10 @@ def address(engine: Engine, index: Path) -> Iterator[str]:
         yield address
 
 
-Visit = Callable[..., Page]
-
-
 @pytest.fixture
 def visit(browser: Browser, address: str) -> Iterator[Visit]:
-    """Open the page in a context of its own, or in another's; each must have kept to the rules at the end."""
-    opened: list[tuple[BrowserContext, Watched]] = []
-
-    def open_page(path: str = "", context: BrowserContext | None = None, **options: object) -> Page:
-        context = context or browser.new_context(**{"viewport": WIDE, **options})  # type: ignore[arg-type]
-        watched = Watched(context.new_page(), leaves=True)
-        opened.append((context, watched))
-        watched.page.goto(address + path)
-        expect(watched.page.locator(".holds")).not_to_be_empty()
-        return watched.page
-
-    yield open_page
-    for context, _ in opened:
-        context.close()
-    assert [watched.wrong for _, watched in opened] == [[] for _ in opened]
-
-
-def shelf(page: Page) -> Locator:
-    """Go to the library and return the titles in its table."""
-    page.locator(".views [data-view=library]").click()
-    titles = page.locator("tbody .link")
-    expect(titles.first).to_be_visible()
-    return titles
+    with visits(browser, address, leaves=True) as visit:
+        yield visit
 
 
 def test_an_uploaded_page_is_shown_added_and_answers_and_removed_it_answers_no_more(

@@ -18,7 +18,7 @@ pytest.importorskip("gradio", reason="the page needs gradio")
 
 from chromium import NEEDED
 from playwright.sync_api import Browser, Page, expect
-from test_page import WIDE, ask, finished
+from visits import WIDE, ask, finished
 
 pytestmark = NEEDED
 

@@ -6,7 +6,7 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
@@ -15,61 +15,15 @@ import pytest
 pytest.importorskip("gradio", reason="the page needs gradio")
 
 from chromium import NEEDED
-from forced import HARBOUR, HOSTILE, HOSTILE_QUOTE, ForcedEngine
-from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request, ViewportSize, expect
+from forced import EXAMPLES, HARBOUR, HOSTILE, HOSTILE_QUOTE, ForcedEngine
+from playwright.sync_api import Browser, Locator, Page, expect
+from visits import PATIENCE, PHONE, WIDE, Visit, ask, cite, finished, in_view, visits
 
 from rag.errors import RagError
 from rag.faces.guard import POLICY
-from rag.faces.serving import running, serve
+from rag.faces.serving import serve
 
 pytestmark = NEEDED
-
-PATIENCE = 45_000
-EXAMPLES = ("How did the harbour keep its lights burning?", "nothing about the moon <b>?</b>")
-WIDE: ViewportSize = {"width": 1400, "height": 900}
-PHONE: ViewportSize = {"width": 380, "height": 760}
-
-expect.set_options(timeout=PATIENCE)
-
-
-class Watched:
-    """A page that remembers what it should never have done."""
-
-    def __init__(self, page: Page, leaves: bool) -> None:
-        self.page = page
-        self.leaves = leaves
-        self.wrong: list[str] = []
-        page.set_default_timeout(PATIENCE)
-        page.on("dialog", self.dialog)
-        page.on("console", self.console)
-        page.on("pageerror", lambda error: self.wrong.append(f"error: {error}"))
-        page.on("request", self.request)
-
-    def dialog(self, dialog: object) -> None:
-        self.wrong.append(f"dialog: {dialog}")
-        dialog.dismiss()  # type: ignore[attr-defined]
-
-    def console(self, message: ConsoleMessage) -> None:
-        # What Gradio says of a connection that a reload cuts off.
-        cut = any(said in message.text for said in ("AbortError", "Connection errored out"))
-        if message.type in ("error", "warning") and not (cut and self.leaves):
-            self.wrong.append(f"console {message.type}: {message.text}")
-
-    def request(self, request: Request) -> None:
-        parts = urlsplit(request.url)
-        if parts.scheme not in ("data", "blob") and parts.hostname != "127.0.0.1":
-            self.wrong.append(f"request: {request.url}")
-
-
-Visit = Callable[..., Page]
-
-
-@pytest.fixture(scope="module")
-def served() -> Iterator[tuple[ForcedEngine, str]]:
-    engine = ForcedEngine()
-    with running(engine, examples=EXAMPLES) as address:
-        yield engine, address
-        engine.gate.set()
 
 
 @pytest.fixture
@@ -83,48 +37,20 @@ def engine(served: tuple[ForcedEngine, str]) -> Iterator[ForcedEngine]:
 
 @pytest.fixture
 def visit(browser: Browser, served: tuple[ForcedEngine, str], engine: ForcedEngine) -> Iterator[Visit]:
-    """Open the page in a new context; at the end each page must have kept to the rules."""
-    opened = []
+    with visits(browser, served[1]) as opened:
 
-    def open_page(leaves: bool = False, **options: object) -> Page:
-        context = browser.new_context(**{"viewport": WIDE, **options})  # type: ignore[arg-type]
-        watched = Watched(context.new_page(), leaves)
-        opened.append((context, watched))
-        watched.page.goto(served[1])
-        expect(watched.page.locator(".holds")).to_have_text("3 articles, 1,204 passages")
-        return watched.page
+        def visit(**options: object) -> Page:
+            page = opened(**options)
+            expect(page.locator(".holds")).to_have_text("3 articles, 1,204 passages")
+            return page
 
-    yield open_page
-    for context, _ in opened:
-        context.close()
-    assert [watched.wrong for _, watched in opened] == [[] for _ in opened]
-
-
-def ask(page: Page, question: str) -> Locator:
-    """Ask and return the new turn."""
-    turn = page.locator(".turn").nth(page.locator(".turn").count())
-    box = page.get_by_label("Your question")
-    box.fill(question)
-    box.press("Enter")
-    expect(turn.get_by_role("heading", name=question)).to_be_visible()
-    return turn
+        yield visit
 
 
 def address_of(page: Page) -> str:
     """Return the server's address."""
     parts = urlsplit(page.url)
     return f"{parts.scheme}://{parts.netloc}"
-
-
-def finished(turn: Locator) -> Locator:
-    """Return the turn when its answer is complete."""
-    expect(turn).not_to_have_attribute("aria-busy", "true")
-    return turn
-
-
-def cite(turn: Locator, number: int) -> Locator:
-    """Return the first button of a citation."""
-    return turn.locator(f".cite[data-number='{number}']").first
 
 
 def back_to(page: Page, button: Locator) -> None:
@@ -134,18 +60,6 @@ def back_to(page: Page, button: Locator) -> None:
         if button.evaluate("b => b === document.activeElement"):
             break
     expect(button).to_be_focused()
-
-
-def in_view(mark: Locator) -> bool:
-    """Whether all of the mark can be seen."""
-    return bool(
-        mark.evaluate(
-            """mark => {
-              const room = mark.closest('.text').getBoundingClientRect(), at = mark.getBoundingClientRect();
-              return at.top >= room.top && at.bottom <= Math.min(room.bottom, innerHeight);
-            }"""
-        )
-    )
 
 
 def test_hostile_article_opens_as_text_at_the_cited_words(visit: Visit) -> None:

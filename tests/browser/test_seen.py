@@ -5,7 +5,7 @@ A thing is seen when a picture of it without its mark differs from the picture w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
@@ -13,10 +13,8 @@ pytest.importorskip("gradio", reason="the page needs gradio")
 
 from chromium import NEEDED
 from forced import ForcedEngine
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
-from test_page import EXAMPLES, WIDE, Watched, ask, cite, finished
-
-from rag.faces.serving import running
+from playwright.sync_api import Browser, Locator, expect
+from visits import Visit, ask, cite, finished, visits
 
 pytestmark = NEEDED
 
@@ -25,36 +23,15 @@ COLOURS = [
     {"forced_colors": "active", "color_scheme": "light"},
     {"forced_colors": "active", "color_scheme": "dark"},
 ]
-Visit = Callable[..., Page]
-
-
-@pytest.fixture(scope="module")
-def served() -> Iterator[tuple[ForcedEngine, str]]:
-    engine = ForcedEngine()
-    with running(engine, examples=EXAMPLES) as address:
-        yield engine, address
-        engine.gate.set()
 
 
 @pytest.fixture
 def visit(browser: Browser, served: tuple[ForcedEngine, str]) -> Iterator[Visit]:
-    """Open the page as a system wants it; each must have kept to the rules at the end."""
-    opened: list[tuple[BrowserContext, Watched]] = []
-    served[0].gate.clear()
-
-    def open_page(**options: object) -> Page:
-        context = browser.new_context(**{"viewport": WIDE, **options})  # type: ignore[arg-type]
-        watched = Watched(context.new_page(), leaves=False)
-        opened.append((context, watched))
-        watched.page.goto(served[1])
-        expect(watched.page.locator(".holds")).not_to_be_empty()
-        return watched.page
-
-    yield open_page
-    served[0].gate.set()
-    for context, _ in opened:
-        context.close()
-    assert [watched.wrong for _, watched in opened] == [[] for _ in opened]
+    engine, address = served
+    engine.gate.clear()
+    with visits(browser, address) as visit:
+        yield visit
+        engine.gate.set()
 
 
 def seen(thing: Locator, without: str) -> bool:

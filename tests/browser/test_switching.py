@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,8 +11,8 @@ pytest.importorskip("gradio", reason="the page needs gradio")
 
 from chromium import NEEDED
 from forced import ForcedEngine
-from playwright.sync_api import Browser, BrowserContext, Page, expect
-from test_page import PHONE, WIDE, Watched, ask, cite, finished
+from playwright.sync_api import Browser, Page, expect
+from visits import PHONE, WIDE, Visit, ask, cite, finished, visits
 
 from rag.faces.serving import running
 
@@ -29,27 +29,10 @@ def engine() -> Iterator[ForcedEngine]:
     engine.gate.set()
 
 
-Visit = Callable[..., Page]
-
-
 @pytest.fixture
 def visit(browser: Browser, engine: ForcedEngine, tmp_path: Path) -> Iterator[Visit]:
-    """Open the page, in a context of its own or in another's; each must have kept to the rules at the end."""
-    opened: list[tuple[BrowserContext, Watched]] = []
-
-    def open_page(path: str = "", context: BrowserContext | None = None, **options: object) -> Page:
-        context = context or browser.new_context(**{"viewport": WIDE, **options})  # type: ignore[arg-type]
-        watched = Watched(context.new_page(), leaves=True)
-        opened.append((context, watched))
-        watched.page.goto(address + path)
-        expect(watched.page.locator(".holds")).not_to_be_empty()
-        return watched.page
-
-    with running(engine, index=tmp_path) as address:
-        yield open_page
-        for context, _ in opened:
-            context.close()
-    assert [watched.wrong for _, watched in opened] == [[] for _ in opened]
+    with running(engine, index=tmp_path) as address, visits(browser, address, leaves=True) as visit:
+        yield visit
 
 
 def fresh(page: Page) -> None:
