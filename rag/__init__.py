@@ -141,7 +141,7 @@ def remove(id: str, *, index: str | Path = "index") -> None:
     """
     from rag import keeping
 
-    keeping.remove(id, index)
+    keeping.remove(id, index, Settings.load())
 
 
 def backup(file: str | Path, *, index: str | Path = "index", on_progress: Callable[[Steps], None] | None = None) -> int:
@@ -150,9 +150,9 @@ def backup(file: str | Path, *, index: str | Path = "index", on_progress: Callab
     A backup that is there is replaced, and no other file.  Raises BadSource for a file that cannot be written, NoIndex,
     IndexDamaged and StoreError.
     """
-    from rag.store.backup import save
+    from rag import keeping
 
-    return save(index, file, on_progress=on_progress)
+    return keeping.backup(file, index, Settings.load(), on_progress=on_progress)
 
 
 def restore(
@@ -167,21 +167,46 @@ def restore(
     With `replace` the backup takes the place of the articles that the index holds.  Raises BadSource for a file that is
     no backup or damaged, StoreError for an index in the way, IndexLocked and IndexMismatch.
     """
-    from rag.store import restore
+    from rag import keeping
 
-    return restore.restore(file, index, replace=replace, on_progress=on_progress)
+    return keeping.restore(file, index, Settings.load(), replace=replace, on_progress=on_progress)
+
+
+def copy(
+    source: str | Path,
+    target: str | Path,
+    *,
+    prune: bool = False,
+    on_progress: Callable[[Steps], None] | None = None,
+    settings: Settings | None = None,
+) -> Report:
+    """Bring all articles of one index into another, embedding nothing, and return what was done.
+
+    Each is a folder or an address as setting store.uri takes it.  Interrupted, it goes on when it is called again.
+    `prune` takes out of the target what the source has not.
+
+    Raises NoIndex, IndexMismatch for a target that was built otherwise, IndexLocked and StoreError.
+    """
+    from rag import moving
+
+    return moving.copy(source, target, settings or Settings.load(), prune=prune, on_progress=on_progress)
 
 
 def doctor(
-    index: str | Path = "index", *, repair: bool = False, on_progress: Callable[[Steps], None] | None = None
+    index: str | Path = "index",
+    *,
+    repair: bool = False,
+    against: str | Path | None = None,
+    on_progress: Callable[[Steps], None] | None = None,
 ) -> dict[str, Any]:
     """Look through what is installed, the model and every file of an index, and return what `rag doctor --json` prints.
 
-    `problems` has one line for each thing that is wrong.  With `repair` the index is mended first.
+    `problems` has one line for each thing that is wrong.  With `repair` the index is mended first.  An index that it is
+    held `against`, a folder or an address, is a problem where it differs.
     """
     from rag.faces.doctor import examine
 
-    return examine(index, repair=repair, on_progress=on_progress)
+    return examine(index, repair=repair, against=against, on_progress=on_progress)
 
 
 def evaluate(
@@ -249,6 +274,7 @@ __all__ = [
     "Writer",
     "ask",
     "backup",
+    "copy",
     "doctor",
     "evaluate",
     "ingest",

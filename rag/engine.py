@@ -21,7 +21,7 @@ from rag.given import whole
 from rag.protocols import Embedder, Retriever, Store, View, Writer
 from rag.retrieve import Dense, Fused, Lexical, Reranked, search, search_many
 from rag.settings import Settings
-from rag.store import local
+from rag.store import places
 from rag.timed import Timed
 from rag.types import Answer, Article, ArticleHead, Citation, Filter, Fingerprint, Group, Hit, Passage, Stats, Text
 
@@ -250,22 +250,23 @@ def open_engine(index: str | Path = "index", settings: Settings | None = None) -
     Raises NoIndex, IndexMismatch when the settings name another model, IndexDamaged.
     """
     settings = settings or Settings.load()
-    store = local.LocalStore(index)
+    place = places.place(index, settings.store)
+    store = place.open()
     try:
-        return Engine(store, built_with(index, store.fingerprint, settings), settings)
+        return Engine(store, built_with(place.name, store.fingerprint, settings), settings)
     except BaseException:
         store.close()
         raise
 
 
-def built_with(index: str | Path, recorded: Fingerprint, settings: Settings) -> Model:
+def built_with(index: str, recorded: Fingerprint, settings: Settings) -> Model:
     """Return the model that an index was built with.
 
     Raises IndexMismatch when the settings name another, and ModelError for one that nobody but the index names.
     """
     if settings.model.name and settings.model.name != recorded.model:
         raise IndexMismatch(
-            f"index {Path(index).absolute()} was built with model {recorded.model!r}, the settings name "
+            f"index {index} was built with model {recorded.model!r}, the settings name "
             f"{settings.model.name!r}: unset model.name, or build anew with `rag ingest SOURCE --rebuild`"
         )
     return model_of(settings, recorded)

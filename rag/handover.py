@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from rag.types import Hit, Outcome, Text
+from rag.types import Article, Hit, Outcome, Text
 
 Vector = npt.NDArray[np.float32]
 """One embedding, shape (dim,), of length 1."""
@@ -44,6 +44,21 @@ class NewPassage:
     end: int
     section: str
     key: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A current article as it went into a store, so that it can go into another without being embedded again.
+
+    `vectors`, shape (passages, dim), are those of its passages as they were embedded; `former` are its earlier
+    revisions, the oldest first, which have no passages any more.
+    """
+
+    article: Article
+    passages: tuple[NewPassage, ...]
+    vectors: Vectors
+    origin: str
+    former: tuple[Article, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable
 from contextlib import closing, suppress
 from dataclasses import asdict, replace
@@ -13,13 +12,11 @@ from rag.engine import model_of
 from rag.errors import IndexDamaged, IndexMismatch, NoIndex
 from rag.protocols import Embedder
 from rag.settings import Settings
-from rag.store import local, sqlite, view
-from rag.types import Article, Fingerprint, Progress, Report, Steps
+from rag.store import places
+from rag.types import Article, Fingerprint, Progress, Report, Stats, Steps
 
 if TYPE_CHECKING:
     from rag.store.check import Checked
-
-log = logging.getLogger(__name__)
 
 
 def ingest(
@@ -41,9 +38,10 @@ def ingest(
 
     found = items.find(sources)
     model = embedder or model_of(settings)
-    if not embedder and not settings.model.precision and not rebuild and local.LocalStore.exists(index):
+    place = places.place(index, settings.store)
+    if not embedder and not settings.model.precision and not rebuild and place.exists():
         # Whatever this machine would choose, an index goes on as it was begun.
-        with closing(local.LocalStore(index)) as there:
+        with closing(place.open()) as there:
             recorded = there.fingerprint.model_digest
         model = model_of(settings, precision=recorded.partition("-")[2] or "float32")
     wanted = Fingerprint(
@@ -56,12 +54,12 @@ def ingest(
         settings.passages.context,
         settings.passages.title,
     )
-    if dry_run and not local.LocalStore.exists(index):
+    if dry_run and not place.exists():
         return pipeline.ingest(found, None, model, settings, dry_run=True, on_progress=on_progress)
-    store = _anew(index, wanted) if rebuild and not dry_run else local.LocalStore.create(index, wanted)
+    store = place.anew(wanted) if rebuild and not dry_run else place.create(wanted)
     try:
         if not rebuild:
-            _same(store.fingerprint, wanted, Path(index))
+            _same(store.fingerprint, wanted, place.name)
         with store.writer(wanted if rebuild and not dry_run else None) as transaction:
             report = pipeline.ingest(
                 found,
@@ -80,14 +78,38 @@ def ingest(
         store.close()
 
 
-def remove(id: str, index: str | Path) -> None:
+def remove(id: str, index: str | Path, settings: Settings) -> None:
     """Erase an article from an index, all its revisions and vectors.  Raises UnknownArticle."""
-    store = local.LocalStore(index)
+    store = places.place(index, settings.store).open()
     try:
         with store.writer() as transaction:
             transaction.remove(id)
     finally:
         store.close()
+
+
+def backup(
+    file: str | Path, index: str | Path, settings: Settings, *, on_progress: Callable[[Steps], None] | None = None
+) -> int:
+    """Write an index into one file and return its size in bytes.  See `rag.backup`."""
+    from rag.store.backup import save
+
+    return save(places.folder(index, settings.store, "a backup"), file, on_progress=on_progress)
+
+
+def restore(
+    file: str | Path,
+    index: str | Path,
+    settings: Settings,
+    *,
+    replace: bool = False,
+    on_progress: Callable[[Steps], None] | None = None,
+) -> Stats:
+    """Read a backup into an index and return what that holds then.  See `rag.restore`."""
+    from rag.store import restore
+
+    folder = places.folder(index, settings.store, "a restore")
+    return restore.restore(file, folder, replace=replace, on_progress=on_progress)
 
 
 def repair(
@@ -103,12 +125,12 @@ def repair(
     or a part, and goes on the next time.  Raises NoIndex, IndexLocked, IndexReadOnly, ModelError.
     """
     from rag.intake import again
-    from rag.store import mend
+    from rag.store import local, mend, sqlite
     from rag.store.check import check
     from rag.store.faults import Pace
     from rag.store.lock import locked
 
-    folder = sqlite.folder_of(index)
+    folder = sqlite.folder_of(places.folder(index, settings.store, "mending"))
     if not local.LocalStore.exists(folder):
         return [], check(folder, on_progress)
     with suppress(IndexDamaged, NoIndex):  # the check tells
@@ -156,32 +178,18 @@ def repair(
         return done, check(folder, on_progress)
 
 
-def _anew(index: str | Path, wanted: Fingerprint) -> local.LocalStore:
-    """Return the store of an index about to be rebuilt; files too damaged to be opened are kept under another name."""
-    try:
-        local.LocalStore.create(index, wanted).close()
-        local.check_catalog(index)
-    except (IndexDamaged, IndexMismatch) as error:
-        log.warning("%s; the old catalog is kept as %s", error, local.set_aside(index, view.CATALOG))
-    try:
-        local.check_vectors(index, wanted.dim)
-    except IndexDamaged as error:
-        log.warning("%s; the old file is kept as %s", error, local.set_aside(index, view.VECTORS))
-    return local.LocalStore.create(index, wanted)
-
-
-def _same(recorded: Fingerprint, wanted: Fingerprint, index: Path) -> None:
+def _same(recorded: Fingerprint, wanted: Fingerprint, index: str) -> None:
     """Raise IndexMismatch naming the first thing that differs."""
     (weights, _, precision), (ours, _, asked_for) = (f.model_digest.partition("-") for f in (recorded, wanted))
     if recorded.model == wanted.model and weights == ours and precision != asked_for:
         raise IndexMismatch(
-            f"index {index.absolute()} holds vectors in {precision or 'float32'}, the settings say "
+            f"index {index} holds vectors in {precision or 'float32'}, the settings say "
             f"{asked_for or 'float32'}: unset model.precision, or build anew with `rag ingest SOURCE --rebuild`"
         )
     for name, says in asdict(recorded).items():
         asked = asdict(wanted)[name]
         if says != asked:
             raise IndexMismatch(
-                f"index {index.absolute()} was built with {name}={says!r}, the settings say {asked!r}: "
+                f"index {index} was built with {name}={says!r}, the settings say {asked!r}: "
                 "change the settings back, or build anew with `rag ingest SOURCE --rebuild`"
             )

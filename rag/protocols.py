@@ -9,7 +9,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
-from rag.handover import Evidence, NewPassage, PairReading, Scored, TokenStates, Vector, Vectors, Written
+from rag.handover import Evidence, Kept, NewPassage, PairReading, Scored, TokenStates, Vector, Vectors, Written
 from rag.types import Article, ArticleHead, Filter, Fingerprint, Hit, Passage, Stats
 
 
@@ -127,6 +127,13 @@ class View(Protocol):
         """Return the passages of a current article, in their order.  Raises UnknownArticle."""
         ...
 
+    def kept(self, ids: Sequence[str]) -> list[Kept]:
+        """Return some current articles with all that goes with them, in this order.
+
+        Raises UnknownArticle, and StoreError where what belongs to one has been removed since the view began.
+        """
+        ...
+
     def sections(self) -> list[str]:
         """Return the names of sections that current passages have, sorted, each once however it is written."""
         ...
@@ -202,8 +209,10 @@ class Store(Protocol):
         """Return the newest state, for use in one `with` block on one thread."""
         ...
 
-    def writer(self) -> AbstractContextManager[Transaction]:
+    def writer(self, restart: Fingerprint | None = None) -> AbstractContextManager[Transaction]:
         """Return a transaction; leaving the block commits, an exception rolls back to the last commit.
+
+        With `restart` it begins by dropping every article and taking that fingerprint.
 
         Raises IndexLocked while another writer is at work.
         """

@@ -130,6 +130,55 @@ class ChatSettings(_Group):
         return self
 
 
+_ADDRESS = ("http", "https", "tcp")
+"""Schemes of the addresses at which a server keeps an index."""
+
+
+def is_address(where: str) -> bool:
+    """Say whether a text names a server's address or a database in a file, and no folder."""
+    return urlsplit(where).scheme in _ADDRESS or where.endswith(".db")
+
+
+class StoreSettings(_Group):
+    """Where the index is kept when one machine is too small: docs/scale.md.  Unset, it is a folder."""
+
+    uri: str | None = Field(
+        None, description="address of a Milvus server, or a file.db that Milvus Lite keeps; unset: the folder --index"
+    )
+    token: SecretStr | None = Field(None, description="its token, or user:password; better as RAG_STORE__TOKEN")
+    name: str = Field(
+        "footnote", pattern=r"^[A-Za-z][A-Za-z0-9_]{0,99}$", description="the index's name there: its tables begin so"
+    )
+    timeout: float = Field(30, gt=0, le=3_600, description="seconds to wait for its answer")
+    index: Literal["auto", "flat", "hnsw", "ivf_sq8", "ivf_rabitq", "diskann"] = Field(
+        "auto", description="how it finds vectors, for an index made from now on"
+    )
+    shards: int = Field(1, ge=1, le=64, description="shards that share the writing, for an index made from now on")
+    partitions: int = Field(
+        16, ge=1, le=1_024, description="parts into which sources are put, for an index made from now on"
+    )
+
+    @field_validator("uri")
+    @classmethod
+    def _plain_address(cls, value: str | None) -> str | None:
+        if not value:
+            return None
+        if not is_address(value):
+            raise ValueError("this is neither an http:// or https:// address nor a file.db")
+        parts = urlsplit(value)
+        # They would be told wherever the address is; the token has a place of its own.
+        if parts.username is not None or parts.password is not None:
+            raise ValueError("name and password have no place in it; they go into store.token as name:password")
+        return value
+
+    @field_validator("token")
+    @classmethod
+    def _without_newline(cls, value: SecretStr | None) -> SecretStr | None:
+        # Read from a file it often ends in one.
+        token = value.get_secret_value().strip() if value else ""
+        return SecretStr(token) if token else None
+
+
 class PageSettings(_Group):
     """The chat page."""
 
@@ -167,6 +216,7 @@ class Settings(BaseSettings):
     search: SearchSettings = SearchSettings()
     answer: AnswerSettings = AnswerSettings()
     chat: ChatSettings = ChatSettings()
+    store: StoreSettings = StoreSettings()
     page: PageSettings = PageSettings()
     limits: LimitSettings = LimitSettings()
 
@@ -208,4 +258,4 @@ def _may_be_secret(where: tuple[int | str, ...], kind: str) -> bool:
     """Say whether what was given for a setting may be a key, put right or into a place that is nearly right."""
     if kind == "extra_forbidden" or kind.endswith(("_parsing", "_type")) or len(where) < 2:
         return True
-    return where[0] == "chat" and where[1] not in _TOLD
+    return (where[0] == "chat" and where[1] not in _TOLD) or (where[0] == "store" and where[1] in ("uri", "token"))

@@ -171,7 +171,7 @@ def test_half_a_pair_is_replaced_wherever_it_stands(tmp_path: Path, hashed: None
         pasted = [{"role": "user", "content": "Who saw the Kaan? " + "x" * 5_000}]
         assert opened.ask("When?", history=pasted).standalone == "When?"
         assert opened.ask("and it\ud800?", history=[{"role": "user", "content": "The Kaan\ud800 ferry"}]).question
-        rag.keeping.remove("a\ud800", index)
+        rag.keeping.remove("a\ud800", index, Settings.load())
         with pytest.raises(UnknownArticle, match="was removed"):
             opened.article("a\ud800")
 

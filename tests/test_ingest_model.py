@@ -233,11 +233,11 @@ class IngestMachine(RuleBasedStateMachine):
         if not LocalStore.exists(self.index):
             return
         if id in self.kept:
-            keeping.remove(id, self.index)
+            keeping.remove(id, self.index, self.settings)
             self.forget(id)
         else:
             with pytest.raises(UnknownArticle):
-                keeping.remove(id, self.index)
+                keeping.remove(id, self.index, self.settings)
         self.check()
 
     def run(

@@ -21,7 +21,7 @@ from rag.evaluation import sweep as swept
 from rag.evaluation.collection import Collection
 from rag.evaluation.compare import compare as compare_runs
 from rag.evaluation.halves import half
-from rag.evaluation.retrieval import index_of, name_of, settings_of
+from rag.evaluation.retrieval import in_folders, index_of, name_of, settings_of
 from rag.evaluation.runs import replace
 from rag.settings import Settings
 from rag.types import Progress, Steps
@@ -218,11 +218,12 @@ def _engine(
     *,
     everything: bool = False,
 ) -> Iterator[Engine]:
-    folder = Path(index) if index else index_of(c, settings, Path(out) / "indexes", on_progress)
+    if not index:
+        index, settings = index_of(c, settings, Path(out) / "indexes", on_progress), in_folders(settings)
     if everything:
         answer = settings.answer.model_copy(update={"threshold": answered.EVERYTHING})
         settings = settings.model_copy(update={"answer": answer})
-    with open_engine(folder, settings) as engine:
+    with open_engine(index, settings) as engine:
         yield engine
 
 

@@ -62,13 +62,15 @@ def index_of(
 ) -> Path:
     """Return an index of the collection's articles under a folder, brought up to date.
 
-    There is one for a collection; cut anew when the settings say so, it keeps the vectors of texts already embedded.
+    There is one for a collection, in a folder wherever the user's own is kept; cut anew when the settings say so, it
+    keeps the vectors of texts already embedded.
     """
     if collection.articles is None:
         raise BadSource(
             f"{collection.path.absolute()} comes without articles: name the index that holds them with --index, "
             "or put them into articles/ beside the questions"
         )
+    settings = in_folders(settings)
     # Folders of one name in different places are different collections.
     place = hashlib.sha256(str(collection.articles.resolve()).encode()).hexdigest()[:8]
     index = folder / f"{collection.name}-{place}"
@@ -80,6 +82,11 @@ def index_of(
         first = report.failed[0]
         raise BadSource(f"{len(report.failed)} articles cannot be read, the first {first.source}: {first.reason}")
     return index
+
+
+def in_folders(settings: Settings) -> Settings:
+    """Return settings by which an index lies in the folder that is named, and the one of `store.uri` is left alone."""
+    return settings.model_copy(update={"store": settings.store.model_copy(update={"uri": None})})
 
 
 def evaluate(

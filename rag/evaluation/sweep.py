@@ -22,7 +22,7 @@ from rag.evaluation import measures, runs
 from rag.evaluation.collection import Collection
 from rag.evaluation.compare import holm, randomisation
 from rag.evaluation.halves import half
-from rag.evaluation.retrieval import DEPTH, index_of, judged_in, passages_of, ranking, settings_of
+from rag.evaluation.retrieval import DEPTH, in_folders, index_of, judged_in, passages_of, ranking, settings_of
 from rag.types import Progress, Steps
 
 CUTTING = ("passages", "model")
@@ -89,7 +89,7 @@ def _measured(
     """Return the values and the seconds of one point, all judged questions in one batch."""
     settings = settings_of(config)
     index = index_of(collection, settings, out / "indexes", on_progress)
-    with open_engine(index, settings) as engine:
+    with open_engine(index, in_folders(settings)) as engine:
         judged = judged_in(collection, engine)
         texts = [collection.queries[q] for q in judged.queries]
         began = time.perf_counter()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from rag.faces.options import (
     stop_between_steps,
 )
 from rag.files import records, shown
+from rag.protocols import Store
 from rag.to_json import found, to_dict
 from rag.types import Answer, Filter
 
@@ -197,10 +199,7 @@ def articles(ctx: click.Context, index: str, as_json: bool) -> None:
 @json_option
 def list_articles(index: str, as_json: bool) -> None:
     """List the articles of the index."""
-    from rag.store.local import LocalStore
-
-    store = LocalStore(index)
-    with store.view() as view:
+    with _store(index) as store, store.view() as view:
         listed = view.articles()
     if as_json:
         print_json([{**to_dict(head), "passages": n} for head, n in listed])
@@ -215,10 +214,7 @@ def list_articles(index: str, as_json: bool) -> None:
 @json_option
 def show_article(id: str, revision: str | None, index: str, as_json: bool) -> None:
     """Show one article."""
-    from rag.store.local import LocalStore
-
-    store = LocalStore(index)
-    with store.view() as view:
+    with _store(index) as store, store.view() as view:
         article = view.article(id, revision)
         current = view.current(id)
         count = next((n for head, n in view.articles(Filter(articles=(id,))) if head.id == id), 0)
@@ -236,8 +232,9 @@ def show_article(id: str, revision: str | None, index: str, as_json: bool) -> No
 def remove_article(id: str, index: str, as_json: bool) -> None:
     """Erase an article, all its revisions and their vectors."""
     from rag.keeping import remove
+    from rag.settings import Settings
 
-    remove(id, index)
+    remove(id, index, Settings.load())
     if as_json:
         print_json({"removed": id})
     else:
@@ -250,7 +247,8 @@ def remove_article(id: str, index: str, as_json: bool) -> None:
 @json_option
 def backup(file: str, index: str, as_json: bool) -> None:
     """Write the index into one FILE, while it is used."""
-    from rag.store.backup import save
+    from rag import keeping
+    from rag.settings import Settings
 
     with stop_between_steps("no backup was written") as stop_if_asked, show.progress() as on_progress:
 
@@ -258,7 +256,7 @@ def backup(file: str, index: str, as_json: bool) -> None:
             on_progress(steps)
             stop_if_asked()
 
-        size = save(index, file, on_progress=step)
+        size = keeping.backup(file, index, Settings.load(), on_progress=step)
     if as_json:
         print_json({"file": file, "bytes": size})
     else:
@@ -272,7 +270,8 @@ def backup(file: str, index: str, as_json: bool) -> None:
 @json_option
 def restore(file: str, replace: bool, index: str, as_json: bool) -> None:
     """Read a backup FILE into the index; nothing is embedded again."""
-    from rag.store.restore import restore as read_back
+    from rag import keeping
+    from rag.settings import Settings
 
     with stop_between_steps("nothing was changed") as stop_if_asked, show.progress() as on_progress:
 
@@ -280,7 +279,7 @@ def restore(file: str, replace: bool, index: str, as_json: bool) -> None:
             on_progress(steps)
             stop_if_asked()
 
-        stats = read_back(file, index, replace=replace, on_progress=step)
+        stats = keeping.restore(file, index, Settings.load(), replace=replace, on_progress=step)
     if as_json:
         print_json({"articles": stats.articles, "passages": stats.passages})
     else:
@@ -288,10 +287,37 @@ def restore(file: str, replace: bool, index: str, as_json: bool) -> None:
 
 
 @main.command()
+@click.argument("source", metavar="FROM")
+@click.argument("target", metavar="TO")
+@click.option("--prune", is_flag=True, help="Take out of TO what FROM has not.")
+@json_option
+def copy(source: str, target: str, prune: bool, as_json: bool) -> None:
+    """Bring an index from one place to another; nothing is embedded again.
+
+    A place is a folder, or a server's address as setting store.uri takes it.
+    """
+    from rag import moving
+    from rag.settings import Settings
+
+    with stop_between_steps() as stop_if_asked, show.progress() as on_progress:
+
+        def step(steps: rag.Steps) -> None:
+            on_progress(steps)
+            stop_if_asked()
+
+        report = moving.copy(source, target, Settings.load(), prune=prune, on_progress=step)
+    if as_json:
+        print_json(to_dict(report))
+    else:
+        click.echo(show.report(report, dry_run=False))
+
+
+@main.command()
 @index_option
 @click.option("--repair", is_flag=True, help="Mend the index: only passages whose vectors are lost are embedded.")
+@click.option("--against", metavar="PLACE", help="Hold the index against another: a folder, or a server's address.")
 @json_option
-def doctor(index: str, repair: bool, as_json: bool) -> None:
+def doctor(index: str, repair: bool, against: str | None, as_json: bool) -> None:
     """Tell what is installed, which model and index there are, and what is wrong with them.
 
     Every file of the index is read and held against its sum and against what else the index says.
@@ -304,13 +330,23 @@ def doctor(index: str, repair: bool, as_json: bool) -> None:
             on_progress(progress)
             stop_if_asked()
 
-        findings = examine(index, repair=repair, on_progress=step)
+        findings = examine(index, repair=repair, against=against, on_progress=step)
     if as_json:
         print_json(findings)
     else:
         click.echo(show.findings(findings))
     if findings["problems"]:
         sys.exit(1)
+
+
+@contextmanager
+def _store(index: str) -> Iterator[Store]:
+    """Give the index's store, which knows no model."""
+    from rag.settings import Settings
+    from rag.store.places import place
+
+    with closing(place(index, Settings.load().store).open()) as store:
+        yield store
 
 
 def _questions(path: Path) -> Iterator[tuple[str, Any]]:

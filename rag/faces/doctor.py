@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import rag
 from rag.errors import NoIndex, RagError
 from rag.files import shown
 from rag.types import Steps
+
+if TYPE_CHECKING:
+    from rag.settings import Settings
 
 PACKAGES = (
     "sentence-transformers",
@@ -26,14 +31,22 @@ PACKAGES = (
 )
 
 
+TOLD = 20
+"""Differences of two indexes that are told one by one."""
+
+
 def examine(
-    index: str | Path, *, repair: bool = False, on_progress: Callable[[Steps], None] | None = None
+    index: str | Path,
+    *,
+    repair: bool = False,
+    against: str | Path | None = None,
+    on_progress: Callable[[Steps], None] | None = None,
 ) -> dict[str, Any]:
     """Return findings as plain JSON; `problems` holds one line for each thing that is wrong.
 
     With `repair` what is wrong with the index is mended first, `repaired` tells how, and the problems are those left.
+    An index that it is held `against`, a folder or an address, is a problem where it differs; `compared` tells more.
     """
-    from rag.embed.model import Model
     from rag.settings import Settings
 
     problems: list[str] = []
@@ -51,33 +64,62 @@ def examine(
         except metadata.PackageNotFoundError:
             problems.append(f"the package {name} is not installed: pip install footnote-rag")
     try:
-        chosen = Settings.load().model
-        model = Model(chosen.name, precision=chosen.precision, cache=chosen.cache)
-        found["model"] = f"{model.name} {model.digest}"
-        found["prepared"] = str(model.folder) if model.is_prepared() else "not yet: done when it is first used"
-        for path in model.damaged():
-            problems.append(f"{path} is damaged: delete {path.parent}, it will be made again")
+        settings = Settings.load()
     except RagError as error:
         problems.append(str(error))
-    try:
-        _index(index, found, repair, on_progress)
-    except NoIndex:
-        found["index"]["state"] = "none yet: make one with `rag ingest SOURCE`"
-    except RagError as error:
-        problems.append(str(error))
+        return found
+    with _told(problems):
+        _model(found, settings)
+    with _told(problems):
+        _index(index, found, settings, repair, on_progress)
+    with _told(problems):
+        _compared(index, against, found, settings, on_progress)
     return found
 
 
-def _index(index: str | Path, found: dict[str, Any], repair: bool, on_progress: Callable[[Steps], None] | None) -> None:
+@contextmanager
+def _told(problems: list[str]) -> Iterator[None]:
+    """Make a problem of an error."""
+    try:
+        yield
+    except RagError as error:
+        problems.append(str(error))
+
+
+def _model(found: dict[str, Any], settings: Settings) -> None:
+    """Add what is to be told of the model."""
+    from rag.embed.model import Model
+
+    chosen = settings.model
+    model = Model(chosen.name, precision=chosen.precision, cache=chosen.cache)
+    found["model"] = f"{model.name} {model.digest}"
+    found["prepared"] = str(model.folder) if model.is_prepared() else "not yet: done when it is first used"
+    for path in model.damaged():
+        found["problems"].append(f"{path} is damaged: delete {path.parent}, it will be made again")
+
+
+def _index(
+    index: str | Path,
+    found: dict[str, Any],
+    settings: Settings,
+    repair: bool,
+    on_progress: Callable[[Steps], None] | None,
+) -> None:
     """Add what is to be told of the index."""
     from rag import engine, keeping
-    from rag.settings import Settings
-    from rag.store.check import check
+    from rag.store.places import place
 
-    if repair:
-        found["repaired"], checked = keeping.repair(index, Settings.load(), on_progress=on_progress)
-    else:
-        checked = check(index, on_progress)
+    at = place(index, settings.store)
+    if settings.store.uri:
+        found["index"] = {"address": at.name}
+    try:
+        if repair:
+            found["repaired"], checked = keeping.repair(index, settings, on_progress=on_progress)
+        else:
+            checked = at.check(on_progress)
+    except NoIndex:
+        found["index"]["state"] = "none yet: make one with `rag ingest SOURCE`"
+        return
     if checked.old:
         found["index"]["format"] = checked.old
         found["index"]["state"] = (
@@ -98,4 +140,23 @@ def _index(index: str | Path, found: dict[str, Any], repair: bool, on_progress: 
         found["problems"].append(f"{fault}{'' if fault.mend == 'not' else advice}")
     if checked.stats:
         # Last, since an index whose model cannot be had may be damaged too.
-        engine.built_with(index, checked.stats.fingerprint, Settings.load())
+        engine.built_with(at.name, checked.stats.fingerprint, settings)
+
+
+def _compared(
+    index: str | Path,
+    against: str | Path | None,
+    found: dict[str, Any],
+    settings: Settings,
+    on_progress: Callable[[Steps], None] | None,
+) -> None:
+    """Add in what the index and another differ."""
+    from rag import moving
+
+    if against is None:
+        return
+    told = moving.compare(settings.store.uri or index, against, settings, on_progress=on_progress)
+    found["compared"] = {name: value for name, value in asdict(told).items() if name != "differences"}
+    found["problems"] += told.differences[:TOLD]
+    if len(told.differences) > TOLD:
+        found["problems"].append(f"{len(told.differences) - TOLD:,} more differences")

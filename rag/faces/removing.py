@@ -49,7 +49,7 @@ class Removing:
         """Take an article out of the index and return a word that brings it back.  Raises UnknownArticle."""
         article = self._engine.article(id)
         with _writing():
-            keeping.remove(id, self._index)
+            keeping.remove(id, self._index, self._engine.settings)
         word = secrets.token_urlsafe(12)
         with self._lock:
             self._removed[word] = self._clock(), article

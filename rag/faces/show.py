@@ -180,13 +180,15 @@ def article(a: Article, passages: int, current: str | None) -> str:
 
 def findings(f: Mapping[str, Any]) -> str:
     """Return what `rag doctor` found."""
-    apart = ("problems", "packages", "index", "repaired")
+    apart = ("problems", "packages", "index", "repaired", "compared")
     lines = [f"{name:10} {value}" for name, value in f.items() if name not in apart]
     lines += [f"{'packages':10} " + ", ".join(f"{n} {v}" for n, v in f["packages"].items())]
     told = ("fingerprint", "approximate", "recall")
     lines += [f"{'index':10} " + ", ".join(f"{n} {v}" for n, v in f["index"].items() if n not in told)]
     if "recall" in f["index"]:
         lines += [f"{'recall':10} {_recall(f['index']['approximate'], f['index']['recall'])}"]
+    if "compared" in f:
+        lines += [f"{'compared':10} " + ", ".join(f"{n} {v}" for n, v in f["compared"].items())]
     lines += [f"repaired: {one}" for one in f.get("repaired", ())]
     partly = " with what was looked through" if "format" in f["index"] else ""
     lines += [f"problem: {one}" for one in f["problems"]] or [f"nothing is wrong{partly}"]

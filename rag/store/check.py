@@ -153,6 +153,7 @@ class _Check:
             names = {name for (name,) in db.execute("SELECT name FROM segments")}
             words = self._snapshot.folder / catalog.get(db, "lexical")
         for fault in found:
+            assert isinstance(fault.file, Path)
             if fault.file.parent == self._snapshot.folder / SEGMENTS and fault.file.name.partition(".")[0] not in names:
                 continue
             if fault.mend == "words" and words not in (fault.file, fault.file.parent):

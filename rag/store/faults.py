@@ -30,15 +30,18 @@ OFTEN = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Something that is wrong with a file of an index, in one line; `article` is the ordinal of the one concerned."""
+    """Something that is wrong with a file of an index, in one line; `article` is the ordinal of the one concerned.
+
+    `file` is an address where an index lies at one.
+    """
 
     what: str
-    file: Path
+    file: Path | str
     mend: Mend
     article: int = 0
 
     def __str__(self) -> str:
-        return f"{self.file.absolute()}: {self.what}"
+        return f"{self.file.absolute() if isinstance(self.file, Path) else self.file}: {self.what}"
 
 
 class Pace:

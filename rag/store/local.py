@@ -12,19 +12,60 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from rag.errors import IndexDamaged
+from rag.errors import IndexDamaged, IndexMismatch
 from rag.files import sync
 from rag.protocols import View
 from rag.store import catalog, migrate, sqlite, vectorfile
 from rag.store.check_catalog import CatalogCheck
-from rag.store.faults import Pace
+from rag.store.faults import OnSteps, Pace
 from rag.store.lock import locked
 from rag.store.transaction import LocalTransaction
 from rag.store.view import CATALOG, VECTORS, LocalView, State, Which, load_state
 from rag.types import Fingerprint
 
+if TYPE_CHECKING:
+    from rag.store.check import Checked
+
 log = logging.getLogger(__name__)
+
+
+class Folder:
+    """An index's place on this machine.  See `rag.store.places.Place`; raises StoreError for what can be no folder."""
+
+    def __init__(self, folder: str | Path) -> None:
+        self._folder = sqlite.folder_of(folder)
+
+    @property
+    def name(self) -> str:
+        return str(self._folder.absolute())
+
+    def exists(self) -> bool:
+        return LocalStore.exists(self._folder)
+
+    def open(self) -> LocalStore:
+        return LocalStore(self._folder)
+
+    def create(self, fingerprint: Fingerprint) -> LocalStore:
+        return LocalStore.create(self._folder, fingerprint)
+
+    def anew(self, fingerprint: Fingerprint) -> LocalStore:
+        try:
+            self.create(fingerprint).close()
+            check_catalog(self._folder)
+        except (IndexDamaged, IndexMismatch) as error:
+            log.warning("%s; the old catalog is kept as %s", error, set_aside(self._folder, CATALOG))
+        try:
+            check_vectors(self._folder, fingerprint.dim)
+        except IndexDamaged as error:
+            log.warning("%s; the old file is kept as %s", error, set_aside(self._folder, VECTORS))
+        return self.create(fingerprint)
+
+    def check(self, on_progress: OnSteps | None = None) -> Checked:
+        from rag.store.check import check
+
+        return check(self._folder, on_progress)
 
 
 class LocalStore:

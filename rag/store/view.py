@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from rag.errors import IndexDamaged, StoreError, UnknownArticle
 from rag.given import whole
-from rag.handover import Scored, Vector, Vectors
+from rag.handover import Kept, NewPassage, Scored, Vector, Vectors
 from rag.intake.text import fold
 from rag.store import catalog, columns, lexical, segmentfile, segments, sqlite, twins, vectorfile
 from rag.store.columns import Headings, Mask, Wanted
@@ -360,6 +360,29 @@ class LocalView:
         id = self.article(id).id
         first, count = self._all("SELECT first, passages FROM articles WHERE id = ? AND live", [id])[0]
         return [passage for passage, _ in self.passages(range(first, first + count))]
+
+    def kept(self, ids: Sequence[str]) -> list[Kept]:
+        with contextlib.closing(
+            vectorfile.VectorFile(self._folder / VECTORS, self.fingerprint.dim, write=False)
+        ) as vectors:
+            return [self._kept(id, vectors) for id in ids]
+
+    def _kept(self, id: str, vectors: vectorfile.VectorFile) -> Kept:
+        article = self.article(id)
+        ((origin, first, count),) = self._all(
+            "SELECT origin, first, passages FROM articles WHERE id = ? AND live", [article.id]
+        )
+        rows = range(first, first + count)
+        keys = dict(self._all("SELECT row, key FROM passages WHERE row BETWEEN ? AND ?", [first, rows.stop - 1]))
+        cut = [passage for passage, _ in self.passages(rows)]
+        earlier = f"SELECT {catalog.ARTICLE} FROM articles WHERE id = ? AND NOT live ORDER BY ord"
+        former = tuple(catalog.read_article(row) for row in self._all(earlier, [article.id]))
+        try:
+            own = vectors.get([keys[row] for row in rows])
+        except KeyError as e:
+            raise StoreError(f"article {id!r} was changed while it was read: run the same command again") from e
+        new = [NewPassage(p.start, p.end, p.section, keys[row]) for row, p in zip(rows, cut, strict=True)]
+        return Kept(article, tuple(new), own, catalog.origin_of(str(origin)), former)
 
     def sections(self) -> list[str]:
         used = {
