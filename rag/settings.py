@@ -179,6 +179,14 @@ class StoreSettings(_Group):
         return SecretStr(token) if token else None
 
 
+    def at(self, uri: str) -> StoreSettings:
+        """Return these settings for another address.  Raises InvalidSettings."""
+        try:
+            return StoreSettings.model_validate({**dict(self), "uri": uri})
+        except ValidationError as e:
+            raise InvalidSettings(f"the address of a store cannot be so: {e.errors()[0]['msg']}") from e
+
+
 class PageSettings(_Group):
     """The chat page."""
 

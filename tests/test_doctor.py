@@ -400,7 +400,7 @@ def test_what_is_hopeless_is_rebuilt_by_the_command_that_is_named(index: Path, w
     HOPELESS[what](index)
     (*_, fault) = check.faults(index)
     assert (fault.mend, "--rebuild" in str(fault)) == ("not", True)
-    with closing(keeping._anew(index, FINGERPRINT)) as store:
+    with closing(local.Folder(index).anew(FINGERPRINT)) as store:
         with store.writer(FINGERPRINT) as t:
             pipeline.ingest(items.find([article(7)]), t, HashEmbedder(), SETTINGS)
         with store.view() as view:
@@ -412,7 +412,7 @@ def test_what_is_hopeless_is_rebuilt_by_the_command_that_is_named(index: Path, w
 def test_what_can_be_mended_is_not_set_aside_to_be_rebuilt(index: Path) -> None:
     change(index, "DELETE FROM bylines WHERE article = 6")
     change(index, "UPDATE meta SET value = '3' WHERE key = 'next_row'")
-    keeping._anew(index, FINGERPRINT).close()
+    local.Folder(index).anew(FINGERPRINT).close()
     assert list(index.glob("damaged-*")) == []
 
 

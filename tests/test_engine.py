@@ -14,7 +14,7 @@ import rag
 from rag.engine import Engine, open_engine
 from rag.errors import InvalidQuestion, UnknownArticle
 from rag.handover import Evidence, Mark
-from rag.keeping import ingest, remove
+from rag.keeping import ingest
 from rag.store.local import LocalStore
 from rag.types import Answer, Citation, Text
 
@@ -139,7 +139,7 @@ def test_an_old_citation_opens_until_its_article_is_removed(tmp_path: Path) -> N
         assert engine.article("a", hit.revision).text[hit.start : hit.end] == hit.text == "The buoy is painted red."
         rag.ingest([buoy("red")], index=tmp_path / "index")
         assert engine.current("a") == hit.revision
-        remove("a", tmp_path / "index")
+        rag.remove("a", index=tmp_path / "index")
         assert engine.current("a") is None
         with pytest.raises(UnknownArticle, match=r"was removed from the index on \d{4}-\d\d-\d\d$"):
             engine.article("a", hit.revision)
@@ -219,7 +219,7 @@ class TestTwins:
         fares = "Islanders pay half of that, and children travel free until they are twelve."
         without = self.STORY.replace(" " + fares, "")
         assert rag.ingest([rag.Article(id="tern", title="Hirta's ferry", text=without)], index=index).duplicates == 1
-        remove("skua", index)
+        rag.remove("skua", index=index)
         with rag.open(index) as engine:
             engine.writer = self.Greedy(fares)
             (only,) = engine.ask(self.QUESTION).citations

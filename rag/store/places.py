@@ -55,9 +55,9 @@ def place(index: str | Path, chosen: StoreSettings) -> Place:
 def at(where: str | Path, chosen: StoreSettings) -> Place:
     """Return the place that an address or a folder names; name and limits of an address are those of the settings."""
     if isinstance(where, str) and is_address(where):
-        from rag.store.milvus import Address
+        from rag.store.milvus.address import Address
 
-        return Address(where, chosen)
+        return Address(chosen.at(where))
     from rag.store.local import Folder
 
     return Folder(where)
