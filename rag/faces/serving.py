@@ -75,8 +75,10 @@ def kept_in(index: Path | None, stack: ExitStack) -> Conversations:
     """Return the conversations of an index, or some that end with the stack where they cannot be kept there."""
     if index:
         try:
+            # Of an index on a server nothing is there yet.
+            index.mkdir(parents=True, exist_ok=True)
             return Conversations(index / FILE)
-        except RagError as error:
+        except (RagError, OSError) as error:
             log.warning("%s; until then they are kept as long as the server runs", error)
     return Conversations(Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="footnote-"))) / FILE)
 
