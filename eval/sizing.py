@@ -127,7 +127,7 @@ def table(one: Passage, indexes: Sequence[Path]) -> str:
         "",
         f"**Calculated** for vectors of {DIM} numbers: the index of vectors as below, and on loading two segments of"
         f" 1 GiB more, times {LOADING}; {POSTING} bytes for each different stem and {ROW} for each passage in the BM25"
-        f" index, times {LOADING}; {INDEXED} bytes in the indexes of filters and {SYSTEM} of Milvus' own, both estimated;"
+        f" index, times {LOADING}; {INDEXED} bytes in the indexes of filters and {SYSTEM} of Milvus' own (estimated);"
         f" texts, numbers and digests mapped from disk, {MAPPED:.0%} of them in memory, or all in memory.  Vectors kept"
         f" for reuse, {4 * DIM:,} bytes each, are loaded only while somebody writes, mapped.  Nodes have {NODE // GIB}"
         f" GiB, of which {FILLED:.0%} are used.  All for one replica; each further one takes the same again.",
