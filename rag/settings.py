@@ -134,13 +134,16 @@ class StoreSettings(_Group):
     """Where articles, passages and vectors are kept, if not in a folder: a Milvus server."""
 
     uri: str | None = Field(
-        None, description="address of a Milvus server, http://HOST:19530, or a file of Milvus Lite, PATH.db; unset: a folder"
+        None,
+        description="address of a Milvus server, http://HOST:19530, or a file of Milvus Lite, PATH.db; unset: a folder",
     )
     token: SecretStr | None = Field(
         None, description="USER:PASSWORD or key of the server; better as RAG_STORE__TOKEN than in a file"
     )
     timeout: float = Field(30, gt=0, le=3_600, description="seconds that one request to the server may take")
-    name: str = Field("footnote", pattern="^[A-Za-z][A-Za-z0-9_]{0,99}$", description="what its collections are named by")
+    name: str = Field(
+        "footnote", pattern="^[A-Za-z][A-Za-z0-9_]{0,99}$", description="what its collections are named by"
+    )
     index: Literal["auto", "flat", "hnsw", "ivf_sq8", "ivf_rabitq", "diskann"] = Field(
         "auto", description="kind of vector index; auto: what the server chooses, exact in Milvus Lite"
     )

@@ -64,7 +64,9 @@ def _head(server: Server, name: str, said: str) -> Head:
         told = json.loads(said)
         written = told.pop("format")
         if written != layout.FORMAT:
-            raise IndexMismatch(f"{this} has format {written}, this version reads {layout.FORMAT}: rebuild with {_AGAIN}")
+            raise IndexMismatch(
+                f"{this} has format {written}, this version reads {layout.FORMAT}: rebuild with {_AGAIN}"
+            )
         fingerprint = Fingerprint(**told.pop("fingerprint"))
         if not catalog.is_possible(fingerprint):
             raise ValueError(fingerprint)

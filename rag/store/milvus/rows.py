@@ -17,7 +17,7 @@ from rag.store.milvus import filters, layout
 from rag.store.milvus.layout import NEVER, NONE, PART, PARTS
 from rag.store.milvus.server import MOST_BYTES, Row
 from rag.types import Article, ArticleHead, Section
-from rag.words import analyzed 
+from rag.words import analyzed
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,15 @@ class New:
 
 
 def new(
-    article: Article, passages: Sequence[NewPassage], origin: str, ord: int, first: int, born: int, *, infix: bool, terms: bool
+    article: Article,
+    passages: Sequence[NewPassage],
+    origin: str,
+    ord: int,
+    first: int,
+    born: int,
+    *,
+    infix: bool,
+    terms: bool,
 ) -> New:
     """Return an article as rows.  Raises StoreError for what fits no field, and TypeError for what is no text."""
     keys = [p.key.hex() for p in passages]
@@ -88,7 +96,15 @@ def new(
     }
     row = {
         **about,
-        **{"ord": ord, "revision": article.revision, "born": born, "died": NEVER, "erased": NEVER, "moved": 0, "swept": 0},
+        **{
+            "ord": ord,
+            "revision": article.revision,
+            "born": born,
+            "died": NEVER,
+            "erased": NEVER,
+            "moved": 0,
+            "swept": 0,
+        },
         **{"within": list(filters.folders(origin)), "bands": sorted(set(signature(article.text))), "twins": []},
         **{"first": first, "passages": len(passages), "said": told.said(), "none": NONE},
     }

@@ -96,7 +96,9 @@ class Server:
             self._check_lite(Path(self.address))
         token = settings.token.get_secret_value() if settings.token else ""
         with self._guarded():
-            self._client = pymilvus.MilvusClient(self.address, token=token, timeout=self._timeout)
+            self._client = pymilvus.MilvusClient(
+                self.address, token=token, timeout=self._timeout, grpc_options=_CHANNEL
+            )
             self.can = Abilities.of(str(self._client.get_server_version(timeout=self._timeout)))
 
     def _check_lite(self, path: Path) -> None:
@@ -129,7 +131,8 @@ class Server:
         with self._guarded():
             self._client.create_collection(name, schema=schema, timeout=self._timeout, **options)
             if indexes is not None:
-                self._client.create_index(name, indexes, timeout=self._timeout)
+                # There is nothing yet to be made an index of, so nothing to wait for.
+                self._client.create_index(name, indexes, timeout=self._timeout, sync=False)
 
     def try_to_create(self, name: str, schema: Any) -> bool:
         """Make a collection, unless there is another of that name; say whether it was made."""
@@ -191,7 +194,9 @@ class Server:
                 time = max(time, int(done.timestamp))
         return time
 
-    def rows(self, name: str, where: str, fields: Sequence[str], at: int = STRONG, limit: int | None = None) -> list[Row]:
+    def rows(
+        self, name: str, where: str, fields: Sequence[str], at: int = STRONG, limit: int | None = None
+    ) -> list[Row]:
         """Return the rows that satisfy an expression, in no order: all, or as many as the limit says."""
         asked: Mapping[str, Any] = {"output_fields": list(fields), "timeout": self._timeout, **_state(at)}
 
@@ -221,18 +226,18 @@ class Server:
         self,
         name: str,
         field: str,
-        asked: Sequence[Any],
+        asked: Any,
         limit: int,
         where: str,
         at: int,
         params: Mapping[str, Any],
-    ) -> list[list[tuple[int, float]]]:
-        """Return the primary keys and scores of what is nearest to each of some vectors or texts, best first."""
+    ) -> list[tuple[int, float]]:
+        """Return the primary keys and scores of what is nearest to a vector or a text, best first."""
         more: Mapping[str, Any] = {"search_params": dict(params), "timeout": self._timeout, **_state(at)}
         found = self._loaded_for(
-            name, lambda: self._client.search(name, list(asked), where, limit, anns_field=field, **more)
+            name, lambda: self._client.search(name, [asked], where, limit, anns_field=field, **more)
         )
-        return [[(int(hit.id), float(hit.distance)) for hit in hits] for hits in found]
+        return [(int(hit.id), float(hit.distance)) for hit in found[0]]
 
     def _loaded_for(self, name: str, ask: Callable[[], Answer]) -> Answer:
         """Return the answer to a question of a collection, which is loaded first if it has to be."""
@@ -267,7 +272,11 @@ class Server:
         """Return what a failure means, in one line that names the server and never the token."""
         where = f"Milvus at {self.address}"
         said = " ".join(str(getattr(error, "message", "") or error).split())
-        code = str(getattr(error, "code", lambda: "")() if callable(getattr(error, "code", "")) else error.__dict__.get("_code", ""))
+        code = str(
+            getattr(error, "code", lambda: "")()
+            if callable(getattr(error, "code", ""))
+            else error.__dict__.get("_code", "")
+        )
         told = f"{code} {said}".lower()
         for marks, meaning in _MEANINGS:
             if any(mark in told for mark in marks):
@@ -303,6 +312,10 @@ _MEANINGS = (
     (("rate limit", "ratelimit"), "{where} is asked too much at once: try again later"),
 )
 """Words in what the client and servers say, and what to tell."""
+
+
+_CHANNEL = {"grpc.keepalive_time_ms": 60_000, "grpc.keepalive_permit_without_calls": False}
+"""The client's own choice, every ten seconds, is too often for Milvus Lite, which hangs up."""
 
 
 def among(field: str, values: Iterable[int] | Iterable[str]) -> str:

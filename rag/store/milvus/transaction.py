@@ -36,6 +36,9 @@ BROKEN_OFF = "a change was broken off half way: nothing since the last commit is
 WAITING = 2_000
 """Passages that wait to be written, at most."""
 
+KNOWN = 100_000
+"""Articles, and keys of vectors, of which it is kept what the server said, at most."""
+
 ASKED = 1_000
 """Values in one expression."""
 
@@ -43,7 +46,9 @@ ASKED = 1_000
 class MilvusTransaction:
     """The one writer of an index.  See `rag.protocols.Transaction` for the contract."""
 
-    def __init__(self, server: Server, settings: StoreSettings, lease: Lease, restart: Fingerprint | None = None) -> None:
+    def __init__(
+        self, server: Server, settings: StoreSettings, lease: Lease, restart: Fingerprint | None = None
+    ) -> None:
         self._server, self._settings, self._lease = server, settings, lease
         self._spoiled = False
         self._stamp = 0
@@ -54,6 +59,7 @@ class MilvusTransaction:
         self._passages = 0
         self._altered: dict[int, Row] = {}
         self._known: dict[str, list[Row]] = {}
+        self._stored: set[bytes] = set()
         self._removed: dict[str, str] = {}
         self._forget: set[str] = set()
         self._changed = restart is not None
@@ -136,15 +142,20 @@ class MilvusTransaction:
         return live
 
     def cached(self, keys: Sequence[bytes]) -> set[bytes]:
-        found: set[bytes] = set()
-        for some in _parts([key.hex() for key in dict.fromkeys(keys)]):
+        for some in _parts([key.hex() for key in dict.fromkeys(keys) if key not in self._stored]):
             held = self._server.rows(self._cache, among("key", some), ["key"])
-            found |= {bytes.fromhex(str(row["key"])) for row in held}
-        return found
+            self._keep(bytes.fromhex(str(row["key"])) for row in held)
+        return self._stored.intersection(keys)
+
+    def _keep(self, keys: Iterable[bytes]) -> None:
+        if len(self._stored) > KNOWN:
+            self._stored = set()
+        self._stored.update(keys)
 
     def remember(self, keys: Sequence[bytes], vectors: Vectors) -> None:
         named = dict(zip((key.hex() for key in keys), np.asarray(vectors, np.float32), strict=True))
         self._wrote(self._server.upsert(self._cache, [{"key": key, "vector": vector} for key, vector in named.items()]))
+        self._keep(keys)
 
     # -- what is changed ----------------------------------------------------------------------
 
@@ -241,7 +252,9 @@ class MilvusTransaction:
             self._wrote(self._server.insert(self._build.articles, [new.row for new in fresh]))
             names = {str(p["section"]) for new in fresh for p in new.passages}
             self._note({f"s{filters.digest(name)}": name for name in names})
-        self._fresh, self._altered, self._known, self._passages = [], {}, {}, 0
+        self._fresh, self._altered, self._passages = [], {}, 0
+        if len(self._known) > KNOWN:
+            self._known = {}
 
     def _link(self, fresh: Sequence[New]) -> None:
         live = [new for new in fresh if new.row["died"] == NEVER]
@@ -340,7 +353,9 @@ class MilvusTransaction:
             found = self._server.rows(self._build.passages, among("key", some), ["key", "ord"])
             live = self._live({int(row["ord"]) for row in found})
             used = {str(row["key"]) for row in found if int(row["ord"]) in live}
-            self._server.delete(self._cache, "key", [key for key in some if key not in used])
+            unused = [key for key in some if key not in used]
+            self._server.delete(self._cache, "key", unused)
+            self._stored.difference_update(map(bytes.fromhex, unused))
 
     # -- before and after ---------------------------------------------------------------------
 

@@ -33,8 +33,6 @@ GRACE_SECONDS = 600.0
 TIES = 32
 """Rows asked for beyond those wanted, so that which of those that score the same are shown does not depend on chance."""
 
-ANSWERED = 50_000
-"""Rows of one answer to several questions at once."""
 
 @dataclass
 class State:
@@ -105,16 +103,14 @@ class MilvusView:
     # -- search -------------------------------------------------------------------------------
 
     def dense(self, vector: Vector, k: int, where: Filter | None = None) -> Scored:
-        return self.dense_many(vector[None, :], k, where)[0]
+        asked, limit = self._passing(where), min(k + TIES, MOST)
+        stored = vector.astype(np.float16 if self._server.can.halves else np.float32)
+        found = self._search("vector", stored, limit, asked, {"metric_type": "IP"})
+        return top(self._whole(vector, found, limit, asked), k)
 
     def dense_many(self, vectors: Vectors, k: int, where: Filter | None = None) -> list[Scored]:
-        asked, limit = self._passing(where), min(k + TIES, MOST)
-        stored = vectors.astype(np.float16 if self._server.can.halves else np.float32)
-        found: list[Scored] = []
-        for at in range(0, len(vectors), step := max(ANSWERED // limit, 1)):
-            hits = self._search("vector", list(stored[at : at + step]), limit, asked, {"metric_type": "IP"})
-            found += [self._whole(v, one, limit, asked) for v, one in zip(vectors[at : at + step], hits, strict=True)]
-        return [top(one, k) for one in found]
+        # One at a time: of several at once the server makes scores that differ in their last place.
+        return [self.dense(vector, k, where) for vector in vectors]
 
     def _whole(self, vector: Vector, found: Scored, limit: int, asked: str) -> Scored:
         """Return all that passes, scored, where an index that is not exact found fewer than that."""
@@ -133,9 +129,7 @@ class MilvusView:
         if not asked:
             return Scored(np.empty(0, np.int64), np.empty(0, np.float32))
         limit = min(k + TIES, MOST)
-        (found,) = self._search(
-            "sparse", [filters.terms_of(asked)], limit, self._passing(where), {"metric_type": "BM25"}
-        )
+        found = self._search("sparse", filters.terms_of(asked), limit, self._passing(where), {"metric_type": "BM25"})
         # Milvus Lite tells how far it is.
         return top(Scored(found.rows, np.abs(found.scores)), k)
 
@@ -152,15 +146,10 @@ class MilvusView:
             scores.update(zip(numbers.tolist(), np.vecdot(held, vector).tolist(), strict=True))
         return np.round(np.array([scores[int(row)] for row in rows], np.float32), 6)
 
-    def _search(
-        self, field: str, asked: Sequence[Any], limit: int, where: str, params: dict[str, Any]
-    ) -> list[Scored]:
+    def _search(self, field: str, asked: Any, limit: int, where: str, params: dict[str, Any]) -> Scored:
         state = self._state
-        found = self._server.search(state.build.passages, field, asked, limit, where, state.head.stamp, params)
-        return [
-            Scored(np.array([row for row, _ in hits], np.int64), np.array([score for _, score in hits], np.float32))
-            for hits in found
-        ]
+        hits = self._server.search(state.build.passages, field, asked, limit, where, state.head.stamp, params)
+        return Scored(np.array([row for row, _ in hits], np.int64), np.array([score for _, score in hits], np.float32))
 
     def _vectors(self, where: str) -> tuple[npt.NDArray[np.int64], Vectors]:
         """Return the rows of some passages and the vectors that are stored for them."""
@@ -331,7 +320,9 @@ class MilvusView:
         """Return some parts of bodies.  Raises IndexDamaged where one is not there."""
         found: dict[int, str] = {}
         for some in _parts(sorted(keys)):
-            held = self._server.rows(self._state.build.bodies, among("part", some), ["part", "text"], self._state.head.stamp)
+            held = self._server.rows(
+                self._state.build.bodies, among("part", some), ["part", "text"], self._state.head.stamp
+            )
             found.update({int(row["part"]): str(row["text"]) for row in held})
         if found.keys() != keys:
             raise IndexDamaged(
@@ -358,7 +349,11 @@ def _keys_of(span: Row) -> list[int]:
 
 def _numbers(vector: Any) -> npt.NDArray[np.float32]:
     """Return a vector as the server gives it, halves as bytes."""
-    return np.frombuffer(vector, np.float16).astype(np.float32) if isinstance(vector, bytes) else np.array(vector, np.float32)
+    return (
+        np.frombuffer(vector, np.float16).astype(np.float32)
+        if isinstance(vector, bytes)
+        else np.array(vector, np.float32)
+    )
 
 
 def _parts(values: Sequence[Any]) -> Iterator[list[Any]]:
