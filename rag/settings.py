@@ -178,7 +178,6 @@ class StoreSettings(_Group):
         token = value.get_secret_value().strip() if value else ""
         return SecretStr(token) if token else None
 
-
     def at(self, uri: str) -> StoreSettings:
         """Return these settings for another address.  Raises InvalidSettings."""
         try:

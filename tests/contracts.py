@@ -294,6 +294,25 @@ class StoreContract:
             assert len(view.dense(EMBEDDER.query("x"), 10, Filter(phrases=("gokdogan STORY",))).rows) == 1
             assert len(view.dense(EMBEDDER.query("x"), 10, Filter(phrases=("story gokdogan",))).rows) == 0
 
+    def test_what_is_kept_is_what_was_added(self, make: Callable[[], Store]) -> None:
+        store = make()
+        with store.writer() as t:
+            for n in range(9):
+                put(t, article(n))
+        for version in (1, 2, 1):
+            with store.writer() as t:
+                put(t, article(4, version))
+        with store.view() as view:
+            kept = view.kept(["a00007", "a00004"])
+            assert [k.article for k in kept] == [article(7), article(4, 1)]
+            assert [set(k.former) for k in kept] == [set(), {article(4), article(4, 2)}]
+            for k in kept:
+                assert list(k.passages) == passages(k.article)
+                own = [EMBEDDER.query(k.article.text[p.start : p.end]) for p in k.passages]
+                np.testing.assert_allclose(k.vectors, own, atol=ROUNDED)
+            with pytest.raises(UnknownArticle):
+                view.kept(["a00007", "nothing"])
+
     def test_random_changes_equal_brute_force(self, make: Callable[[], Store]) -> None:
         store, rng = make(), random.Random(7)
         kept: dict[str, Article] = {}

@@ -111,7 +111,7 @@ def _index(
 
     at = place(index, settings.store)
     if settings.store.uri:
-        found["index"] = {"address": at.name}
+        found["index"] = {"address": settings.store.uri, "name": settings.store.name}
     try:
         if repair:
             found["repaired"], checked = keeping.repair(index, settings, on_progress=on_progress)
