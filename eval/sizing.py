@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from rag.store.milvus import rows
 from tables import commit
 
 from rag.handover import NewPassage
 from rag.store.local import LocalStore
+from rag.store.milvus import rows
 
 HERE = Path(__file__).parent
 DIM = 384

@@ -310,8 +310,15 @@ class StoreContract:
                 assert list(k.passages) == passages(k.article)
                 own = [EMBEDDER.query(k.article.text[p.start : p.end]) for p in k.passages]
                 np.testing.assert_allclose(k.vectors, own, atol=ROUNDED)
+            assert [k.origin for k in kept] == ["", ""]
             with pytest.raises(UnknownArticle):
                 view.kept(["a00007", "nothing"])
+        with store.writer() as t:
+            t.move("a00007", "/here")
+        with store.writer() as t:
+            t.move("a00007", "/there")
+        with store.view() as view:
+            assert [k.origin for k in view.kept(["a00007", "a00004"])] == ["/there", ""]
 
     def test_random_changes_equal_brute_force(self, make: Callable[[], Store]) -> None:
         store, rng = make(), random.Random(7)

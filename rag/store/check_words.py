@@ -42,6 +42,7 @@ class WordsCheck:
     def faults(self, words: lexical.Words | Fault | None) -> Iterator[Fault]:
         """Yield the faults of words that were opened as they belong to the snapshot."""
         if isinstance(words, Fault):
+            assert isinstance(words.file, Path)
             spoiled = list(self._spoiled(words.file))
             yield from spoiled or [words]
         elif words:
