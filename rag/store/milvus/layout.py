@@ -15,6 +15,8 @@ NAME_writer     there while somebody writes (see lease.py)
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -109,6 +111,17 @@ def builds(server: Server, name: str) -> set[int]:
     return {int(found[1]) for found in map(pattern.fullmatch, server.names()) if found}
 
 
+def drop_all(server: Server, name: str) -> None:
+    """Drop an index."""
+    if server.fields(name) is not None:
+        server.unname(name)
+    for number in builds(server, name):
+        drop(server, Build(name, number))
+    for cache in caches(server, name):
+        server.drop(cache)
+    server.drop(lock(name))
+
+
 def caches(server: Server, name: str) -> set[str]:
     """Return the names of the caches of vectors."""
     return {there for there in server.names() if re.fullmatch(rf"{re.escape(name)}_vectors_[0-9]{{1,5}}", there)}
@@ -123,7 +136,7 @@ def drop(server: Server, build: Build) -> None:
 def create(server: Server, build: Build, dim: int, settings: StoreSettings) -> None:
     """Make the collections of a build that are not there yet, and the cache of vectors."""
     there = set(server.names())
-    made = {
+    made: dict[str, Callable[[Server], Made]] = {
         build.head: _head,
         build.articles: _articles,
         build.former: _articles,
@@ -137,13 +150,15 @@ def create(server: Server, build: Build, dim: int, settings: StoreSettings) -> N
         if name not in there:
             schema, indexes, options = fields(server)
             server.create(name, schema, indexes, **options)
-        server.load(name)
+    load(server, build, dim)
 
 
-def load(server: Server, build: Build) -> None:
+def load(server: Server, build: Build, dim: int) -> None:
     """Have the collections of a build ready to be asked: after a restart of the server they may not be."""
-    for name in build.all:
-        server.load(name)
+    names = (*build.all, vectors(build.name, dim))
+    with ThreadPoolExecutor(len(names)) as pool:
+        # Together they take no longer than one, some seconds.
+        list(pool.map(server.load, names))
 
 
 Made = tuple[Any, Any, dict[str, Any]]

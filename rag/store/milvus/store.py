@@ -70,6 +70,17 @@ class MilvusStore:
         finally:
             server.close()
 
+    @staticmethod
+    def drop(settings: StoreSettings) -> None:
+        """Drop an index, all of it, at once."""
+        server = Server(settings)
+        try:
+            if server.fields(settings.name) is not None:
+                head.check(server, settings.name)
+            layout.drop_all(server, settings.name)
+        finally:
+            server.close()
+
     @property
     def fingerprint(self) -> Fingerprint:
         return self._fingerprint
@@ -90,7 +101,7 @@ class MilvusStore:
             state = self._state
             if state is None or (state.head.build, state.head.generation) != (now.build, now.generation):
                 if state is None or state.head.build != now.build:
-                    layout.load(self._server, Build(self._settings.name, now.build))
+                    layout.load(self._server, Build(self._settings.name, now.build), now.fingerprint.dim)
                 exact = self._settings.index == "flat" or (self._settings.index == "auto" and self._server.can.lite)
                 state = self._state = load(self._server, self._settings.name, now, exact=exact)
             return state
