@@ -21,6 +21,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping
@@ -36,16 +37,21 @@ PATIENCE = 120.0
 QUICK: dict[str, Setting] = {"common.session.ttl": 5, "common.gracefulStopTimeout": 5}
 """What makes a killed server forget its former self sooner than after half a minute."""
 
+PORT = "{port}"
+
 Setting = str | int | float | bool
 
 
 class Server:
     """A server of its own process group; it is healthy when `start` returns, and gone when `stop` or `kill` does."""
 
-    def __init__(self, command: list[str], folder: Path, environment: Mapping[str, str], *, relayed: bool) -> None:
+    def __init__(
+        self, command: list[str], folder: Path, environment: Mapping[str, str], fence: list[str] | None = None
+    ) -> None:
+        """`command` has PORT where the port belongs; one with a `fence` keeps to its own, and is led to from there."""
         self.log = folder / "server.log"
         self.folder = folder
-        self._command, self._environment, self._relayed = command, dict(environment), relayed
+        self._command, self._environment, self._fence = command, dict(environment), fence
         self._process: subprocess.Popen[bytes] | None = None
         with _bound(0) as free:
             self.port: int = free.getsockname()[1]
@@ -64,24 +70,25 @@ class Server:
         """Start it and wait until it is healthy; RuntimeError with the end of its log if it does not get there."""
         if self.running:
             return
+        keeper = [*(self._fence or []), sys.executable, str(Path(__file__).resolve())]
+        command = [str(self.port) if word == PORT else word for word in self._command]
         with self.log.open("ab") as log, _bound(self.port) as door:
-            # The relay is handed its port; another server binds it by itself.
-            keep = (door.fileno(),) if self._relayed else ()
-            if not self._relayed:
-                door.close()
+            number = door.fileno()
+            if self._fence is None:
+                door.close()  # the server binds it by itself
             self._process = subprocess.Popen(
-                [word.format(port=self.port, door=keep[0] if keep else "") for word in self._command],
+                [*keeper, *(["-"] if self._fence is None else [str(number)]), *command],
                 cwd=self.folder,
                 env={**os.environ, **self._environment},
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                pass_fds=keep,
+                pass_fds=() if self._fence is None else (number,),
                 start_new_session=True,
             )
         end = time.monotonic() + PATIENCE
-        while time.monotonic() < end and self.running:
-            with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1):
+        while time.monotonic() < end and self._process.poll() is None:
+            if self._answers():
                 return
             time.sleep(0.05)
         self.kill()
@@ -101,7 +108,7 @@ class Server:
         """End it and all it started, at once (SIGKILL)."""
         if self._process is not None:
             self._signal(signal.SIGKILL)
-            self._process.wait()
+            self._process.communicate()
             self._process = None
 
     def restart(self) -> None:
@@ -110,7 +117,10 @@ class Server:
         self.start()
 
     def pause(self) -> None:
-        """Freeze it (SIGSTOP): connections are accepted by the system, and nothing is answered."""
+        """Freeze it (SIGSTOP): connections are accepted by the system, and nothing is answered.
+
+        `milvus_235` ends when it goes on after more than its `common.session.ttl`.
+        """
         self._signal(signal.SIGSTOP)
 
     def resume(self) -> None:
@@ -126,6 +136,13 @@ class Server:
                 if os.getpgid(int(entry.name)) == self._process.pid:
                     pages += int((entry / "statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE")
+
+    def _answers(self) -> bool:
+        """Whether somebody listens; each server does so once it is healthy."""
+        with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1) as line:
+            # Where nobody listens, the system may give a line the very port it asks for, and connect it to itself.
+            return bool(line.getsockname() != line.getpeername())
+        return False
 
     def _signal(self, number: int) -> None:
         # The group outlives its leader when a child does, so it is signalled even when the leader is over.
@@ -168,14 +185,13 @@ def milvus_235(folder: Path, settings: Mapping[str, Setting] | None = None) -> I
     fence = _fence()
     folder = folder.resolve()
     (folder / "configs").mkdir(parents=True, exist_ok=True)
-    command = [*fence, sys.executable, str(Path(__file__).resolve()), "{door}", str(programs / "milvus"), "run"]
     environment = {
         "LD_LIBRARY_PATH": str(programs),
         "DEPLOY_MODE": "STANDALONE",
         "METRICS_PORT": "9091",
         "MILVUS_RUN_DIR": str(folder / "run"),
     }
-    server = Milvus235([*command, "standalone"], folder, environment, relayed=True)
+    server = Milvus235([str(programs / "milvus"), "run", "standalone"], folder, environment, fence)
     template = (package / "data/config.yaml.template").read_text(encoding="utf-8")
     shutil.copy(package / "data/glog.conf", folder / "configs")
     (folder / "logs").mkdir(exist_ok=True)
@@ -193,7 +209,7 @@ def milvus_lite(folder: Path) -> Iterator[Server]:
     folder = folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "milvus_lite", "server", "--data-dir", "data", "--host", "127.0.0.1"]
-    with _ended(Server([*command, "--port", "{port}"], folder, {}, relayed=False)) as server:
+    with _ended(Server([*command, "--port", PORT], folder, {})) as server:
         yield server
 
 
@@ -201,12 +217,8 @@ def milvus_lite(folder: Path) -> Iterator[Server]:
 def small_disk(folder: Path, size: int) -> Iterator[Path]:
     """`folder` as a disk of `size` bytes; the test is skipped where no disk may be made."""
     folder.mkdir(parents=True, exist_ok=True)
-    made = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
+    made = subprocess.run(mount, capture_output=True, text=True, check=False)
     if made.returncode:
         _skip(f"no small disk may be made: {made.stderr.strip()}")
     try:
@@ -291,32 +303,25 @@ def _fence() -> list[str]:
     _skip("the milvus server cannot be kept to loopback here: no network of its own may be made")
 
 
-# What follows runs in the server's own network: python milvus_servers.py DOOR COMMAND...
+# What follows runs as the leader of a server's group: python milvus_servers.py DOOR COMMAND...
 
 
-def _lo_up() -> None:
-    flags, up = struct.Struct("16sh14x"), 1
-    with socket.socket() as any_socket:
-        fcntl.ioctl(any_socket, 0x8914, flags.pack(b"lo", up))  # SIOCSIFFLAGS
-
-
-async def _relay(door: socket.socket, command: list[str]) -> int:
-    """Run a server, and lead to it whoever comes to the door, a socket of the network outside, once it is healthy."""
-    server = await asyncio.create_subprocess_exec(*command)
+async def _keep(command: list[str], door: socket.socket | None) -> int:
+    """Run a server; lead to it whoever comes to the door, a socket of the network outside, once it is healthy."""
+    server = await asyncio.create_subprocess_exec(*command, stdin=subprocess.DEVNULL)
     # Whoever stops the group waits for the server to end in its own time.
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, lambda: None)
-    while not await asyncio.to_thread(_healthy) and server.returncode is None:
+    if door is None:
+        return await server.wait()
+    while server.returncode is None and not await asyncio.to_thread(_healthy):
         await asyncio.sleep(0.1)
 
     async def pump(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
-        try:
+        with suppress(OSError):
             while data := await source.read(1 << 18):
                 target.write(data)
                 await target.drain()
-        except OSError:
-            pass
-        finally:
-            target.close()
+        target.close()
 
     async def lead(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -336,6 +341,21 @@ def _healthy() -> bool:
     return False
 
 
+def _end_with_the_test() -> None:
+    """Nothing is ever written to us: the end of input is the end of the process that runs the tests."""
+    sys.stdin.read()
+    os.killpg(0, signal.SIGKILL)
+
+
+def _lo_up() -> None:
+    flags, up = struct.Struct("16sh14x"), 1
+    with socket.socket() as any_socket:
+        fcntl.ioctl(any_socket, 0x8914, flags.pack(b"lo", up))  # SIOCSIFFLAGS
+
+
 if __name__ == "__main__":
-    _lo_up()
-    sys.exit(asyncio.run(_relay(socket.socket(fileno=int(sys.argv[1])), sys.argv[2:])))
+    threading.Thread(target=_end_with_the_test, daemon=True).start()
+    fenced = sys.argv[1] != "-"
+    if fenced:
+        _lo_up()
+    sys.exit(asyncio.run(_keep(sys.argv[2:], socket.socket(fileno=int(sys.argv[1])) if fenced else None)))
