@@ -179,6 +179,11 @@ class Server:
         with self._guarded():
             self._client.load_collection(name, timeout=self._timeout)
 
+    def flush(self, name: str) -> None:
+        """Have what was written to a collection put where searches of it are fast."""
+        with self._guarded():
+            self._client.flush(name, timeout=self._timeout)
+
     # -- rows ---------------------------------------------------------------------------------
 
     def insert(self, name: str, rows: Sequence[Row]) -> int:

@@ -121,6 +121,7 @@ class MilvusStore:
             try:
                 yield transaction
                 transaction.commit()
+                transaction.rest()
             finally:
                 _written[self._key] = time.monotonic()
         finally:

@@ -39,6 +39,9 @@ WAITING = 2_000
 KNOWN = 100_000
 """Articles, and keys of vectors, of which is kept what is known of them, at most."""
 
+FLUSHED = 256
+"""Passages from which on Milvus Lite is told to put them in order."""
+
 ASKED = 1_000
 """Values in one expression."""
 
@@ -55,7 +58,8 @@ class MilvusTransaction:
         self._heads = head.read(server, settings.name, STRONG)
         self._head = self._heads[-1]
         self._build = Build(settings.name, self._head.build)
-        self._next_row, self._next_ord = self._head.next_row, self._head.next_ord
+        self._first_row = self._next_row = self._head.next_row
+        self._next_ord = self._head.next_ord
         self._next_change, self._settled = self._head.next_change, self._head.settled
         self._linked = self._head.twins
         # What waits to be written, and how many passages there are in it.
@@ -346,6 +350,14 @@ class MilvusTransaction:
             self._forget_unused(self._forget)
             self._catch_up()
         self._forget, self._removed = set(), {}
+
+    def rest(self) -> None:
+        """Do at the end of all what may take a while: Milvus Lite searches new rows one by one until they are flushed.
+
+        A server does so by itself, and refuses to be told to often.
+        """
+        if self._server.can.lite and self._next_row - self._first_row >= FLUSHED:
+            self._server.flush(self._build.passages)
 
     def _forget_unused(self, keys: Iterable[str]) -> None:
         """Erase vectors that no passage of a current article has."""
