@@ -2,8 +2,9 @@
 
 FOLDER holds the outside sets.  Each set's index is made in a folder, copied into another folder and to a Milvus server,
 and both copies are put to the same questions: how good the search is, how long it takes, in turn, and how fast passages
-go in.  Nothing is embedded but questions.  The server is `milvus-lite server` on this machine, or the one that
-MILVUS_URI names.  Writes results/stores.md, and .json beside it.
+go in.  Nothing is embedded but questions.  Servers are `milvus-lite server`; Milvus 2.3.5, which has no search by
+words, so that both search by meaning alone; and the one that MILVUS_URI names, if it is set.  Writes results/stores.md,
+and .json beside it.
 """
 
 from __future__ import annotations
@@ -13,8 +14,6 @@ import json
 import os
 import secrets
 import shutil
-import socket
-import subprocess
 import sys
 import tempfile
 import time
@@ -37,6 +36,9 @@ from rag.evaluation.retrieval import index_of
 from rag.settings import Settings
 
 HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE.parent / "tests"))
+from milvus_servers import milvus_235, milvus_lite  # noqa: E402
+
 OUT = HERE / "out" / "stores"
 SETS = ("time-1963", "cranfield", "squad2-half")
 MEASURES = ("nDCG@10", "R@10")
@@ -44,33 +46,19 @@ TIMED = 150
 """Questions that both are asked in turn."""
 WITHIN = 0.005
 """How far apart their measures may be."""
+SERVERS = {"lite": milvus_lite, "2.3.5": milvus_235}
 
 
 @contextmanager
-def milvus() -> Iterator[tuple[str, str]]:
-    """Give the address of a server and what it is."""
-    if address := os.environ.get("MILVUS_URI"):
+def milvus(kind: str) -> Iterator[str]:
+    """Give the address of a server of a kind."""
+    if kind == "uri":
         # Not among the configuration, which is written down with each run.
         os.environ["RAG_STORE__TOKEN"] = os.environ.get("MILVUS_TOKEN", "")
-        yield address, "the server of MILVUS_URI"
+        yield os.environ["MILVUS_URI"]
         return
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    with tempfile.TemporaryDirectory() as folder:
-        command = [str(Path(sys.executable).with_name("milvus-lite")), "server", "--host", "127.0.0.1"]
-        command += ["--port", str(port), "--data-dir", folder]
-        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
-            try:
-                until = time.monotonic() + 60
-                while time.monotonic() < until:
-                    with socket.socket() as probe:
-                        if probe.connect_ex(("127.0.0.1", port)) == 0:
-                            break
-                    time.sleep(0.1)
-                yield f"http://127.0.0.1:{port}", f"milvus-lite {version('milvus-lite')} as a server"
-            finally:
-                server.terminate()
+    with tempfile.TemporaryDirectory() as folder, SERVERS[kind](Path(folder)) as server:
+        yield server.address
 
 
 @contextmanager
@@ -87,24 +75,31 @@ def store(address: str) -> Iterator[dict[str, str]]:
         client.close()
 
 
-def row(folder: Path, name: str, address: str) -> dict[str, Any]:
-    """Return what is told of one set."""
+def row(folder: Path, name: str, server: str, address: str) -> dict[str, Any]:
+    """Return what is told of one set and a server."""
+    search = ("search.retriever=dense",) if server == "2.3.5" else ()
     read = collection.read(folder / name)
     here = Settings.load()
     made = index_of(read, here, HERE / "out" / "indexes")
     copied = OUT / f"{name}-copy"
     shutil.rmtree(copied, ignore_errors=True)
-    told: dict[str, Any] = {"set": name, "rates": {}, "measures": {}}
+    told: dict[str, Any] = {"set": name, "server": server, "search": "dense" if search else "fused"}
+    told |= {"rates": {}, "measures": {}}
     with store(address) as chosen, ExitStack() as stack:
         there = Settings.load(store=chosen)
+        if search:
+            here, there = (s.model_copy(update={"search": dense_only(s)}) for s in (here, there))
         for kind, target, settings in (("folder", copied, here), ("milvus", address, there)):
             report = moving.copy(made, target, settings)
             told["rates"][kind] = report.passages / report.seconds
+            told["passages"] = report.passages
             print(f"{name}: {report.passages:,} passages into {kind} in {report.seconds:.1f} s", flush=True)
-        compared = moving.compare(copied, address, there)
-        assert not compared.differences, compared.differences
-        told |= {"passages": compared.passages, "meaning": compared.meaning, "words": compared.words}
-        for kind, config in (("folder", ()), ("milvus", tuple(f"store.{k}={v}" for k, v in chosen.items()))):
+        if not search:
+            compared = moving.compare(copied, address, there)
+            assert not compared.differences, compared.differences
+            told |= {"meaning": compared.meaning, "words": compared.words}
+        at = tuple(f"store.{setting}={value}" for setting, value in chosen.items())
+        for kind, config in (("folder", search), ("milvus", (*search, *at))):
             called = f"{kind}-{secrets.token_hex(2)}"
             (found,) = commands.retrieval(
                 [folder / name], config=config, index=copied, measures=MEASURES, out=OUT, name=called
@@ -121,6 +116,11 @@ def row(folder: Path, name: str, address: str) -> dict[str, Any]:
     return told
 
 
+def dense_only(settings: Settings) -> Any:
+    """Return settings of a search by meaning alone."""
+    return settings.search.model_copy(update={"retriever": "dense"})
+
+
 def in_turn(engines: dict[str, Engine], questions: Sequence[str]) -> dict[str, tuple[float, float]]:
     """Return the median and the 95th percentile of a search of each, in milliseconds."""
     times: dict[str, list[float]] = {kind: [] for kind in engines}
@@ -133,28 +133,30 @@ def in_turn(engines: dict[str, Engine], questions: Sequence[str]) -> dict[str, t
     return {kind: (float(np.median(t)), float(np.percentile(t, 95))) for kind, t in times.items()}
 
 
-def table(rows: Sequence[dict[str, Any]], server: str) -> str:
+def table(rows: Sequence[dict[str, Any]]) -> str:
     """Return what was found as Markdown."""
     lines = [
         "# One index in two stores",
         "",
         f"Made {date.today()} by eval/stores.py at commit {commit()}, the bundled model.  The folder is the embedded"
-        f" store, Milvus is {server}, on the same two cores over loopback.  Every question of a set is asked for the"
-        f" measures; times are of {TIMED} questions of the reporting half at most, asked in turn, the embedding of the"
-        " question included.  The rate is that of `rag copy` from another folder, which embeds nothing.  Nearest and"
-        " words are the shares that both find of the ten best of 100 passages, asked for by their vectors and by their"
-        " words.",
+        f" store; lite is the server of milvus-lite {version('milvus-lite')}, 2.3.5 the standalone server of that"
+        " version, which cannot search by words; all on the same two cores, over loopback.  Every question of a set is"
+        f" asked for the measures; times are of {TIMED} questions of the reporting half at most, asked in turn, the"
+        " embedding of the question included.  The rate is that of `rag copy` from another folder, which embeds nothing."
+        "  Nearest and words are the shares that both find of the ten best of 100 passages, asked for by their vectors"
+        " and by their words.",
         "",
-        "| set | passages | questions | store | nDCG@10 | R@10 | p50 ms | p95 ms | passages/s in | nearest | words |",
-        "| --- | ---: | ---: | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+        "| set | passages | questions | search | store | nDCG@10 | R@10 | p50 ms | p95 ms | passages/s in | nearest | words |",
+        "| --- | ---: | ---: | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
     for told in rows:
         for kind in ("folder", "milvus"):
             good, (p50, p95) = told["measures"][kind], told["ms"][kind]
-            same = f"{told['meaning']:.3f} | {told['words']:.3f}" if kind == "milvus" else "– | –"
+            shared = [f"{told[s]:.3f}" if kind == "milvus" and s in told else "–" for s in ("meaning", "words")]
             lines.append(
-                f"| {told['set']} | {told['passages']:,} | {told['queries']:,} | {kind} | {good['nDCG@10']:.4f} |"
-                f" {good['R@10']:.4f} | {p50:.1f} | {p95:.1f} | {told['rates'][kind]:,.0f} | {same} |"
+                f"| {told['set']} | {told['passages']:,} | {told['queries']:,} | {told['search']} |"
+                f" {told['server'] if kind == 'milvus' else kind} | {good['nDCG@10']:.4f} | {good['R@10']:.4f} |"
+                f" {p50:.1f} | {p95:.1f} | {told['rates'][kind]:,.0f} | {' | '.join(shared)} |"
             )
     most = max(abs(t["measures"]["folder"][m] - t["measures"]["milvus"][m]) for t in rows for m in MEASURES)
     lines += ["", f"The measures differ by {most:.4f} at most; up to {WITHIN} was asked for."]
@@ -166,13 +168,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--sets", nargs="+", default=list(SETS))
+    there = [*SERVERS, *(["uri"] if os.environ.get("MILVUS_URI") else [])]
+    parser.add_argument("--servers", nargs="+", default=there, choices=there)
     args = parser.parse_args()
-    with milvus() as (address, server):
-        rows = [row(args.folder, name, address) for name in args.sets]
-    text = table(rows, server)
+    rows = []
+    for server in args.servers:
+        with milvus(server) as address:
+            rows += [row(args.folder, name, server, address) for name in args.sets]
+    text = table(rows)
     path = HERE / "results" / "stores"
     path.with_suffix(".md").write_text(text, "utf-8")
-    path.with_suffix(".json").write_text(json.dumps({"server": server, "rows": rows}, indent=1) + "\n", "utf-8")
+    path.with_suffix(".json").write_text(json.dumps(rows, indent=1) + "\n", "utf-8")
     print(text)
 
 
