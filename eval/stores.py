@@ -143,10 +143,10 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
         " version, which cannot search by words; all on the same two cores, over loopback.  Every question of a set is"
         f" asked for the measures; times are of {TIMED} questions of the reporting half at most, asked in turn, the"
         " embedding of the question included.  The rate is that of `rag copy` from another folder, which embeds"
-        " nothing.  Nearest and words are the shares that both find of the ten best of 100 passages, asked for by their vectors"
-        " and by their words.",
+        " nothing.  Nearest and words are the shares that both find of the ten best of 100 passages, asked for by their"
+        " vectors and by their words.",
         "",
-        "| set | passages | questions | search | store | nDCG@10 | R@10 | p50 ms | p95 ms | in per s | nearest | words |",
+        "| set | passages | questions | search | store | nDCG@10 | R@10 | p50 ms | p95 ms | in a s | nearest | words |",
         "| --- | ---: | ---: | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
     for told in rows:
