@@ -130,6 +130,40 @@ class ChatSettings(_Group):
         return self
 
 
+class StoreSettings(_Group):
+    """Where articles, passages and vectors are kept, if not in a folder: a Milvus server."""
+
+    uri: str | None = Field(
+        None,
+        description="address of a Milvus server, http://HOST:19530, or a file of Milvus Lite, PATH.db; unset: a folder",
+    )
+    token: SecretStr | None = Field(
+        None, description="USER:PASSWORD or key of the server; better as RAG_STORE__TOKEN than in a file"
+    )
+    timeout: float = Field(30, gt=0, le=3_600, description="seconds that one request to the server may take")
+    name: str = Field(
+        "footnote", pattern="^[A-Za-z][A-Za-z0-9_]{0,99}$", description="what its collections are named by"
+    )
+    index: Literal["auto", "flat", "hnsw", "ivf_sq8", "ivf_rabitq", "diskann"] = Field(
+        "auto", description="kind of vector index; auto: what the server chooses, exact in Milvus Lite"
+    )
+    shards: int = Field(1, ge=1, le=64, description="channels that new passages are written through at once")
+    partitions: int = Field(16, ge=1, le=1_024, description="parts that passages are spread over by their source")
+
+    @field_validator("uri")
+    @classmethod
+    def _plain_uri(cls, value: str | None) -> str | None:
+        if value is None or value.endswith(".db"):
+            return value
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("this is no http:// or https:// address and no file that ends in .db")
+        # They would be told wherever the address is; the token has a place of its own.
+        if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
+            raise ValueError("name, password, ? and # have no place in it; they go into store.token")
+        return value.rstrip("/")
+
+
 class PageSettings(_Group):
     """The chat page."""
 
@@ -167,6 +201,7 @@ class Settings(BaseSettings):
     search: SearchSettings = SearchSettings()
     answer: AnswerSettings = AnswerSettings()
     chat: ChatSettings = ChatSettings()
+    store: StoreSettings = StoreSettings()
     page: PageSettings = PageSettings()
     limits: LimitSettings = LimitSettings()
 
@@ -201,11 +236,15 @@ class Settings(BaseSettings):
             raise InvalidSettings(f"rag.toml cannot be read: {e}") from e
 
 
-_TOLD = ("timeout", "total", "retries", "context_tokens", "answer_tokens", "temperature")
+_TOLD = {
+    "chat": ("timeout", "total", "retries", "context_tokens", "answer_tokens", "temperature"),
+    "store": ("timeout", "name", "index", "shards", "partitions"),
+}
+"""Settings beside a secret that may be told when they are wrong."""
 
 
 def _may_be_secret(where: tuple[int | str, ...], kind: str) -> bool:
     """Say whether what was given for a setting may be a key, put right or into a place that is nearly right."""
     if kind == "extra_forbidden" or kind.endswith(("_parsing", "_type")) or len(where) < 2:
         return True
-    return where[0] == "chat" and where[1] not in _TOLD
+    return where[0] in _TOLD and where[1] not in _TOLD[str(where[0])]

@@ -55,6 +55,11 @@ def stem(word: str) -> str:
     return next(reversed(_stemmer().analyze(word.replace("’", "'").removesuffix("'s"))), word.lower())
 
 
+def analyzed(text: str) -> list[str]:
+    """Return the stems of all words of a text, in order, folded: what a lexical index holds of it."""
+    return list(_stemmer().analyze(text))
+
+
 def terms(text: str) -> list[str]:
     """Return the stems of a question's content words, in order, folded."""
     return list(_question_analyzer().analyze(text))

@@ -1,0 +1,78 @@
+"""What a commit writes last: one row, from which all else follows for whoever reads it.
+
+A commit is the insert of one row, and a reader takes the newest there is: either it sees the row or it does not.  Rows of
+earlier commits stay for a while, since they tell which states somebody may still be reading.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+
+from rag.errors import IndexDamaged, IndexMismatch, NoIndex
+from rag.store import catalog
+from rag.store.milvus import layout
+from rag.store.milvus.server import Row, Server
+from rag.types import Fingerprint
+
+
+@dataclass(frozen=True)
+class Head:
+    """One state of an index: rows below `next_row` and ordinals below `next_ord` are of it or of an earlier one.
+
+    `stamp` is the server's time by which all of it was written, `at` the writer's own; `twins` says whether any article
+    was ever linked with another.
+    """
+
+    build: int
+    generation: int
+    next_row: int
+    next_ord: int
+    stamp: int
+    at: float
+    twins: bool
+    fingerprint: Fingerprint
+
+    def row(self) -> Row:
+        """Return this as a row."""
+        said = json.dumps({"format": layout.FORMAT, **asdict(self)})
+        return {"n": self.generation, "said": said, "none": layout.NONE}
+
+
+def check(server: Server, name: str) -> None:
+    """Raise NoIndex where there is no index of that name, and IndexMismatch where the name is somebody else's."""
+    fields = server.fields(name)
+    if fields is None:
+        raise NoIndex(f"no index {name!r} in Milvus at {server.address}: make one with `rag ingest SOURCE`")
+    if set(fields) != set(layout.HEAD_FIELDS):
+        raise IndexMismatch(
+            f"collection {name!r} in Milvus at {server.address} is none of an index: choose another store.name"
+        )
+
+
+def read(server: Server, name: str, at: int) -> list[Head]:
+    """Return the heads of the last commits, the newest last.  Raises IndexMismatch and IndexDamaged."""
+    rows = sorted(server.rows(name, "n >= 0", ["n", "said"], at), key=lambda row: int(row["n"]))
+    if not rows:
+        raise IndexDamaged(f"index {name!r} in Milvus at {server.address} has no head: rebuild with {_AGAIN}")
+    return [_head(server, name, str(row["said"])) for row in rows]
+
+
+def _head(server: Server, name: str, said: str) -> Head:
+    this = f"index {name!r} in Milvus at {server.address}"
+    try:
+        told = json.loads(said)
+        written = told.pop("format")
+        if written != layout.FORMAT:
+            raise IndexMismatch(
+                f"{this} has format {written}, this version reads {layout.FORMAT}: rebuild with {_AGAIN}"
+            )
+        fingerprint = Fingerprint(**told.pop("fingerprint"))
+        if not catalog.is_possible(fingerprint):
+            raise ValueError(fingerprint)
+        return Head(**told, fingerprint=fingerprint)
+    except (TypeError, ValueError, KeyError, AttributeError, RecursionError) as e:
+        raise IndexDamaged(f"{this} has a head that cannot be read: rebuild with {_AGAIN}") from e
+
+
+_AGAIN = "`rag ingest SOURCE --rebuild`"

@@ -1,0 +1,356 @@
+"""One Milvus server: what it can do, and requests to it whose failures are one line each.
+
+What this asks of the client is little: rows in and out by primary key or expression, and searches.  Every answer is
+whole: what does not fit one answer of the server comes in several.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import re
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from rag.errors import MissingExtra, NoIndex, RagError, StoreError
+from rag.settings import StoreSettings
+
+Row = dict[str, Any]
+"""One entity of a collection, by field."""
+
+Answer = TypeVar("Answer")
+
+MOST = 16_384
+"""Rows of one answer, and neighbours of one search: the server's own limit."""
+
+BATCH_ROWS = 2_000
+BATCH_BYTES = 16 * 2**20
+"""What one request carries at most; servers take 64 MiB."""
+
+MOST_BYTES = 65_535
+"""Of a text in a field."""
+
+STRONG = 0
+"""As the state that is read: whatever was written before the request came in, by whomever."""
+
+BOUNDED = -1
+"""As the state that is read: at most some seconds old, at no wait."""
+
+
+@dataclass(frozen=True)
+class Abilities:
+    """What a server can do, by its version."""
+
+    version: str
+    lite: bool
+    words: bool
+    halves: bool
+    infix: bool
+    arrays: bool
+
+    @classmethod
+    def of(cls, told: str) -> Abilities:
+        """Return what a server can do that tells its version so.
+
+        >>> Abilities.of("v2.3.5-lite").words, Abilities.of("v2.5.4").words, Abilities.of("milvus_lite-3.2.2").halves
+        (False, True, False)
+        """
+        lite = "milvus_lite" in told
+        numbers = re.search(r"(\d+)\.(\d+)", told)
+        version = (int(numbers[1]), int(numbers[2])) if numbers else (0, 0)
+        return cls(
+            version=told,
+            lite=lite,
+            # The function that makes BM25 vectors of a text.
+            words=lite or version >= (2, 5),
+            # Vectors of 16 bits.
+            halves=not lite and version >= (2, 4),
+            # A pattern that begins with %.
+            infix=lite or version >= (2, 4),
+            # An index of an array's members.
+            arrays=not lite and version >= (2, 5),
+        )
+
+
+class Server:
+    """A connection to the server that some settings name.  Safe to share between threads.
+
+    Raises MissingExtra and StoreError.
+    """
+
+    def __init__(self, settings: StoreSettings) -> None:
+        try:
+            import pymilvus
+        except ImportError as e:
+            raise MissingExtra("an index in Milvus", "milvus") from e
+        for name in ("pymilvus", "milvus_lite"):
+            # They log every error that they raise as well; without a handler those lines would reach the terminal.
+            logging.getLogger(name).addHandler(logging.NullHandler())
+        self.api = pymilvus
+        self.address = str(settings.uri)
+        self._timeout = settings.timeout
+        if self.address.endswith(".db"):
+            self._check_lite(Path(self.address))
+        token = settings.token.get_secret_value() if settings.token else ""
+        with self._guarded():
+            self._client = pymilvus.MilvusClient(
+                self.address, token=token, timeout=self._timeout, grpc_options=_CHANNEL
+            )
+            self.can = Abilities.of(str(self._client.get_server_version(timeout=self._timeout)))
+
+    def _check_lite(self, path: Path) -> None:
+        try:
+            import milvus_lite  # noqa: F401
+        except ImportError as e:
+            raise MissingExtra("an index in a file of Milvus Lite", "milvus") from e
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as e:
+            raise StoreError(f"folder {path.parent.absolute()} cannot be made ({e.strerror}): see to it") from e
+
+    # -- collections --------------------------------------------------------------------------
+
+    def names(self) -> list[str]:
+        """Return the names of all collections."""
+        with self._guarded():
+            return [str(name) for name in self._client.list_collections(timeout=self._timeout)]
+
+    def fields(self, name: str) -> list[str] | None:
+        """Return the names of a collection's fields, None where there is no such collection; aliases are names too."""
+        with self._guarded():
+            if not self._client.has_collection(name, timeout=self._timeout):
+                return None
+            told = self._client.describe_collection(name, timeout=self._timeout)
+            return [str(field["name"]) for field in told["fields"]]
+
+    def create(self, name: str, schema: Any, indexes: Any = None, **options: Any) -> None:
+        """Make a collection, with its indexes; one without is none to be asked or searched."""
+        with self._guarded():
+            self._client.create_collection(name, schema=schema, timeout=self._timeout, **options)
+            if indexes is not None:
+                # There is nothing yet to be made an index of, so nothing to wait for.
+                self._client.create_index(name, indexes, timeout=self._timeout, sync=False)
+
+    def try_to_create(self, name: str, schema: Any) -> bool:
+        """Make a collection, unless there is another of that name; say whether it was made."""
+        try:
+            self.create(name, schema)
+        except StoreError:
+            if self.fields(name) is None:
+                raise
+            return False
+        return True
+
+    def drop(self, name: str) -> None:
+        """Drop a collection, if it is there."""
+        with self._guarded():
+            if self._client.has_collection(name, timeout=self._timeout):
+                self._client.drop_collection(name, timeout=self._timeout)
+
+    def point(self, alias: str, name: str) -> None:
+        """Have an alias name a collection from now on."""
+        with self._guarded():
+            if self._client.has_collection(alias, timeout=self._timeout):
+                self._client.alter_alias(name, alias, timeout=self._timeout)
+            else:
+                self._client.create_alias(name, alias, timeout=self._timeout)
+
+    def load(self, name: str) -> None:
+        """Have a collection ready to be asked."""
+        with self._guarded():
+            self._client.load_collection(name, timeout=self._timeout)
+
+    # -- rows ---------------------------------------------------------------------------------
+
+    def insert(self, name: str, rows: Sequence[Row]) -> int:
+        """Insert rows and return the time of it by the server's clock, 0 for none."""
+        return self._write("insert_rows", name, rows)
+
+    def upsert(self, name: str, rows: Sequence[Row]) -> int:
+        """Insert rows, each in place of the one with its primary key if there is one; return the time of it."""
+        return self._write("upsert_rows", name, rows)
+
+    def _write(self, kind: str, name: str, rows: Sequence[Row]) -> int:
+        time = 0
+        for part in _batches(rows):
+            with self._guarded():
+                # Of the client only what lies below tells the time of a write, which is what readers wait for.
+                write = getattr(self._client._get_connection(), kind)
+                context = self._client._generate_call_context()
+                done = write(name, part, timeout=self._timeout, context=context)
+                time = max(time, int(done.timestamp))
+        return time
+
+    def delete(self, name: str, field: str, keys: Sequence[int] | Sequence[str]) -> int:
+        """Delete rows by their primary keys, which the field holds, and return the time of it."""
+        time = 0
+        for at in range(0, len(keys), BATCH_ROWS):
+            with self._guarded():
+                erase, context = self._client._get_connection().delete, self._client._generate_call_context()
+                done = erase(name, among(field, keys[at : at + BATCH_ROWS]), timeout=self._timeout, context=context)
+                time = max(time, int(done.timestamp))
+        return time
+
+    def rows(
+        self, name: str, where: str, fields: Sequence[str], at: int = STRONG, limit: int | None = None
+    ) -> list[Row]:
+        """Return the rows that satisfy an expression, in no order: all, or as many as the limit says."""
+        asked: Mapping[str, Any] = {"output_fields": list(fields), "timeout": self._timeout, **_state(at)}
+
+        def ask() -> list[Row]:
+            found = self._client.query(name, where, limit=min(limit or MOST, MOST), **asked)
+            if len(found) < MOST or limit is not None:
+                return [dict(row) for row in found]
+            return list(self._iterated(name, where, asked))
+
+        return self._loaded_for(name, ask)
+
+    def _iterated(self, name: str, where: str, asked: Mapping[str, Any]) -> Iterator[Row]:
+        pages = self._client.query_iterator(name, batch_size=BATCH_ROWS, filter=where, **asked)
+        try:
+            while page := pages.next():
+                yield from (dict(row) for row in page)
+        finally:
+            pages.close()
+
+    def count(self, name: str, where: str, at: int = STRONG) -> int:
+        """Return how many rows satisfy an expression."""
+        asked: Mapping[str, Any] = {"output_fields": ["count(*)"], "timeout": self._timeout, **_state(at)}
+        found = self._loaded_for(name, lambda: self._client.query(name, where, **asked))
+        return int(found[0]["count(*)"])
+
+    def search(
+        self,
+        name: str,
+        field: str,
+        asked: Any,
+        limit: int,
+        where: str,
+        at: int,
+        params: Mapping[str, Any],
+    ) -> list[tuple[int, float]]:
+        """Return the primary keys and scores of what is nearest to a vector or a text, best first."""
+        more: Mapping[str, Any] = {"search_params": dict(params), "timeout": self._timeout, **_state(at)}
+        found = self._loaded_for(
+            name, lambda: self._client.search(name, [asked], where, limit, anns_field=field, **more)
+        )
+        return [(int(hit.id), float(hit.distance)) for hit in found[0]]
+
+    def _loaded_for(self, name: str, ask: Callable[[], Answer]) -> Answer:
+        """Return the answer to a question of a collection, which is loaded first if it has to be."""
+        with self._guarded():
+            try:
+                return ask()
+            except self.api.MilvusException as e:
+                if "load" not in str(e):
+                    raise
+            # After a restart of the server it is not, or somebody has released it.
+            self._client.load_collection(name, timeout=self._timeout)
+            return ask()
+
+    def close(self) -> None:
+        """Let the connection go.  A file of Milvus Lite stays open until the process ends."""
+        with contextlib.suppress(Exception):
+            self._client.close()
+
+    # -- errors -------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def _guarded(self) -> Iterator[None]:
+        began = time.monotonic()
+        try:
+            yield
+        except RagError:
+            raise
+        except Exception as e:
+            raise self._as_ours(e, time.monotonic() - began) from e
+
+    def _as_ours(self, error: Exception, seconds: float) -> StoreError:
+        """Return what a failure means, in one line that names the server and never the token."""
+        where = f"Milvus at {self.address}"
+        said = " ".join(str(getattr(error, "message", "") or error).split())
+        code = str(
+            getattr(error, "code", lambda: "")()
+            if callable(getattr(error, "code", ""))
+            else error.__dict__.get("_code", "")
+        )
+        told = f"{code} {said}".lower()
+        for marks, meaning in _MEANINGS:
+            if any(mark in told for mark in marks):
+                return StoreError(meaning.format(where=where, seconds=f"{self._timeout:g}"))
+        if "collection not found" in told or "can't find collection" in told or "does not exist" in told:
+            return NoIndex(f"{where} has not what it is asked for ({said[:160]}): see store.name, or ingest anew")
+        return StoreError(f"{where} failed: {said[:240] or type(error).__name__}")
+
+
+_MEANINGS = (
+    (
+        ("unauthenticated", "auth check failure", "permission deny", "permissiondenied", "permission_denied"),
+        "{where} refuses the token: see RAG_STORE__TOKEN",
+    ),
+    (("database not found", "database not exist"), "{where} has no such database: see the end of store.uri"),
+    (
+        ("deadline_exceeded", "deadline exceeded", "futuretimeout"),
+        "{where} did not answer within {seconds} s: see that it is well, or raise store.timeout",
+    ),
+    (
+        ("unavailable", "fail connecting", "failed to connect", "connection refused", "illegal connection"),
+        "{where} cannot be reached: start it, or see store.uri",
+    ),
+    (
+        ("open local milvus failed",),
+        "{where} cannot be opened; another process may have it open, or it is no file of Milvus Lite: a file is for one"
+        " process, run `milvus-lite server` for several",
+    ),
+    (
+        ("quota", "disk full", "no space left", "memory limit", "out of memory", "force deny", "memory quota"),
+        "{where} has no room left: free some, and run it again",
+    ),
+    (("rate limit", "ratelimit"), "{where} is asked too much at once: try again later"),
+)
+"""Words in what the client and servers say, and what to tell."""
+
+
+_CHANNEL = {"grpc.keepalive_time_ms": 60_000, "grpc.keepalive_permit_without_calls": False}
+"""The client's own choice, every ten seconds, is too often for Milvus Lite, which hangs up."""
+
+
+def among(field: str, values: Iterable[int] | Iterable[str]) -> str:
+    """Return the expression that a field has one of some values, which are numbers, or digests made here.
+
+    >>> among("row", [1, 2]), among("id", ["ab"])
+    ('row in [1, 2]', 'id in ["ab"]')
+    """
+    return f"{field} in [{', '.join(str(v) if isinstance(v, int) else chr(34) + v + chr(34) for v in values)}]"
+
+
+def _state(at: int) -> dict[str, Any]:
+    if at == STRONG:
+        return {"consistency_level": "Strong"}
+    if at == BOUNDED:
+        return {"consistency_level": "Bounded"}
+    return {"consistency_level": "Customized", "guarantee_timestamp": at}
+
+
+def _batches(rows: Sequence[Row]) -> Iterator[list[Row]]:
+    """Yield rows in order, in lists that fit a request."""
+    batch: list[Row] = []
+    size = 0
+    for row in rows:
+        weight = sum(_bytes(value) for value in row.values())
+        if batch and (len(batch) >= BATCH_ROWS or size + weight > BATCH_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(row)
+        size += weight
+    if batch:
+        yield batch
+
+
+def _bytes(value: Any) -> int:
+    if isinstance(value, str):
+        return 4 * len(value)
+    return int(getattr(value, "nbytes", 0)) or 8 + 40 * (len(value) if isinstance(value, list) else 0)
