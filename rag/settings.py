@@ -134,8 +134,7 @@ class StoreSettings(_Group):
     """Where articles, passages and vectors are kept, if not in a folder: a Milvus server."""
 
     uri: str | None = Field(
-        None,
-        description="address of a Milvus server, http://HOST:19530, or a file of Milvus Lite, PATH.db; unset: a folder",
+        None, description="a Milvus server, http://HOST:19530, or a file of Milvus Lite, PATH.db; unset: a folder"
     )
     token: SecretStr | None = Field(
         None, description="USER:PASSWORD or key of the server; better as RAG_STORE__TOKEN than in a file"

@@ -14,12 +14,10 @@ from rag.given import whole
 from rag.intake.sections import canonical
 from rag.intake.text import fold
 from rag.store.columns import day
+from rag.store.milvus.layout import MOST_FOLDERS
 from rag.store.milvus.server import among
 from rag.types import Filter
 from rag.words import words
-
-MOST_FOLDERS = 256
-"""Folders of an origin that are noted, from the root: what lies deeper is looked through."""
 
 
 def digest(text: str) -> str:
@@ -80,9 +78,9 @@ def terms_of(found: Iterable[str]) -> str:
 
 def folders(origin: str) -> Iterator[str]:
     """Yield the digests of an origin and of the folders that it lies in, those next to the root first."""
-    parts = origin.split(os.sep)
-    for n in range(1, min(len(parts), MOST_FOLDERS) + 1):
-        yield digest(os.sep.join(parts[:n]))
+    ends = [n for n, char in enumerate(origin) if char == os.sep] + [len(origin)]
+    for end in ends[:MOST_FOLDERS]:
+        yield digest(origin[:end])
 
 
 def folder(origin: str) -> str:

@@ -1,7 +1,10 @@
 """What a commit writes last: one row, from which all else follows for whoever reads it.
 
-A commit is the insert of one row, and a reader takes the newest there is: either it sees the row or it does not.  Rows of
-earlier commits stay for a while, since they tell which states somebody may still be reading.
+A commit is the insert of one row, and a reader takes the newest there is: either it sees the row or it does not.  Rows
+of earlier commits stay for a while, since they tell which states somebody may still be reading.
+
+Nothing is ever changed in place, here or elsewhere: where a server puts a new row in place of an old one, readers may
+miss both for a moment, or see the old one again (Milvus 2.3.5 does either).
 """
 
 from __future__ import annotations
@@ -18,16 +21,18 @@ from rag.types import Fingerprint
 
 @dataclass(frozen=True)
 class Head:
-    """One state of an index: rows below `next_row` and ordinals below `next_ord` are of it or of an earlier one.
+    """One state of an index, told by the numbers that passages, articles and changes of it are below.
 
-    `stamp` is the server's time by which all of it was written, `at` the writer's own; `twins` says whether any article
-    was ever linked with another.
+    Of changes those below `settled` have been carried out.  `stamp` is the server's time by which all of it was
+    written, `at` the writer's own; `twins` says whether any article was ever linked with another.
     """
 
     build: int
     generation: int
     next_row: int
     next_ord: int
+    next_change: int
+    settled: int
     stamp: int
     at: float
     twins: bool

@@ -3,7 +3,9 @@
 NAME            an alias of the heads of the build that is read: all reading begins there
 NAME_B_head     one row for each of the last commits of build B (see head.py)
 NAME_B_passages a row for each passage, never changed: what a search asks about, and the vector
-NAME_B_articles a row for each revision of an article, without its text, and from which commit to which it holds
+NAME_B_articles a row for each article, without its text
+NAME_B_former   the same for revisions that were replaced some time ago
+NAME_B_changes  which articles hold no more, and which come from somewhere else now
 NAME_B_bodies   texts in parts, the sections of each, and the keys of its passages' vectors
 NAME_B_notes    names of sections by digest, and on which day which article was removed
 NAME_vectors_D  the cache of vectors of D numbers, which all builds share
@@ -21,8 +23,8 @@ from rag.store.milvus.server import MOST_BYTES, Server
 
 FORMAT = 1
 
-NEVER = 2**62
-"""The generation at which what still holds ends."""
+REPLACED, ERASED, MOVED = 1, 2, 3
+"""Kinds of changes."""
 
 PART = 16_000
 """Code points of a part of a body: 64,000 bytes at most, and a field takes 65,535."""
@@ -31,13 +33,16 @@ PARTS = 2**20
 """Parts that a body may have; part n of ordinal o has the key `o * PARTS + n`."""
 
 MOST_AUTHORS = 4_096
-"""Members of an array."""
+"""Of an article: what an array takes."""
+
+MOST_FOLDERS = 256
+"""Folders of an origin that are noted, from the root: what lies deeper is looked through."""
 
 HEAD_FIELDS = ["n", "said", "none"]
 
 ARTICLE_FIELDS = [
-    *("ord", "id", "revision", "born", "died", "erased", "moved", "swept", "source", "authors", "day", "within"),
-    *("bands", "twins", "first", "passages", "said", "none"),
+    *("ord", "id", "revision", "source", "authors", "day", "within", "bands", "twins", "first", "passages", "said"),
+    "none",
 ]
 
 NONE = [0.0, 0.0]
@@ -67,12 +72,25 @@ class Build:
         return self._of("articles")
 
     @property
+    def former(self) -> str:
+        return self._of("former")
+
+    @property
+    def changes(self) -> str:
+        return self._of("changes")
+
+    @property
     def bodies(self) -> str:
         return self._of("bodies")
 
     @property
     def notes(self) -> str:
         return self._of("notes")
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        """The names of all of them."""
+        return (self.head, self.passages, self.articles, self.former, self.changes, self.bodies, self.notes)
 
 
 def vectors(name: str, dim: int) -> str:
@@ -87,13 +105,18 @@ def lock(name: str) -> str:
 
 def builds(server: Server, name: str) -> set[int]:
     """Return the numbers of the builds of which there is a collection."""
-    pattern = re.compile(rf"{re.escape(name)}_([0-9]{{1,9}})_(head|passages|articles|bodies|notes)")
+    pattern = re.compile(rf"{re.escape(name)}_([0-9]{{1,9}})_(head|passages|articles|former|changes|bodies|notes)")
     return {int(found[1]) for found in map(pattern.fullmatch, server.names()) if found}
+
+
+def caches(server: Server, name: str) -> set[str]:
+    """Return the names of the caches of vectors."""
+    return {there for there in server.names() if re.fullmatch(rf"{re.escape(name)}_vectors_[0-9]{{1,5}}", there)}
 
 
 def drop(server: Server, build: Build) -> None:
     """Drop the collections of a build."""
-    for name in (build.head, build.passages, build.articles, build.bodies, build.notes):
+    for name in build.all:
         server.drop(name)
 
 
@@ -103,6 +126,8 @@ def create(server: Server, build: Build, dim: int, settings: StoreSettings) -> N
     made = {
         build.head: _head,
         build.articles: _articles,
+        build.former: _articles,
+        build.changes: _changes,
         build.bodies: _bodies,
         build.notes: _notes,
         vectors(build.name, dim): lambda s: _vectors(s, dim),
@@ -112,6 +137,12 @@ def create(server: Server, build: Build, dim: int, settings: StoreSettings) -> N
         if name not in there:
             schema, indexes, options = fields(server)
             server.create(name, schema, indexes, **options)
+        server.load(name)
+
+
+def load(server: Server, build: Build) -> None:
+    """Have the collections of a build ready to be asked: after a restart of the server they may not be."""
+    for name in build.all:
         server.load(name)
 
 
@@ -131,17 +162,27 @@ def _articles(server: Server) -> Made:
     schema = _schema(server)
     schema.add_field("ord", kinds.INT64, is_primary=True)
     _texts(server, schema, id=32, revision=32, source=32, said=MOST_BYTES)
-    for name in ("born", "died", "erased", "moved", "swept", "day", "first", "passages"):
+    for name in ("day", "first", "passages"):
         schema.add_field(name, kinds.INT64)
-    for name in ("authors", "within"):
-        _array(server, schema, name, kinds.VARCHAR, MOST_AUTHORS, max_length=32)
+    _array(server, schema, "authors", kinds.VARCHAR, MOST_AUTHORS, max_length=32)
+    _array(server, schema, "within", kinds.VARCHAR, MOST_FOLDERS, max_length=32)
     for name in ("bands", "twins"):
         _array(server, schema, name, kinds.INT64, 64)
     indexes = _with_none(server, schema)
-    _inverted(server, indexes, "id", "died", "source", "day")
+    _inverted(server, indexes, "id", "source", "day")
     if server.can.arrays:
         _inverted(server, indexes, "authors", "within", "bands", "twins")
     return schema, indexes, {}
+
+
+def _changes(server: Server) -> Made:
+    kinds = server.api.DataType
+    schema = _schema(server)
+    schema.add_field("n", kinds.INT64, is_primary=True)
+    for name in ("ord", "kind"):
+        schema.add_field(name, kinds.INT64)
+    _texts(server, schema, origin=MOST_BYTES)
+    return schema, _with_none(server, schema), {}
 
 
 def _bodies(server: Server) -> Made:
@@ -153,7 +194,7 @@ def _bodies(server: Server) -> Made:
 
 def _notes(server: Server) -> Made:
     schema = _schema(server)
-    schema.add_field("key", server.api.DataType.VARCHAR, max_length=33, is_primary=True)
+    schema.add_field("key", server.api.DataType.VARCHAR, max_length=64, is_primary=True)
     _texts(server, schema, text=MOST_BYTES)
     return schema, _with_none(server, schema), {}
 
@@ -226,6 +267,6 @@ def _with_none(server: Server, schema: Any) -> Any:
 
 
 def _inverted(server: Server, indexes: Any, *names: str) -> None:
-    # A file of Milvus Lite is small, and an index there is written anew with every change.
-    for name in () if server.can.lite else names:
+    # A file of Milvus Lite is small, and older servers have indexes of other kinds only.
+    for name in names if server.can.inverted else ():
         indexes.add_index(name, index_type="INVERTED")

@@ -1,9 +1,9 @@
 """One writer at a time: a collection that is there while somebody writes.
 
-A server makes one collection of a name, and refuses a second that is not like it.  So whoever makes NAME_writer, with a
-field that bears a number of its own, may write.  Before it tries, it puts a row among the heads that names it; while it
-writes, it renews the row every few seconds.  A lock whose holder has no such row, or has not renewed it for a minute, or
-is a process of this machine that is no more, is one that nobody holds: the next writer drops it.
+A server makes one collection of a name, and refuses a second that is not like it.  So whoever makes NAME_writer, with
+a field that bears a number of its own, may write.  Before it tries, it puts a row among the heads that names it; while
+it writes, it puts another there every few seconds.  A lock whose holder has no such row, or none that is younger than a
+minute, or is a process of this machine that is no more, is one that nobody holds: the next writer drops it.
 
 A writer looks whether the lock is still its own before it commits.  What remains: a writer that is stopped for longer
 than a minute between that look and the insert of the head, while another has taken its place.  Clocks of machines that
@@ -12,6 +12,7 @@ write one index must agree within half a minute.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
@@ -22,7 +23,7 @@ from typing import Any
 
 from rag.errors import IndexLocked, StoreError
 from rag.store.milvus import layout
-from rag.store.milvus.server import STRONG, Server
+from rag.store.milvus.server import STRONG, Row, Server
 
 BEAT_SECONDS = 10.0
 LOST_SECONDS = 60.0
@@ -37,14 +38,14 @@ class Lease:
         self._server, self._name = server, name
         self._token = secrets.randbits(60) + 1
         self._since = time.strftime("%Y-%m-%d %H:%M:%S")
+        self._beats: list[int] = []
         self._over = threading.Event()
-        self.writing = threading.Lock()
-        """Held while a row is written among the heads: a file of Milvus Lite bears one at a time."""
-        self._beat()
+        self._writing = threading.Lock()
+        self.beat()
         try:
             self._acquire()
         except BaseException:
-            self._forget([self._token])
+            self._forget(self._beats)
             raise
         self._beating = threading.Thread(target=self._beat_on, name="footnote-lease", daemon=True)
         self._beating.start()
@@ -57,13 +58,40 @@ class Lease:
                 f" {LOST_SECONDS:g} s: nothing since the last commit is kept, run it again"
             )
 
+    def beat(self, name: str | None = None) -> int:
+        """Tell that this writer is at work, and return the server's time, which is later than all it wrote before.
+
+        With a name: in that collection, which is about to take the place of the one where it is told.
+        """
+        n = -time.time_ns()
+        said = {"token": self._token, "host": socket.gethostname(), "pid": os.getpid(), "since": self._since}
+        row = {"n": n, "said": json.dumps({**said, "at": time.time()}), "none": layout.NONE}
+        with self._writing:
+            stamp = self._server.insert(name or self._name, [row])
+            if name:
+                self._beats = [n]
+            else:
+                self._server.delete(self._name, "n", self._beats)
+                self._beats = [n]
+        return stamp
+
+    def commit(self, name: str, row: Row) -> None:
+        """Insert a head into a collection of heads, which a file of Milvus Lite lets one thread do at a time."""
+        with self._writing:
+            self._server.insert(name, [row])
+
+    def forget(self, generation: int) -> None:
+        """Delete the heads before a generation."""
+        rows = self._server.rows(self._name, f"n >= 0 and n < {generation}", ["n"])
+        self._forget([int(row["n"]) for row in rows])
+
     def end(self) -> None:
         """Let the next writer in."""
         self._over.set()
         self._beating.join()
         if self._holder() == self._token:
             self._server.drop(layout.lock(self._name))
-        self._forget([self._token])
+        self._forget(self._beats)
 
     def _acquire(self) -> None:
         for _ in range(5):
@@ -73,13 +101,13 @@ class Lease:
             if holder is None:
                 continue
             told = self._told(holder)
-            if told is not None and not _is_lost(told):
+            if told and not _is_lost(told[-1]):
                 raise IndexLocked(
-                    f"{self._this()} is being written by process {told['pid']} on {told['host']} since"
-                    f" {told['since']}: wait until it is done"
+                    f"{self._this()} is being written by process {told[-1]['pid']} on {told[-1]['host']}"
+                    f" since {told[-1]['since']}: wait until it is done"
                 )
             self._server.drop(layout.lock(self._name))
-            self._forget([holder])
+            self._forget([int(one["n"]) for one in told])
         raise IndexLocked(f"{self._this()} is wanted by several writers at once: try again")
 
     def _this(self) -> str:
@@ -98,42 +126,27 @@ class Lease:
                 return int(field.removeprefix(_FIELD))
         return None
 
-    def _told(self, token: int) -> dict[str, Any] | None:
-        found = self._server.rows(self._name, f"n == {-token}", ["said"], STRONG)
-        told: dict[str, Any] | None = json.loads(str(found[0]["said"])) if found else None
-        return told
-
-    def move(self, name: str) -> None:
-        """Have the lease told in another collection too, which is about to take the place of the one it is told in."""
-        self._beat(name)
-
-    def _beat(self, name: str | None = None) -> None:
-        said = {"host": _host(), "pid": os.getpid(), "since": self._since, "at": time.time()}
-        with self.writing:
-            row = {"n": -self._token, "said": json.dumps(said), "none": layout.NONE}
-            self._server.upsert(name or self._name, [row])
+    def _told(self, token: int) -> list[dict[str, Any]]:
+        """Return what a holder has told, the newest last."""
+        rows = self._server.rows(self._name, "n < 0", ["n", "said"], STRONG)
+        told = [{**json.loads(str(row["said"])), "n": row["n"]} for row in rows]
+        return sorted((one for one in told if one["token"] == token), key=lambda one: float(one["at"]))
 
     def _beat_on(self) -> None:
         while not self._over.wait(BEAT_SECONDS):
-            try:
-                self._beat()
-            except StoreError:
-                # Whether it can still write is found out when it commits.
-                continue
+            # Whether it can still write, a writer finds out when it commits.
+            with contextlib.suppress(StoreError):
+                self.beat()
 
-    def _forget(self, tokens: list[int]) -> None:
-        with self.writing:
-            self._server.delete(self._name, "n", [-token for token in tokens])
-
-
-def _host() -> str:
-    return socket.gethostname()
+    def _forget(self, beats: list[int]) -> None:
+        with self._writing:
+            self._server.delete(self._name, "n", beats)
 
 
 def _is_lost(told: dict[str, Any]) -> bool:
     if time.time() - float(told["at"]) > LOST_SECONDS:
         return True
-    return told["host"] == _host() and not _runs(int(told["pid"]))
+    return told["host"] == socket.gethostname() and not _runs(int(told["pid"]))
 
 
 def _runs(pid: int) -> bool:

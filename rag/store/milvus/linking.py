@@ -17,8 +17,8 @@ from rag.store.twins import COMPARED, NEWEST
 def link(fresh: Sequence[New], stored: Iterable[Row], text_of: Callable[[int], str]) -> bool:
     """Write into the rows of new articles which others they are linked with; say whether there is any.
 
-    `stored` are the rows of the articles that share a band with any of them and still hold, `text_of` returns the text of
-    one by ordinal.
+    `stored` are the rows of the articles that share a band with any of them and still hold, `text_of` returns the text
+    of one by ordinal.
     """
     having: dict[int, list[int]] = defaultdict(list)
     for row in stored:

@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
 
 from rag.errors import IndexDamaged, StoreError
 from rag.handover import NewPassage, Vector
@@ -14,8 +13,8 @@ from rag.intake.signature import signature
 from rag.intake.text import fold
 from rag.store import columns
 from rag.store.milvus import filters, layout
-from rag.store.milvus.layout import NEVER, NONE, PART, PARTS
-from rag.store.milvus.server import MOST_BYTES, Row
+from rag.store.milvus.layout import NONE, PART, PARTS
+from rag.store.milvus.server import MOST_BYTES, Abilities, Row
 from rag.types import Article, ArticleHead, Section
 from rag.words import analyzed
 
@@ -24,13 +23,11 @@ from rag.words import analyzed
 class Told:
     """What the row of an article says of it that no filter asks about.
 
-    `parts` counts those of its body that hold the text, the sections and the keys.  `was` is the origin before `origin`
-    for as long as the commit that changed it is not there.
+    `parts` counts those of its body that hold the text, the sections and the keys.
     """
 
     head: ArticleHead
     origin: str
-    was: str
     parts: tuple[int, int, int]
 
     @classmethod
@@ -42,7 +39,7 @@ class Told:
             day = date.fromisoformat(published) if published else None
             head = ArticleHead(id, title, tuple(authors), day, url, source, bool(made))
             text, sections, keys = said["parts"]
-            return cls(head, said["origin"], said["was"], (text, sections, keys))
+            return cls(head, said["origin"], (text, sections, keys))
         except (TypeError, ValueError, KeyError, RecursionError) as e:
             raise IndexDamaged(
                 f"article row {row.get('ord')} cannot be read: rebuild the index with `rag ingest SOURCE --rebuild`"
@@ -54,7 +51,7 @@ class Told:
         day = h.published.isoformat() if h.published else None
         head = [h.id, h.title, h.title_made, h.authors, day, h.url, h.source]
         # ASCII only: an origin may hold bytes that are no text, which no server takes otherwise.
-        return json.dumps({"head": head, "origin": self.origin, "was": self.was, "parts": self.parts})
+        return json.dumps({"head": head, "origin": self.origin, "parts": self.parts})
 
 
 @dataclass(frozen=True)
@@ -68,17 +65,7 @@ class New:
     keys: list[str]
 
 
-def new(
-    article: Article,
-    passages: Sequence[NewPassage],
-    origin: str,
-    ord: int,
-    first: int,
-    born: int,
-    *,
-    infix: bool,
-    terms: bool,
-) -> New:
+def new(article: Article, passages: Sequence[NewPassage], origin: str, ord: int, first: int, can: Abilities) -> New:
     """Return an article as rows.  Raises StoreError for what fits no field, and TypeError for what is no text."""
     keys = [p.key.hex() for p in passages]
     sections = json.dumps([[s.name, s.start, s.end] for s in article.sections])
@@ -87,7 +74,7 @@ def new(
         {"part": ord * PARTS + n, "text": text, "none": NONE}
         for n, text in enumerate(part for parts in texts for part in parts)
     ]
-    told = Told(article.head, origin, origin, (len(texts[0]), len(texts[1]), len(texts[2])))
+    told = Told(article.head, origin, (len(texts[0]), len(texts[1]), len(texts[2])))
     about = {
         "id": filters.digest(article.id),
         "source": filters.digest(article.source),
@@ -96,15 +83,7 @@ def new(
     }
     row = {
         **about,
-        **{
-            "ord": ord,
-            "revision": article.revision,
-            "born": born,
-            "died": NEVER,
-            "erased": NEVER,
-            "moved": 0,
-            "swept": 0,
-        },
+        **{"ord": ord, "revision": article.revision},
         **{"within": list(filters.folders(origin)), "bands": sorted(set(signature(article.text))), "twins": []},
         **{"first": first, "passages": len(passages), "said": told.said(), "none": NONE},
     }
@@ -118,9 +97,9 @@ def new(
             **{"row": n, "ord": ord, "start": p.start, "stop": p.end, "key": key, "section": p.section},
             **{"heading": filters.folded(p.section), "named": filters.digest(p.section)},
         }
-        if infix:
+        if can.infix:
             passage["said"] = filters.said(text)
-        if terms:
+        if can.words:
             passage["terms"] = filters.terms_of(analyzed(f"{article.title}\n{text}"))
         rows.append(passage)
     _check(article.id, row, rows, len(bodies))
@@ -148,6 +127,16 @@ def _check(id: str, row: Row, passages: list[Row], parts: int) -> None:
 def with_vector(passage: Row, vector: Vector, *, halves: bool) -> Row:
     """Return the row of a passage with the vector that it is found by."""
     return {**passage, "vector": vector.astype("float16") if halves else vector}
+
+
+def ascii_of(origin: str) -> str:
+    """Return an origin as a field can hold it: it may have bytes that are no text."""
+    return json.dumps(origin)
+
+
+def origin_of(stored: str) -> str:
+    """Return the origin that is stored as this."""
+    return str(json.loads(stored))
 
 
 def _parts(text: str) -> Iterator[str]:

@@ -49,6 +49,7 @@ class Abilities:
     words: bool
     halves: bool
     infix: bool
+    inverted: bool
     arrays: bool
 
     @classmethod
@@ -70,7 +71,8 @@ class Abilities:
             halves=not lite and version >= (2, 4),
             # A pattern that begins with %.
             infix=lite or version >= (2, 4),
-            # An index of an array's members.
+            # Indexes of a field's values, and of an array's members.
+            inverted=not lite and version >= (2, 4),
             arrays=not lite and version >= (2, 5),
         )
 
@@ -167,52 +169,47 @@ class Server:
 
     def insert(self, name: str, rows: Sequence[Row]) -> int:
         """Insert rows and return the time of it by the server's clock, 0 for none."""
-        return self._write("insert_rows", name, rows)
 
-    def upsert(self, name: str, rows: Sequence[Row]) -> int:
-        """Insert rows, each in place of the one with its primary key if there is one; return the time of it."""
-        return self._write("upsert_rows", name, rows)
-
-    def _write(self, kind: str, name: str, rows: Sequence[Row]) -> int:
-        time = 0
+        stamp = 0
         for part in _batches(rows):
             with self._guarded():
                 # Of the client only what lies below tells the time of a write, which is what readers wait for.
-                write = getattr(self._client._get_connection(), kind)
+                write = self._client._get_connection().insert_rows
                 context = self._client._generate_call_context()
                 done = write(name, part, timeout=self._timeout, context=context)
-                time = max(time, int(done.timestamp))
-        return time
+                stamp = max(stamp, int(done.timestamp))
+        return stamp
 
-    def delete(self, name: str, field: str, keys: Sequence[int] | Sequence[str]) -> int:
-        """Delete rows by their primary keys, which the field holds, and return the time of it."""
-        time = 0
+    def delete(self, name: str, field: str, keys: Sequence[int] | Sequence[str]) -> None:
+        """Delete rows by their primary keys, which the field holds."""
         for at in range(0, len(keys), BATCH_ROWS):
             with self._guarded():
-                erase, context = self._client._get_connection().delete, self._client._generate_call_context()
-                done = erase(name, among(field, keys[at : at + BATCH_ROWS]), timeout=self._timeout, context=context)
-                time = max(time, int(done.timestamp))
-        return time
+                some = keys[at : at + BATCH_ROWS]
+                self._client.delete(name, filter=among(field, some), timeout=self._timeout)
 
     def rows(
         self, name: str, where: str, fields: Sequence[str], at: int = STRONG, limit: int | None = None
     ) -> list[Row]:
         """Return the rows that satisfy an expression, in no order: all, or as many as the limit says."""
+        most = min(limit or MOST, MOST)
         asked: Mapping[str, Any] = {"output_fields": list(fields), "timeout": self._timeout, **_state(at)}
+        found = self._loaded_for(name, lambda: self._client.query(name, where, limit=most, **asked))
+        if len(found) < MOST or limit is not None:
+            return [dict(row) for row in found]
+        return [row for page in self.pages(name, where, fields, at) for row in page]
 
-        def ask() -> list[Row]:
-            found = self._client.query(name, where, limit=min(limit or MOST, MOST), **asked)
-            if len(found) < MOST or limit is not None:
-                return [dict(row) for row in found]
-            return list(self._iterated(name, where, asked))
-
-        return self._loaded_for(name, ask)
-
-    def _iterated(self, name: str, where: str, asked: Mapping[str, Any]) -> Iterator[Row]:
-        pages = self._client.query_iterator(name, batch_size=BATCH_ROWS, filter=where, **asked)
+    def pages(self, name: str, where: str, fields: Sequence[str], at: int = STRONG) -> Iterator[list[Row]]:
+        """Yield the rows that satisfy an expression, some at a time."""
+        asked: Mapping[str, Any] = {"output_fields": list(fields), "timeout": self._timeout, **_state(at)}
+        with self._guarded():
+            pages = self._client.query_iterator(name, batch_size=BATCH_ROWS, filter=where, **asked)
         try:
-            while page := pages.next():
-                yield from (dict(row) for row in page)
+            while True:
+                with self._guarded():
+                    page = [dict(row) for row in pages.next()]
+                if not page:
+                    return
+                yield page
         finally:
             pages.close()
 
@@ -245,10 +242,12 @@ class Server:
             try:
                 return ask()
             except self.api.MilvusException as e:
-                if "load" not in str(e):
+                if "load" in str(e):
+                    # After a restart of the server it is not, or somebody has released it.
+                    self._client.load_collection(name, timeout=self._timeout)
+                elif "delegator" not in str(e):
                     raise
-            # After a restart of the server it is not, or somebody has released it.
-            self._client.load_collection(name, timeout=self._timeout)
+            # Where an alias has just been given to another, a server may be at a loss for a moment.
             return ask()
 
     def close(self) -> None:
@@ -272,12 +271,8 @@ class Server:
         """Return what a failure means, in one line that names the server and never the token."""
         where = f"Milvus at {self.address}"
         said = " ".join(str(getattr(error, "message", "") or error).split())
-        code = str(
-            getattr(error, "code", lambda: "")()
-            if callable(getattr(error, "code", ""))
-            else error.__dict__.get("_code", "")
-        )
-        told = f"{code} {said}".lower()
+        code = getattr(error, "code", "")
+        told = f"{code() if callable(code) else code} {said}".lower()
         for marks, meaning in _MEANINGS:
             if any(mark in told for mark in marks):
                 return StoreError(meaning.format(where=where, seconds=f"{self._timeout:g}"))

@@ -30,8 +30,9 @@ class MilvusStore:
     """A Store in the Milvus server that some settings name.  Opening reads the newest head.
 
     Which state a view shows: a store's first one, and any within some seconds of a commit in this process, the newest
-    there is (consistency level Strong, which may wait a fifth of a second).  Later ones that of a few seconds ago at most
-    (Bounded), at no wait.  Within a view nothing is ever missing: its questions wait for the time that its head names.
+    there is (consistency level Strong, which may wait a fifth of a second).  Later ones that of a few seconds ago at
+    most (Bounded), at no wait.  Within a view nothing is ever missing: its questions wait for the time that its head
+    names (Customized).
 
     Raises NoIndex, IndexMismatch, IndexDamaged, MissingExtra and StoreError.
     """
@@ -54,7 +55,7 @@ class MilvusStore:
             build = Build(settings.name, 1)
             layout.create(server, build, fingerprint.dim, settings)
             if not server.rows(build.head, "n >= 0", ["n"], STRONG):
-                first = Head(1, 0, 1, 1, 0, time.time(), False, fingerprint)
+                first = Head(1, 0, 1, 1, 1, 1, 0, time.time(), False, fingerprint)
                 server.insert(build.head, [first.row()])
             server.point(settings.name, build.head)
         server.close()
@@ -88,6 +89,8 @@ class MilvusStore:
         with self._loading:
             state = self._state
             if state is None or (state.head.build, state.head.generation) != (now.build, now.generation):
+                if state is None or state.head.build != now.build:
+                    layout.load(self._server, Build(self._settings.name, now.build))
                 exact = self._settings.index == "flat" or (self._settings.index == "auto" and self._server.can.lite)
                 state = self._state = load(self._server, self._settings.name, now, exact=exact)
             return state
@@ -97,8 +100,9 @@ class MilvusStore:
 
     @contextlib.contextmanager
     def writer(self, restart: Fingerprint | None = None) -> Iterator[MilvusTransaction]:
-        """Return a transaction.  With `restart` it begins an index anew with that fingerprint, beside the one that is read
-        until the first commit.
+        """Return a transaction.
+
+        With `restart` it begins an index anew with that fingerprint, beside the one that is read until it commits.
         """
         lease = Lease(self._server, self._settings.name)
         try:
@@ -106,7 +110,6 @@ class MilvusStore:
             try:
                 yield transaction
                 transaction.commit()
-                transaction.settle()
             finally:
                 _written[self._key] = time.monotonic()
         finally:

@@ -1,8 +1,8 @@
 """What one reader sees: the state that a head tells of, whatever is written or deleted beside it.
 
-Every question carries the state in it: of passages those below the head's `next_row` that are not of a revision that was
-replaced, of articles those that hold at the head's generation.  And every question waits, if it must, for the server to
-have what was written by the head's `stamp`.
+Every question carries the state in it: of passages and articles those that are below the head's numbers and not of an
+article that was replaced or removed.  And every question waits, if it must, for the server to have what was written by
+the head's `stamp`.
 """
 
 from __future__ import annotations
@@ -28,48 +28,56 @@ from rag.types import Article, ArticleHead, Filter, Fingerprint, Passage, Stats
 from rag.words import terms, words
 
 GRACE_SECONDS = 600.0
-"""How long what a commit replaced stays where views of the state before can read it; a view is good for half of that."""
+"""How long what a commit replaced stays where views of the state before can read it; a view is good for half of it."""
 
 TIES = 32
-"""Rows asked for beyond those wanted, so that which of those that score the same are shown does not depend on chance."""
+"""Rows asked for beyond those wanted, so that it is not chance which of those that score the same are shown."""
 
 
 @dataclass
 class State:
     """One state of an index, as far as it is read once for all its views.
 
-    `gone` are the ordinals of revisions that were replaced or removed and whose passages are still there.
+    `gone` are the ordinals of articles that hold no more and may still be there, `erased` those of them, and of earlier
+    revisions, that nobody is to see again.
     """
 
     head: Head
     build: Build
     gone: list[int]
+    erased: frozenset[int]
     exact: bool
     sections: list[str] | None = field(default=None)
 
     @property
     def passages(self) -> str:
         """The expression for the passages of this state."""
-        rows = f"row < {self.head.next_row}"
-        return f"{rows} and ord not in {self.gone}" if self.gone else rows
+        return self._below("row", self.head.next_row)
 
     @property
     def articles(self) -> str:
         """The expression for the articles of this state."""
-        return f"born <= {self.head.generation} and died > {self.head.generation}"
+        return self._below("ord", self.head.next_ord)
+
+    def _below(self, key: str, end: int) -> str:
+        return f"{key} < {end} and ord not in {self.gone}" if self.gone else f"{key} < {end}"
 
 
 def load(server: Server, name: str, head: Head, *, exact: bool) -> State:
     """Return the state that a head tells of."""
     build = Build(name, head.build)
-    gone = server.rows(build.articles, f"died <= {head.generation} and swept == 0", ["ord"], head.stamp)
-    return State(head, build, sorted(int(row["ord"]) for row in gone), exact)
+    asked = f"n >= {head.settled} and n < {head.next_change} and kind != {layout.MOVED}"
+    changes = server.rows(build.changes, asked, ["ord", "kind"], head.stamp)
+    gone = sorted({int(row["ord"]) for row in changes})
+    erased = frozenset(int(row["ord"]) for row in changes if row["kind"] == layout.ERASED)
+    return State(head, build, gone, erased, exact)
 
 
 class MilvusView:
     """A View of a Milvus store, good inside the `with` block that gave it, for GRACE_SECONDS / 2.
 
-    What is newer is never seen, and what is older is still there for longer than that; a view that is used later says so.
+    What is newer is never seen, and what is older is still there for longer than that; a view that is used later says
+    so.
     See `rag.protocols.View`.
     """
 
@@ -104,8 +112,8 @@ class MilvusView:
 
     def dense(self, vector: Vector, k: int, where: Filter | None = None) -> Scored:
         asked, limit = self._passing(where), min(k + TIES, MOST)
-        stored = vector.astype(np.float16 if self._server.can.halves else np.float32)
-        found = self._search("vector", stored, limit, asked, {"metric_type": "IP"})
+        asking = vector.astype(np.float16) if self._server.can.halves else vector
+        found = self._search("vector", asking, limit, asked, {"metric_type": "IP"})
         return top(self._whole(vector, found, limit, asked), k)
 
     def dense_many(self, vectors: Vectors, k: int, where: Filter | None = None) -> list[Scored]:
@@ -179,11 +187,10 @@ class MilvusView:
         spans: dict[int, Row] = {}
         for some in _parts(sorted(set(wanted))):
             asked = f"{among('row', some)} and {self._state.passages}"
-            for row in self._passages(asked, ["row", "ord", "start", "stop", "section"]):
-                spans[int(row["row"])] = row
-        for row in wanted:
-            if row not in spans:
-                raise KeyError(row)
+            for span in self._passages(asked, ["row", "ord", "start", "stop", "section"]):
+                spans[int(span["row"])] = span
+        if missing := [row for row in wanted if row not in spans]:
+            raise KeyError(missing[0])
         heads = {int(row["ord"]): row for row in self._by_ord(sorted({int(s["ord"]) for s in spans.values()}))}
         parts = self._bodies({key for span in spans.values() for key in _keys_of(span)})
         out = []
@@ -212,10 +219,10 @@ class MilvusView:
         state = self._state
         if self.current(id):
             return UnknownArticle(f"no article {named} in the index: `rag articles show` shows its newest")
-        note = f'key == "r{filters.digest(id)}"'
-        gone = self._server.rows(state.build.notes, note, ["text"], state.head.stamp)
-        if gone:
-            return UnknownArticle(f"article {named} was removed from the index on {gone[0]['text']}")
+        note = f'key like "r{filters.digest(id)}%"'
+        days = [str(row["text"]) for row in self._server.rows(state.build.notes, note, ["text"], state.head.stamp)]
+        if days:
+            return UnknownArticle(f"article {named} was removed from the index on {max(days)}")
         return UnknownArticle(f"no article {named} in the index: `rag articles list` names them")
 
     def current(self, id: str) -> str | None:
@@ -223,14 +230,16 @@ class MilvusView:
         return str(found["revision"]) if found else None
 
     def _of_id(self, id: str, revision: str | None) -> Row | None:
-        """Return the row of an article, of its current revision or of the newest of an older one."""
-        generation = self.generation
-        asked = f'id == "{filters.digest(id)}" and born <= {generation}'
-        asked += f" and died > {generation}" if revision is None else f" and erased > {generation}"
-        found = self._articles(asked)
-        if revision is not None:
+        """Return the row of an article, of its current revision or of the newest of another one."""
+        state, named = self._state, f'id == "{filters.digest(id)}"'
+        if revision is None:
+            found = self._articles(f"{named} and {state.articles}")
+        else:
+            named += f" and ord < {state.head.next_ord}"
+            # In this order: one that is moved from here to there meanwhile is in both first.
+            rows = [*self._articles(named), *self._articles(named, state.build.former)]
             # A revision is no expression's business: it may be any text that somebody typed.
-            found = [row for row in found if row["revision"] == revision]
+            found = [row for row in rows if row["revision"] == revision and row["ord"] not in state.erased]
         return max(found, key=lambda row: int(row["ord"]), default=None)
 
     def twins(self, ids: Sequence[str]) -> dict[str, tuple[ArticleHead, ...]]:
@@ -307,9 +316,9 @@ class MilvusView:
     def _passages(self, where: str, fields: list[str]) -> list[Row]:
         return self._server.rows(self._state.build.passages, where, fields, self._state.head.stamp)
 
-    def _articles(self, where: str) -> list[Row]:
+    def _articles(self, where: str, name: str | None = None) -> list[Row]:
         fields = ["ord", "revision", "twins", "first", "passages", "said"]
-        return self._server.rows(self._state.build.articles, where, fields, self._state.head.stamp)
+        return self._server.rows(name or self._state.build.articles, where, fields, self._state.head.stamp)
 
     def _by_ord(self, ords: Sequence[int]) -> Iterator[Row]:
         """Yield the rows of some articles that are of this state."""
@@ -320,9 +329,8 @@ class MilvusView:
         """Return some parts of bodies.  Raises IndexDamaged where one is not there."""
         found: dict[int, str] = {}
         for some in _parts(sorted(keys)):
-            held = self._server.rows(
-                self._state.build.bodies, among("part", some), ["part", "text"], self._state.head.stamp
-            )
+            asked, stamp = among("part", some), self._state.head.stamp
+            held = self._server.rows(self._state.build.bodies, asked, ["part", "text"], stamp)
             found.update({int(row["part"]): str(row["text"]) for row in held})
         if found.keys() != keys:
             raise IndexDamaged(
@@ -349,11 +357,9 @@ def _keys_of(span: Row) -> list[int]:
 
 def _numbers(vector: Any) -> npt.NDArray[np.float32]:
     """Return a vector as the server gives it, halves as bytes."""
-    return (
-        np.frombuffer(vector, np.float16).astype(np.float32)
-        if isinstance(vector, bytes)
-        else np.array(vector, np.float32)
-    )
+    if isinstance(vector, bytes):
+        return np.frombuffer(vector, np.float16).astype(np.float32)
+    return np.array(vector, np.float32)
 
 
 def _parts(values: Sequence[Any]) -> Iterator[list[Any]]:
