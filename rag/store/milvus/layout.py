@@ -15,6 +15,8 @@ NAME_writer     there while somebody writes (see lease.py)
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -123,7 +125,7 @@ def drop(server: Server, build: Build) -> None:
 def create(server: Server, build: Build, dim: int, settings: StoreSettings) -> None:
     """Make the collections of a build that are not there yet, and the cache of vectors."""
     there = set(server.names())
-    made = {
+    made: dict[str, Callable[[Server], Made]] = {
         build.head: _head,
         build.articles: _articles,
         build.former: _articles,
@@ -137,13 +139,15 @@ def create(server: Server, build: Build, dim: int, settings: StoreSettings) -> N
         if name not in there:
             schema, indexes, options = fields(server)
             server.create(name, schema, indexes, **options)
-        server.load(name)
+    load(server, build, dim)
 
 
-def load(server: Server, build: Build) -> None:
+def load(server: Server, build: Build, dim: int) -> None:
     """Have the collections of a build ready to be asked: after a restart of the server they may not be."""
-    for name in build.all:
-        server.load(name)
+    names = (*build.all, vectors(build.name, dim))
+    with ThreadPoolExecutor(len(names)) as pool:
+        # Together they take no longer than one, some seconds.
+        list(pool.map(server.load, names))
 
 
 Made = tuple[Any, Any, dict[str, Any]]

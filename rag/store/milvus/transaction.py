@@ -2,8 +2,8 @@
 
 Order of every commit: first all rows, of which no reader knows yet; then the head, one row, which tells of them; and
 only GRACE_SECONDS later, when no view can be reading it any more, is what it replaced deleted, by whichever writer
-begins then.  Killed before the head, the index is as it was: what was written has numbers that the head does not tell of, and
-the next writer deletes it before it begins.
+begins then.  Killed before the head, the index is as it was: what was written has numbers that the head does not tell
+of, and the next writer deletes it before it begins.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class MilvusTransaction:
             self._head = replace(self._head, fingerprint=restart)
             self._settled, self._linked, self._heads = self._next_change, False, []
         else:
-            layout.load(server, self._build)
+            layout.load(server, self._build, self._head.fingerprint.dim)
             self._recover()
             self._settle()
         self._catch_up()

@@ -112,7 +112,7 @@ class MilvusView:
 
     def dense(self, vector: Vector, k: int, where: Filter | None = None) -> Scored:
         asked, limit = self._passing(where), min(k + TIES, MOST)
-        asking = vector.astype(np.float16) if self._server.can.halves else vector
+        asking: npt.NDArray[Any] = vector.astype(np.float16) if self._server.can.halves else vector
         found = self._search("vector", asking, limit, asked, {"metric_type": "IP"})
         return top(self._whole(vector, found, limit, asked), k)
 
@@ -358,7 +358,7 @@ def _keys_of(span: Row) -> list[int]:
 def _numbers(vector: Any) -> npt.NDArray[np.float32]:
     """Return a vector as the server gives it, halves as bytes."""
     if isinstance(vector, bytes):
-        return np.frombuffer(vector, np.float16).astype(np.float32)
+        return np.asarray(np.frombuffer(vector, np.float16), np.float32)
     return np.array(vector, np.float32)
 
 
