@@ -5,6 +5,8 @@ Atomicity against a killed writer is a contract of its own, since not every stor
 
 from __future__ import annotations
 
+import itertools
+import os
 import random
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,9 +17,10 @@ import numpy as np
 import pytest
 from fakes import FINGERPRINT, HashEmbedder, key
 
-from rag.errors import StoreError, UnknownArticle
+from rag.errors import IndexLocked, StoreError, UnknownArticle
 from rag.handover import NewPassage
-from rag.protocols import Store
+from rag.intake.sections import canonical
+from rag.protocols import Store, View
 from rag.types import Article, Filter, Section
 
 EMBEDDER = HashEmbedder()
@@ -111,6 +114,52 @@ FILTERS = [
     Filter(articles=("a00007", "nothing")),
     Filter(authors=("nobody",)),
 ]
+
+
+HOSTILE = (
+    "it's",
+    'say "x"',
+    "back\\slash",
+    "100% _",
+    "a\tb\nc",
+    "]) or ord > 0 or (ord in [",
+    "ß İ 🎈 \u2028",
+    "x" * 70_000,
+)
+"""Names that an expression, a pattern or a field might not survive."""
+
+LONG = " ".join(f"word{n} 日本語 🎈" for n in range(20_000))
+"""More than a field of 65,535 bytes takes, of characters of one to four bytes."""
+
+
+def whole_article(id: str, text: str, **fields: Any) -> Article:
+    """Return an article that is one passage of no section."""
+    return Article(id=id, title="Title", text=text, sections=(Section("", 0, len(text)),), **fields)
+
+
+def found(view: View, where: Filter) -> set[str]:
+    """Return the ids of the articles that pass a filter, asked for in each way there is."""
+    rows = view.dense(EMBEDDER.query("x"), 1_000, where).rows.tolist()
+    ids = {head.id for _, head in view.passages(rows)}
+    assert ids == {head.id for head, _ in view.articles(where)}
+    return ids
+
+
+def consistent(store: Store) -> int:
+    """Assert that one view is of one version in every part, and return that version; 0 for an empty index."""
+    with store.view() as view:
+        listed = [head.id for head, _ in view.articles()]
+        if not listed:
+            return 0
+        assert listed == [f"a{n:05}" for n in range(8) if n != 3]
+        seen = view.passages(view.dense(EMBEDDER.query("alpha"), 100).rows.tolist())
+        assert len(seen) == 14
+        versions = {p.text.split("version")[1].split()[0] for p, _ in seen if "version" in p.text}
+        assert len(versions) == 1
+        (version,) = versions
+        assert len(view.lexical(f"version{version}", 100).rows) == 7
+        assert len(view.lexical("alpha", 100).rows) == 7
+        return int(version)
 
 
 class StoreContract:
@@ -327,3 +376,180 @@ class StoreContract:
                 for p, head in view.passages(found.rows.tolist()):
                     assert kept[head.id].text[p.start : p.end] == p.text
                 assert len(view.lexical("alpha", 1000).rows) == len(kept)
+
+    def test_another_reader_sees_a_commit_and_nothing_before_it(self, make: Callable[[], Store]) -> None:
+        store, other = make(), make()
+        with store.writer() as t:
+            for n in range(3):
+                put(t, article(n))
+            with other.view() as view:
+                assert view.articles() == []
+                assert len(view.dense(EMBEDDER.query("word1"), 10).rows) == 0
+            t.commit()
+            put(t, article(3))
+            t.remove("a00001")
+            check_dense(other, {a.id: a for a in map(article, range(3))}, "word1", 10, Filter())
+        check_dense(other, {a.id: a for a in map(article, (0, 2, 3))}, "word1", 10, Filter())
+
+    def test_a_second_writer_is_refused(self, make: Callable[[], Store]) -> None:
+        store, other = make(), make()
+        with store.writer():
+            with pytest.raises(IndexLocked, match=f"process {os.getpid()}"):
+                with other.writer():
+                    pass
+        with other.writer() as t:
+            put(t, article(1))
+
+    def test_an_index_begun_anew_has_nothing_of_the_old_one(self, make: Callable[[], Store]) -> None:
+        store = make()
+        other = replace(FINGERPRINT, context=0.0)
+        with store.writer() as t:
+            put(t, article(1))
+            put(t, article(2))
+        with store.view() as view:
+            before = set(view.dense(EMBEDDER.query("x"), 10).rows.tolist())
+        with store.writer(other) as t:  # type: ignore[call-arg]
+            assert t.known("a00001") is None
+            assert t.ids() == set()
+            put(t, article(2))
+        with make().view() as view:
+            assert view.fingerprint == other
+            assert [head.id for head, _ in view.articles()] == ["a00002"]
+            assert not before & set(view.dense(EMBEDDER.query("x"), 10).rows.tolist())
+            with pytest.raises(UnknownArticle):
+                view.article("a00001")
+
+    def test_what_is_left_by_an_exception_in_an_index_begun_anew(self, make: Callable[[], Store]) -> None:
+        store = make()
+        with store.writer() as t:
+            put(t, article(1))
+
+        def fail() -> None:
+            with store.writer(FINGERPRINT) as t:  # type: ignore[call-arg]
+                put(t, article(2))
+                raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            fail()
+        check_dense(store, {"a00001": article(1)}, "word1", 10, Filter())
+        with store.writer() as t:
+            assert t.ids() == {"a00001"}
+
+    def test_twins_are_told_while_both_are_current(self, make: Callable[[], Store]) -> None:
+        store = make()
+        text = " ".join(f"Sentence number {n} of a story that two papers print." for n in range(12))
+        one, two, three = (whole_article(id, text) for id in ("one", "two", "three"))
+        with store.writer() as t:
+            put(t, one)
+            put(t, two)
+            assert t.twinned(["one", "two", "nothing"]) == 2
+        with store.writer() as t:
+            put(t, three)
+            put(t, whole_article("other", "Nothing like it."))
+            assert t.twinned(["one", "two", "three", "other"]) == 3
+        with store.view() as view:
+            told = view.twins(["one", "three", "other", "nothing"])
+            assert {id: [head.id for head in heads] for id, heads in told.items()} == {
+                "one": ["three", "two"],
+                "three": ["one", "two"],
+            }
+        with store.writer() as t:
+            t.remove("one")
+            put(t, whole_article("two", "Another story altogether."))
+            assert t.twinned(["two", "three"]) == 0
+        with store.view() as view:
+            assert not view.twins(["two", "three"]).get("three")
+
+    def test_origins_are_known_and_move(self, make: Callable[[], Store]) -> None:
+        store = make()
+        places = {"a00000": "/x/y/a.md", "a00001": "/x/yy/b.md", "a00002": "/x/y/z/c.md", "a00003": "/x/y%_/d\udcff.md"}
+        with store.writer() as t:
+            for n, (id, place) in enumerate(places.items()):
+                a = article(n)
+                t.remember(
+                    [p.key for p in passages(a)], EMBEDDER.vectors([a.text[p.start : p.end] for p in passages(a)])
+                )
+                t.add(a, passages(a), place)
+                assert t.origin(id) == place
+            assert t.ids("/x/y") == {"a00000", "a00002"}
+        with store.writer() as t:
+            assert {id: t.origin(id) for id in places} == places
+            assert t.ids("/x/y/a.md") == {"a00000"}
+            assert t.ids("/x/y%_") == {"a00003"}
+            assert t.source("a00001") == "s1"
+            t.move("a00000", "/elsewhere/a.md")
+            assert t.origin("a00000") == "/elsewhere/a.md"
+            assert t.ids("/x/y") == {"a00002"}
+            with pytest.raises(UnknownArticle):
+                t.origin("nothing")
+
+        def fail() -> None:
+            with store.writer() as t:
+                t.move("a00002", "/nowhere")
+                t.ids()
+                raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            fail()
+        with store.writer() as t:
+            assert t.ids("/elsewhere") == {"a00000"}
+            assert t.ids("/x/y") == {"a00002"}
+            assert t.ids() == set(places)
+            t.remove("a00000")
+            assert t.ids("/elsewhere") == set()
+
+    def test_a_long_text_comes_back_as_it_was(self, make: Callable[[], Store]) -> None:
+        store = make()
+        cuts = [*range(0, len(LONG), 9_001), len(LONG)]
+        long = Article(
+            id="long",
+            title="Long",
+            text=LONG,
+            sections=tuple(Section(f"PART {n}", a, b) for n, (a, b) in enumerate(itertools.pairwise(cuts))),
+        )
+        empty = Article(id="empty", title="Empty", text="")
+        with store.writer() as t:
+            put(t, long)
+            t.add(empty, [])
+        with store.view() as view:
+            assert view.article("long") == long
+            assert view.article("empty") == empty
+            assert [p.text for p in view.cut("long")] == [LONG[s.start : s.end] for s in long.sections]
+            assert view.cut("empty") == []
+            assert [(head.id, count) for head, count in view.articles()] == [("empty", 0), ("long", len(cuts) - 1)]
+
+    def test_no_name_is_taken_for_anything_but_a_name(self, make: Callable[[], Store]) -> None:
+        store, kept = make(), {}
+        for n, name in enumerate(HOSTILE):
+            id = "".join(name.split())[:20_000]
+            a = whole_article(id, f"Text {n}.", authors=(name[:9_000], "Ann"), source=name[:9_000])
+            kept[name] = replace(a, sections=(Section(canonical(name[:9_000]), 0, len(a.text)),))
+        with store.writer() as t:
+            for a in kept.values():
+                put(t, a)
+            assert t.ids() == {a.id for a in kept.values()}
+        with store.view() as view:
+            assert found(view, Filter(authors=("ann",))) == {a.id for a in kept.values()}
+            for a in kept.values():
+                assert view.article(a.id) == a
+                assert found(view, Filter(articles=(a.id,))) == {a.id}
+                assert found(view, Filter(authors=(a.authors[0],))) == {a.id}
+                assert found(view, Filter(sources=(a.source,))) == {a.id}
+                assert found(view, Filter(sections=(a.sections[0].name,))) == {a.id}
+                assert [p.section for p in view.cut(a.id)] == [a.sections[0].name]
+                with pytest.raises(UnknownArticle):
+                    view.article(a.id, '" or ord > 0 or id == "')
+            for name in ('" or ord > 0 or id == "', "%", "_", "\\", "'"):
+                assert found(view, Filter(articles=(name,))) == set()
+                assert found(view, Filter(authors=(name,))) == set()
+                assert found(view, Filter(sources=(name,))) == set()
+                assert view.current(name) is None
+                if self.words:
+                    view.lexical(name, 5)
+                    view.dense(EMBEDDER.query("x"), 5, Filter(phrases=(name, f'te"xt{name}')))
+        with store.writer() as t:
+            for a in kept.values():
+                assert t.known(a.id) == a.revision
+                t.remove(a.id)
+        with store.view() as view:
+            assert view.articles() == []

@@ -15,7 +15,7 @@ from pathlib import Path
 import faiss
 import numpy as np
 import pytest
-from contracts import EMBEDDER, StoreContract, article, check_dense, put
+from contracts import EMBEDDER, StoreContract, article, check_dense, consistent, put
 from fakes import FINGERPRINT
 from folders import BECOME_NOBODY, one_segment, read_only
 from forcing import small_segments
@@ -90,35 +90,18 @@ class TestCrashAtomicity:
                 assert first, "the writer could not start after the one before was killed"
                 end = time.monotonic() + rng.uniform(0.05, 0.6)
                 while time.monotonic() < end:
-                    self.consistent(reader)
+                    consistent(reader)
             finally:
                 os.kill(writer.pid, signal.SIGKILL)
                 writer.wait()
                 writer.stdout.close()
-            version = max(self.consistent(reader), self.consistent(local.LocalStore(folder)))
+            version = max(consistent(reader), consistent(local.LocalStore(folder)))
         with local.LocalStore(folder).writer() as t:
             put(t, article(100))
         names = list((folder / "segments").glob("*"))
         with reader.view() as view:
             stats = view.stats()
         assert len(names) == 4 * stats.segments, "files that no commit names stay behind"
-
-    def consistent(self, store: local.LocalStore) -> int:
-        """Assert that one view is of one version in every part, and return that version."""
-        with store.view() as view:
-            listed = [head.id for head, _ in view.articles()]
-            if not listed:
-                return 0
-            assert listed == [f"a{n:05}" for n in range(8) if n != 3]
-            found = view.passages(view.dense(EMBEDDER.query("alpha"), 100).rows.tolist())
-            assert len(found) == 14
-            versions = {p.text.split("version")[1].split()[0] for p, _ in found if "version" in p.text}
-            assert len(versions) == 1
-            (version,) = versions
-            words = view.lexical(f"version{version}", 100)
-            assert len(words.rows) == 7
-            assert len(view.lexical("alpha", 100).rows) == 7
-            return int(version)
 
 
 def test_a_second_process_sees_a_commit_at_once(tmp_path: Path) -> None:

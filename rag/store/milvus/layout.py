@@ -111,6 +111,17 @@ def builds(server: Server, name: str) -> set[int]:
     return {int(found[1]) for found in map(pattern.fullmatch, server.names()) if found}
 
 
+def drop_all(server: Server, name: str) -> None:
+    """Drop an index."""
+    if server.fields(name) is not None:
+        server.unname(name)
+    for number in builds(server, name):
+        drop(server, Build(name, number))
+    for cache in caches(server, name):
+        server.drop(cache)
+    server.drop(lock(name))
+
+
 def caches(server: Server, name: str) -> set[str]:
     """Return the names of the caches of vectors."""
     return {there for there in server.names() if re.fullmatch(rf"{re.escape(name)}_vectors_[0-9]{{1,5}}", there)}

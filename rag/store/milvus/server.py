@@ -152,6 +152,11 @@ class Server:
             if self._client.has_collection(name, timeout=self._timeout):
                 self._client.drop_collection(name, timeout=self._timeout)
 
+    def unname(self, alias: str) -> None:
+        """Have an alias name nothing any more."""
+        with self._guarded():
+            self._client.drop_alias(alias, timeout=self._timeout)
+
     def point(self, alias: str, name: str) -> None:
         """Have an alias name a collection from now on."""
         with self._guarded():

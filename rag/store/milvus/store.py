@@ -70,6 +70,17 @@ class MilvusStore:
         finally:
             server.close()
 
+    @staticmethod
+    def drop(settings: StoreSettings) -> None:
+        """Drop an index, all of it, at once."""
+        server = Server(settings)
+        try:
+            if server.fields(settings.name) is not None:
+                head.check(server, settings.name)
+            layout.drop_all(server, settings.name)
+        finally:
+            server.close()
+
     @property
     def fingerprint(self) -> Fingerprint:
         return self._fingerprint

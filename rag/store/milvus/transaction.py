@@ -86,6 +86,7 @@ class MilvusTransaction:
             self._settled, self._linked, self._heads = self._next_change, False, []
         else:
             layout.load(server, self._build, self._head.fingerprint.dim)
+            self._catch_up()
             self._recover()
             self._settle()
         self._catch_up()
@@ -366,9 +367,8 @@ class MilvusTransaction:
         self._erase(build.bodies, "part", f"part >= {now.next_ord * PARTS}")
         self._erase(build.articles, "ord", f"ord >= {now.next_ord}")
         self._erase(build.changes, "n", f"n >= {now.next_change}")
-        self._catch_up()
         asked = f"n < {now.next_change} and (n >= {now.settled} or kind == {MOVED})"
-        changes = self._server.rows(build.changes, asked, ["n", "ord", "kind", "origin"])
+        changes = self._server.rows(build.changes, asked, ["n", "ord", "kind", "origin"], self._stamp)
         for row in sorted(changes, key=lambda row: int(row["n"])):
             self._take(row)
 
@@ -383,7 +383,7 @@ class MilvusTransaction:
         # Those changes have been carried out, in a commit that all views know of.
         self._erase(build.changes, "n", f"n < {last.settled} and kind != {MOVED}")
         asked = f"n >= {self._settled} and n < {last.next_change} and kind != {MOVED}"
-        changes = self._server.rows(build.changes, asked, ["ord", "kind"])
+        changes = self._server.rows(build.changes, asked, ["ord", "kind"], self._stamp)
         if changes:
             gone = {int(row["ord"]) for row in changes}
             self._carry_out(gone, {int(row["ord"]) for row in changes if row["kind"] == ERASED})
@@ -397,15 +397,15 @@ class MilvusTransaction:
         if others:
             for name in layout.caches(self._server, self._settings.name) - {self._cache}:
                 self._server.drop(name)
-            for some in self._server.pages(self._cache, 'key >= ""', ["key"]):
+            for some in self._server.pages(self._cache, 'key >= ""', ["key"], self._stamp):
                 self._forget_unused(str(row["key"]) for row in some)
 
     def _carry_out(self, gone: set[int], erased: set[int]) -> None:
         server, build, fields = self._server, self._build, layout.ARTICLE_FIELDS
         for some in _parts(sorted(gone)):
             asked = among("ord", some)
-            former = server.rows(build.former, asked, fields)
-            found = {int(row["ord"]): row for row in [*former, *server.rows(build.articles, asked, fields)]}
+            former = server.rows(build.former, asked, fields, self._stamp)
+            found = {int(r["ord"]): r for r in [*former, *server.rows(build.articles, asked, fields, self._stamp)]}
             kept = found.keys() - erased - {int(row["ord"]) for row in former}
             server.insert(build.former, [found[ord] for ord in sorted(kept)])
             lost = [found[ord] for ord in sorted(found.keys() & erased)]
@@ -418,7 +418,8 @@ class MilvusTransaction:
             self._erase(build.changes, "n", f"kind == {MOVED} and {asked}")
 
     def _erase(self, name: str, key: str, where: str) -> None:
-        self._server.delete(name, key, [int(row[key]) for row in self._server.rows(name, where, [key])])
+        found = self._server.rows(name, where, [key], self._stamp)
+        self._server.delete(name, key, [int(row[key]) for row in found])
 
 
 def _parts(values: Sequence[Value]) -> Iterator[list[Value]]:

@@ -128,7 +128,7 @@ class MilvusView:
         if self._server.count(state.build.passages, asked, state.head.stamp) <= len(found.rows):
             return found
         numbers, held = self._vectors(asked)
-        return Scored(numbers, np.asarray(np.vecdot(held, vector), np.float32))
+        return Scored(numbers, np.vecdot(held, vector).astype(np.float32))
 
     def lexical(self, text: str, k: int, where: Filter | None = None) -> Scored:
         if not self._server.can.words:
@@ -152,7 +152,7 @@ class MilvusView:
         for some in _parts(rows.tolist()):
             numbers, held = self._vectors(among("row", some))
             scores.update(zip(numbers.tolist(), np.vecdot(held, vector).tolist(), strict=True))
-        return np.round(np.array([scores[int(row)] for row in rows], np.float32), 6)
+        return np.array([round(scores[int(row)], 6) for row in rows], np.float32)
 
     def _search(self, field: str, asked: Any, limit: int, where: str, params: dict[str, Any]) -> Scored:
         state = self._state
@@ -357,9 +357,8 @@ def _keys_of(span: Row) -> list[int]:
 
 def _numbers(vector: Any) -> npt.NDArray[np.float32]:
     """Return a vector as the server gives it, halves as bytes."""
-    if isinstance(vector, bytes):
-        return np.asarray(np.frombuffer(vector, np.float16), np.float32)
-    return np.array(vector, np.float32)
+    numbers: npt.ArrayLike = np.frombuffer(vector, np.float16) if isinstance(vector, bytes) else vector
+    return np.array(numbers, np.float32)
 
 
 def _parts(values: Sequence[Any]) -> Iterator[list[Any]]:
