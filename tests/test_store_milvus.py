@@ -3,18 +3,39 @@
 from __future__ import annotations
 
 import os
+import random
 import secrets
+import socket
+import subprocess
+import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import pymilvus
 import pytest
-from contracts import StoreContract
+from contracts import EMBEDDER, FILTERS, StoreContract, article, check_dense, consistent, put, whole_article
 from fakes import FINGERPRINT
 from milvus_servers import Server, milvus_235, milvus_lite
 
+from rag.errors import IndexDamaged, IndexLocked, IndexMismatch, NoIndex, RagError, StoreError, UnknownArticle
 from rag.protocols import Store
+from rag.retrieve import Fused
 from rag.settings import StoreSettings
-from rag.store.milvus import MilvusStore
+from rag.store import local
+from rag.store.milvus import MilvusStore, head, layout, lease, transaction
+from rag.store.milvus import server as milvus_server
+from rag.store.milvus import view as milvus_view
+from rag.store.milvus.layout import Build
+from rag.types import Article, Filter
+
+HERE = Path(__file__).parent
 
 Make = Callable[[], Store]
 
@@ -74,3 +95,335 @@ class TestMilvusServer(StoreContract):
             yield lambda: MilvusStore.create(here, FINGERPRINT)
         finally:
             MilvusStore.drop(here)
+
+
+WRITER = """
+import sys
+sys.path.insert(0, {tests!r})
+from contracts import article, put
+from rag.settings import StoreSettings
+from rag.store.milvus import MilvusStore
+store = MilvusStore(StoreSettings(uri={uri!r}, name={name!r}))
+version = int(sys.argv[1])
+while True:
+    version += 1
+    with store.writer() as t:
+        for n in range(8):
+            put(t, article(n, version))
+            if n == 5 and version > 1:
+                t.remove("a00003")
+            if n % 3 == 0:
+                t.ids()  # writes what waits
+        if version == 1:
+            t.remove("a00003")
+    print(version, flush=True)
+"""
+
+
+@contextmanager
+def writing(here: StoreSettings, version: int = 0) -> Iterator[subprocess.Popen[str]]:
+    """A process that writes one version after another, killed at the end."""
+    code = WRITER.format(tests=str(HERE), uri=here.uri, name=here.name)
+    process = subprocess.Popen([sys.executable, "-c", code, str(version)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    try:
+        assert process.stdout.readline(), "the writer could not start"
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+def test_readers_never_see_half_an_article_while_a_writer_writes_and_is_killed(lite: Server) -> None:
+    here = settings(lite.address)
+    reader = MilvusStore.create(here, FINGERPRINT)
+    rng, version, seen = random.Random(11), 0, set[int]()
+    for _ in range(3):
+        with writing(here, version):
+            end = time.monotonic() + rng.uniform(1.0, 3.0)
+            while time.monotonic() < end:
+                seen.add(consistent(reader))
+        version = max(consistent(reader), consistent(MilvusStore(here)))
+    assert len(seen) > 3, "the readers saw no change"
+    with MilvusStore(here).writer() as t:
+        put(t, article(100))
+    with reader.view() as view:
+        rows = view.dense(EMBEDDER.query("alpha"), 100).rows.tolist()
+        assert len(rows) == 16
+    server = milvus_server.Server(here)
+    now = head.read(server, here.name, milvus_server.STRONG)[-1]
+    build = Build(here.name, now.build)
+    for name, left in [(build.passages, f"row >= {now.next_row}"), (build.articles, f"ord >= {now.next_ord}")]:
+        assert server.count(name, left) == 0, "rows that no head tells of stay behind"
+
+
+def test_an_index_is_swapped_under_a_reader(lite: Server) -> None:
+    here = settings(lite.address)
+    store, reader = MilvusStore.create(here, FINGERPRINT), MilvusStore(here)
+    with store.writer() as t:
+        put(t, article(1))
+    over, wrong = threading.Event(), []
+
+    def read() -> None:
+        while not over.is_set():
+            with reader.view() as view:
+                listed = [h.id for h, _ in view.articles()]
+                rows = view.dense(EMBEDDER.query("word"), 10).rows.tolist()
+                if listed not in (["a00001"], ["a00002"]) or {h.id for _, h in view.passages(rows)} != set(listed):
+                    wrong.append(listed)
+
+    with ThreadPoolExecutor(1) as pool:
+        reading = pool.submit(read)
+        try:
+            with reader.view() as held:
+                for n in (2, 1, 2):
+                    with store.writer(FINGERPRINT) as t:
+                        put(t, article(n))
+                assert [h.id for h, _ in held.articles()] == ["a00001"]
+        finally:
+            over.set()
+        reading.result(60)
+    assert not wrong
+    with reader.view() as view:
+        assert [h.id for h, _ in view.articles()] == ["a00002"]
+
+
+def test_what_was_replaced_is_deleted_once_no_view_can_read_it(lite: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = settings(lite.address)
+    store = MilvusStore.create(here, FINGERPRINT)
+    with store.writer() as t:
+        for n in range(4):
+            put(t, article(n))
+    old = article(1)
+    with store.writer() as t:
+        put(t, article(1, version=2))
+        t.remove("a00002")
+        t.move("a00003", "/x/y")
+    monkeypatch.setattr(transaction, "GRACE_SECONDS", -1.0)
+    for _ in range(3):
+        with store.writer() as t:
+            assert t.ids("/x") == {"a00003"}
+    server = milvus_server.Server(here)
+    (now,) = head.read(server, here.name, milvus_server.STRONG)[-1:]
+    build = Build(here.name, now.build)
+    assert server.count(build.passages, "row >= 0") == 6
+    assert server.count(build.articles, "ord >= 0") == 3
+    assert server.count(build.former, "ord >= 0") == 1
+    assert server.count(build.changes, "n >= 0") == 1, "the move stays"
+    assert server.count(layout.vectors(here.name, 16), 'key >= ""') == 7, "of the removed article none"
+    with store.view() as view:
+        assert view.article(old.id, old.revision) == old
+        assert view.stats().tombstones == 0
+        with pytest.raises(UnknownArticle, match="was removed from the index on"):
+            view.article("a00002")
+    kept = {a.id: a for a in (article(0), article(1, version=2), article(3))}
+    check_dense(store, kept, "word1", 10, Filter())
+    with store.writer(FINGERPRINT) as t:
+        put(t, article(0))
+    with store.writer():
+        pass
+    assert layout.builds(server, here.name) == {now.build + 1}
+    assert server.count(layout.vectors(here.name, 16), 'key >= ""') == 2
+    with store.writer() as t:
+        put(t, article(3))
+        t.remove("a00000")
+    with store.writer() as t:
+        assert t.ids() == {"a00003"}
+
+
+def test_a_view_that_is_too_old_says_so(lite: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = MilvusStore.create(settings(lite.address), FINGERPRINT)
+    monkeypatch.setattr(milvus_view, "GRACE_SECONDS", 0.0)
+    with store.view() as view:
+        time.sleep(0.01)
+        with pytest.raises(StoreError, match="older than"):
+            view.articles()
+    with pytest.raises(StoreError, match="over"):
+        view.articles()
+
+
+def test_the_lock_of_a_writer_that_is_lost_is_broken(lite: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = settings(lite.address)
+    first, second = MilvusStore.create(here, FINGERPRINT), MilvusStore(here)
+    monkeypatch.setattr(lease, "LOST_SECONDS", 0.0)
+
+    def lose() -> None:
+        with first.writer() as t:
+            put(t, article(1))
+            t.ids()
+            with second.writer() as other:
+                put(other, article(2))
+            # Another writer has been here.
+            with pytest.raises(IndexLocked, match="taken over"):
+                t.commit()
+
+    with pytest.raises(StoreError, match="half way"):
+        lose()
+    monkeypatch.undo()
+    check_dense(second, {"a00002": article(2)}, "word1", 10, Filter())
+    with first.writer() as t:
+        assert t.ids() == {"a00002"}
+
+
+def test_hits_are_those_of_the_local_store(lite: Server, tmp_path: Path) -> None:
+    stores: list[Store] = [
+        local.LocalStore.create(tmp_path / "index", FINGERPRINT),
+        MilvusStore.create(settings(lite.address), FINGERPRINT),
+    ]
+    fused = Fused(EMBEDDER, dense_weight=0.65, depth=20)
+    shown = []
+    for store in stores:
+        with store.writer() as t:
+            for n in range(40):
+                put(t, article(n))
+        with store.view() as view:
+            shown.append(
+                [
+                    [(hit.passage.id, round(hit.score, 2)) for hit in fused.search(view, question, 8, where)]
+                    for question in ("word3 gokdogan story", "group4 Straße 11", "who says version0", "nothing at all")
+                    for where in (None, *FILTERS, Filter(phrases=("more about",)))
+                ]
+            )
+    for mine, milvus in zip(*shown, strict=True):
+        assert {id for id, _ in mine} == {id for id, _ in milvus}
+        np.testing.assert_allclose([s for _, s in mine], [s for _, s in milvus], atol=0.05)
+
+
+def test_an_approximate_index_finds_all_that_pass(lite: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = settings(lite.address, index="hnsw")
+    store = MilvusStore.create(here, FINGERPRINT)
+    kept = {a.id: a for a in map(article, range(30))}
+    with store.writer() as t:
+        for a in kept.values():
+            put(t, a)
+    search = milvus_server.Server.search
+
+    def forgetful(self: milvus_server.Server, *given: Any) -> list[tuple[int, float]]:
+        return search(self, *given)[:3]
+
+    monkeypatch.setattr(milvus_server.Server, "search", forgetful)
+    for where in FILTERS:
+        check_dense(store, kept, "word3 version0 story", 5, where)
+
+
+class TestErrors:
+    """Each is one line that names the server and says what to do, and leaves what readers see as it was."""
+
+    def refused(self, work: Callable[[], object], kind: type[RagError], said: str) -> None:
+        with pytest.raises(kind, match=said) as caught:
+            work()
+        assert "\n" not in str(caught.value)
+        assert len(str(caught.value)) < 500
+
+    def test_nobody_is_there(self) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            address = f"http://127.0.0.1:{free.getsockname()[1]}"
+        here = settings(address, timeout=1)
+        self.refused(lambda: MilvusStore(here), StoreError, f"{address} cannot be reached: start it")
+
+    def test_no_index(self, lite: Server, tmp_path: Path) -> None:
+        here = settings(lite.address)
+        assert not MilvusStore.exists(here)
+        self.refused(lambda: MilvusStore(here), NoIndex, f"no index '{here.name}' in Milvus at {lite.address}")
+        MilvusStore.create(here, FINGERPRINT).close()
+        assert MilvusStore.exists(here)
+        MilvusStore.drop(here)
+        assert not MilvusStore.exists(here)
+        assert not [name for name in milvus_server.Server(here).names() if name.startswith(here.name)]
+
+    def test_a_server_that_hangs_and_one_that_goes_away(self, tmp_path: Path) -> None:
+        with milvus_lite(tmp_path) as server:
+            here = settings(server.address, timeout=2)
+            store = MilvusStore.create(here, FINGERPRINT)
+            with store.writer() as t:
+                put(t, article(1))
+
+            def write(stop: Callable[[], None]) -> None:
+                with store.writer() as t:
+                    put(t, article(2))
+                    t.ids()
+                    stop()
+                    t.commit()
+
+            began = time.monotonic()
+            self.refused(lambda: write(server.pause), StoreError, f"{server.address} did not answer within 2 s")
+            assert time.monotonic() - began < 30
+            server.resume()
+            check_dense(store, {"a00001": article(1)}, "word2", 10, Filter())
+            self.refused(lambda: write(server.kill), StoreError, f"{server.address} cannot be reached")
+            server.start()
+            check_dense(store, {"a00001": article(1)}, "word2", 10, Filter())
+            with store.writer() as t:
+                assert t.ids() == {"a00001"}
+
+    def test_a_name_that_is_somebody_elses(self, lite: Server) -> None:
+        here = settings(lite.address)
+        client = pymilvus.MilvusClient(lite.address)
+        client.create_collection(here.name, dimension=4)
+        self.refused(lambda: MilvusStore(here), IndexMismatch, f"'{here.name}' in Milvus at .* is none of an index")
+        self.refused(lambda: MilvusStore.create(here, FINGERPRINT), IndexMismatch, "choose another store.name")
+        self.refused(lambda: MilvusStore.drop(here), IndexMismatch, "choose another store.name")
+        assert client.has_collection(here.name)
+        client.drop_collection(here.name)
+
+    @pytest.mark.parametrize(
+        ("said", "kind", "told"),
+        [
+            ('{"format": 99}', IndexMismatch, "has format 99, this version reads 1"),
+            ('{"format": 1, "fingerprint": {}}', IndexDamaged, "cannot be read"),
+            ("no JSON", IndexDamaged, "cannot be read"),
+        ],
+    )
+    def test_a_head_of_another_kind(self, lite: Server, said: str, kind: type[RagError], told: str) -> None:
+        here = settings(lite.address)
+        store = MilvusStore.create(here, FINGERPRINT)
+        milvus_server.Server(here).insert(here.name, [{"n": 9, "said": said, "none": layout.NONE}])
+
+        def look() -> None:
+            with store.view():
+                pass
+
+        self.refused(look, kind, told)
+        self.refused(lambda: MilvusStore(here), kind, told)
+
+    def test_a_file_that_another_process_has(self, tmp_path: Path) -> None:
+        here = settings(str(tmp_path / "index.db"))
+        with milvus_lite(tmp_path / "server") as server:
+            (tmp_path / "index.db").symlink_to(server.folder / "data")
+            self.refused(lambda: MilvusStore(here), StoreError, "another process may have it open")
+
+    def test_what_fits_no_field(self, lite: Server) -> None:
+        store = MilvusStore.create(settings(lite.address), FINGERPRINT)
+
+        def write(a: Article) -> None:
+            with store.writer() as t:
+                put(t, article(1))
+                put(t, a)
+
+        for a, told in (
+            (replace(article(2), title="ü" * 30_000), "title, authors and addresses have more than 65,535 bytes"),
+            (article(2, authors=tuple(f"a{n}" for n in range(5_000))), "more than 4,096 authors"),
+            (whole_article("a00002", "ab " * 40_000), "lower passages.tokens"),
+        ):
+            self.refused(lambda a=a: write(a), StoreError, f"article 'a00002' cannot be stored in Milvus: .*{told}")  # type: ignore[misc]
+            check_dense(store, {}, "word1", 10, Filter())
+
+    def test_an_old_server_says_what_it_cannot_do(self, old: Server) -> None:
+        store = MilvusStore.create(settings(old.address, index="flat"), FINGERPRINT)
+        with store.writer() as t:
+            put(t, article(1))
+        with store.view() as view:
+            self.refused(lambda: view.lexical("word1", 5), StoreError, "is of version v2.3.5.* search by words: 2.5")
+            where = Filter(phrases=("some words",))
+            self.refused(lambda: view.articles(where), StoreError, "filter by phrases: 2.4")
+            self.refused(lambda: view.dense(EMBEDDER.query("x"), 5, where), StoreError, "filter by phrases: 2.4")
+
+    def test_a_wrong_token(self, tmp_path: Path) -> None:
+        with milvus_235(tmp_path, {"common.security.authorizationEnabled": True}) as server:
+            right = settings(server.address, token="root:Milvus", timeout=10)
+            assert not MilvusStore.exists(right)
+            for token in ("root:wrong-secret", None):
+                wrong = settings(server.address, token=token, timeout=10)
+                self.refused(lambda wrong=wrong: MilvusStore.exists(wrong), StoreError, "refuses the token")  # type: ignore[misc]

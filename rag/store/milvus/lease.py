@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import secrets
 import socket
@@ -25,10 +26,15 @@ from rag.errors import IndexLocked, StoreError
 from rag.store.milvus import layout
 from rag.store.milvus.server import STRONG, Row, Server
 
+log = logging.getLogger(__name__)
+
 BEAT_SECONDS = 10.0
 LOST_SECONDS = 60.0
 
 _FIELD = "held_by_"
+
+_held: set[int] = set()
+"""Numbers of the writers of this process that are at work."""
 
 
 class Lease:
@@ -47,6 +53,7 @@ class Lease:
         except BaseException:
             self._forget(self._beats)
             raise
+        _held.add(self._token)
         self._beating = threading.Thread(target=self._beat_on, name="footnote-lease", daemon=True)
         self._beating.start()
 
@@ -89,9 +96,14 @@ class Lease:
         """Let the next writer in."""
         self._over.set()
         self._beating.join()
-        if self._holder() == self._token:
-            self._server.drop(layout.lock(self._name))
-        self._forget(self._beats)
+        _held.discard(self._token)
+        try:
+            if self._holder() == self._token:
+                self._server.drop(layout.lock(self._name))
+            self._forget(self._beats)
+        except StoreError as e:
+            # What went before tells more, and the next writer sees that nobody holds it.
+            log.warning("the lock of %s stays for now: %s", self._this(), e)
 
     def _acquire(self) -> None:
         for _ in range(5):
@@ -146,7 +158,9 @@ class Lease:
 def _is_lost(told: dict[str, Any]) -> bool:
     if time.time() - float(told["at"]) > LOST_SECONDS:
         return True
-    return told["host"] == socket.gethostname() and not _runs(int(told["pid"]))
+    if told["host"] != socket.gethostname():
+        return False
+    return told["token"] not in _held if told["pid"] == os.getpid() else not _runs(int(told["pid"]))
 
 
 def _runs(pid: int) -> bool:

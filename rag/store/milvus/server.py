@@ -314,8 +314,16 @@ _MEANINGS = (
 """Words in what the client and servers say, and what to tell."""
 
 
-_CHANNEL = {"grpc.keepalive_time_ms": 60_000, "grpc.keepalive_permit_without_calls": False}
-"""The client's own choice, every ten seconds, is too often for Milvus Lite, which hangs up."""
+_CHANNEL = {
+    # The client's own choice, every ten seconds, is too often for Milvus Lite, which hangs up.
+    "grpc.keepalive_time_ms": 60_000,
+    "grpc.keepalive_permit_without_calls": False,
+    # A server that comes back is found again soon.
+    "grpc.initial_reconnect_backoff_ms": 200,
+    "grpc.min_reconnect_backoff_ms": 200,
+    "grpc.max_reconnect_backoff_ms": 1_000,
+}
+"""How the connection is kept."""
 
 
 def among(field: str, values: Iterable[int] | Iterable[str]) -> str:
