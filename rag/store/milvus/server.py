@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import re
-import time
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,15 +93,24 @@ class Server:
             logging.getLogger(name).addHandler(logging.NullHandler())
         self.api = pymilvus
         self.address = str(settings.uri)
+        self._token = settings.token.get_secret_value() if settings.token else ""
         self._timeout = settings.timeout
+        self._connecting = threading.Lock()
+        self._connected: Any = None
         if self.address.endswith(".db"):
             self._check_lite(Path(self.address))
-        token = settings.token.get_secret_value() if settings.token else ""
         with self._guarded():
-            self._client = pymilvus.MilvusClient(
-                self.address, token=token, timeout=self._timeout, grpc_options=_CHANNEL
-            )
             self.can = Abilities.of(str(self._client.get_server_version(timeout=self._timeout)))
+
+    @property
+    def _client(self) -> Any:
+        """The client; where the one before lost its server it is another."""
+        with self._connecting:
+            if self._connected is None:
+                self._connected = self.api.MilvusClient(
+                    self.address, token=self._token, timeout=self._timeout, grpc_options=_CHANNEL, dedicated=True
+                )
+            return self._connected
 
     def _check_lite(self, path: Path) -> None:
         try:
@@ -257,27 +266,32 @@ class Server:
 
     def close(self) -> None:
         """Let the connection go.  A file of Milvus Lite stays open until the process ends."""
-        with contextlib.suppress(Exception):
-            self._client.close()
+        with self._connecting:
+            client, self._connected = self._connected, None
+        if client is not None:
+            with contextlib.suppress(Exception):
+                client.close()
 
     # -- errors -------------------------------------------------------------------------------
 
     @contextlib.contextmanager
     def _guarded(self) -> Iterator[None]:
-        began = time.monotonic()
         try:
             yield
         except RagError:
             raise
         except Exception as e:
-            raise self._as_ours(e, time.monotonic() - began) from e
+            raise self._as_ours(e) from e
 
-    def _as_ours(self, error: Exception, seconds: float) -> StoreError:
+    def _as_ours(self, error: Exception) -> StoreError:
         """Return what a failure means, in one line that names the server and never the token."""
         where = f"Milvus at {self.address}"
         said = " ".join(str(getattr(error, "message", "") or error).split())
-        code = getattr(error, "code", "")
-        told = f"{code() if callable(code) else code} {said}".lower()
+        # What was behind a failed connection is in its cause only.
+        causes = [error, error.__cause__, error.__context__]
+        told = " ".join(f"{_code(cause)} {cause}" for cause in causes if cause is not None).lower()
+        if _code(error) in ("2", "StatusCode.UNAVAILABLE"):
+            self.close()
         for marks, meaning in _MEANINGS:
             if any(mark in told for mark in marks):
                 return StoreError(meaning.format(where=where, seconds=f"{self._timeout:g}"))
@@ -286,9 +300,21 @@ class Server:
         return StoreError(f"{where} failed: {said[:240] or type(error).__name__}")
 
 
+def _code(error: BaseException) -> str:
+    code = getattr(error, "code", "")
+    return str(code() if callable(code) else code)
+
+
 _MEANINGS = (
     (
-        ("unauthenticated", "auth check failure", "permission deny", "permissiondenied", "permission_denied"),
+        (
+            "unauthenticated",
+            "missing authorization",
+            "auth check failure",
+            "permission deny",
+            "permissiondenied",
+            "permission_denied",
+        ),
         "{where} refuses the token: see RAG_STORE__TOKEN",
     ),
     (("database not found", "database not exist"), "{where} has no such database: see the end of store.uri"),
@@ -306,7 +332,7 @@ _MEANINGS = (
         " process, run `milvus-lite server` for several",
     ),
     (
-        ("quota", "disk full", "no space left", "memory limit", "out of memory", "force deny", "memory quota"),
+        ("quota exceeded", "disk full", "no space left", "out of memory"),
         "{where} has no room left: free some, and run it again",
     ),
     (("rate limit", "ratelimit"), "{where} is asked too much at once: try again later"),

@@ -171,7 +171,9 @@ class MilvusTransaction:
         return self._stored.intersection(keys)
 
     def remember(self, keys: Sequence[bytes], vectors: Vectors) -> None:
-        new = {key: vector for key, vector in zip(keys, vectors, strict=True) if key not in self._stored}
+        # A key that is there twice would be a fault to some servers.
+        known = self.cached(keys)
+        new = {key: vector for key, vector in zip(keys, vectors, strict=True) if key not in known}
         held = [{"key": key.hex(), "vector": np.asarray(vector, np.float32)} for key, vector in new.items()]
         self._wrote(self._server.insert(self._cache, held))
         self._stored.update(new)
