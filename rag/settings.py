@@ -130,7 +130,7 @@ class ChatSettings(_Group):
         return self
 
 
-_ADDRESS = ("http", "https", "tcp")
+_ADDRESS = ("http", "https")
 """Schemes of the addresses at which a server keeps an index."""
 
 
@@ -140,22 +140,25 @@ def is_address(where: str) -> bool:
 
 
 class StoreSettings(_Group):
-    """Where the index is kept when one machine is too small: docs/scale.md.  Unset, it is a folder."""
+    """Where the index is kept, if not in the folder --index: a Milvus server, see docs/scale.md."""
 
     uri: str | None = Field(
-        None, description="address of a Milvus server, or a file.db that Milvus Lite keeps; unset: the folder --index"
+        None, description="address of a Milvus server, http://HOST:19530, or a file of Milvus Lite, PATH.db"
     )
-    token: SecretStr | None = Field(None, description="its token, or user:password; better as RAG_STORE__TOKEN")
+    token: SecretStr | None = Field(
+        None, description="USER:PASSWORD or key of the server; better as RAG_STORE__TOKEN than in a file"
+    )
     name: str = Field(
-        "footnote", pattern=r"^[A-Za-z][A-Za-z0-9_]{0,99}$", description="the index's name there: its tables begin so"
+        "footnote", pattern=r"^[A-Za-z][A-Za-z0-9_]{0,99}$", description="what its collections there are named by"
     )
-    timeout: float = Field(30, gt=0, le=3_600, description="seconds to wait for its answer")
+    timeout: float = Field(30, gt=0, le=3_600, description="seconds that one request to the server may take")
     index: Literal["auto", "flat", "hnsw", "ivf_sq8", "ivf_rabitq", "diskann"] = Field(
-        "auto", description="how it finds vectors, for an index made from now on"
+        "auto", description="kind of vector index of a new index; auto: the server's choice, exact in Milvus Lite"
+        description="kind of vector index that a new index gets; auto: the server's choice, exact in Milvus Lite",
     )
-    shards: int = Field(1, ge=1, le=64, description="shards that share the writing, for an index made from now on")
+    shards: int = Field(1, ge=1, le=16, description="channels that passages of a new index are written through at once")
     partitions: int = Field(
-        16, ge=1, le=1_024, description="parts into which sources are put, for an index made from now on"
+        16, ge=1, le=1_024, description="parts that passages of a new index are spread over by their source"
     )
 
     @field_validator("uri")
@@ -165,11 +168,13 @@ class StoreSettings(_Group):
             return None
         if not is_address(value):
             raise ValueError("this is neither an http:// or https:// address nor a file.db")
+        if value.endswith(".db"):
+            return value
         parts = urlsplit(value)
         # They would be told wherever the address is; the token has a place of its own.
-        if parts.username is not None or parts.password is not None:
-            raise ValueError("name and password have no place in it; they go into store.token as name:password")
-        return value
+        if not parts.hostname or parts.username is not None or parts.password is not None or parts.query:
+            raise ValueError("name, password and ? have no place in it; they go into store.token as name:password")
+        return value.rstrip("/")
 
     @field_validator("token")
     @classmethod

@@ -22,7 +22,7 @@ import pymilvus
 import pytest
 from contracts import EMBEDDER, FILTERS, StoreContract, article, check_dense, consistent, put, whole_article
 from fakes import FINGERPRINT
-from milvus_servers import Server, milvus_235, milvus_lite
+from milvus_servers import Milvus235, Server, milvus_235, milvus_lite
 
 from rag.errors import IndexDamaged, IndexLocked, IndexMismatch, NoIndex, RagError, StoreError, UnknownArticle
 from rag.protocols import Store
@@ -76,7 +76,7 @@ class TestMilvusLiteServer(StoreContract):
 class TestMilvus235(StoreContract):
     """A server from before there was BM25, with vectors of 32 bits only."""
 
-    words = False
+    words, many, steps = False, 100, 8
 
     @pytest.fixture
     def make(self, old: Server) -> Make:
@@ -419,6 +419,39 @@ class TestErrors:
             where = Filter(phrases=("some words",))
             self.refused(lambda: view.articles(where), StoreError, "filter by phrases: 2.4")
             self.refused(lambda: view.dense(EMBEDDER.query("x"), 5, where), StoreError, "filter by phrases: 2.4")
+
+    def test_a_full_server_can_still_be_read(self, old: Server) -> None:
+        here = settings(old.address, index="flat")
+        store = MilvusStore.create(here, FINGERPRINT)
+        with store.writer() as t:
+            put(t, article(1))
+        assert isinstance(old, Milvus235)
+
+        def write() -> None:
+            with store.writer() as t:
+                put(t, article(2))
+
+        def fill() -> None:
+            end = time.monotonic() + 60
+            while time.monotonic() < end:
+                write()
+
+        try:
+            old.configure({"quotaAndLimits.limitWriting.forceDeny": True})
+            self.refused(fill, StoreError, "has no room left: free some")
+            with store.view() as view:
+                assert "a00001" in {head.id for head, _ in view.articles()}
+        finally:
+            old.configure({"quotaAndLimits.limitWriting.forceDeny": False})
+        end = time.monotonic() + 60
+        while True:
+            try:
+                write()
+                break
+            except StoreError:
+                assert time.monotonic() < end
+                time.sleep(1)
+        check_dense(store, {a.id: a for a in map(article, (1, 2))}, "word2", 10, Filter())
 
     def test_a_wrong_token(self, tmp_path: Path) -> None:
         with milvus_235(tmp_path, {"common.security.authorizationEnabled": True}) as server:
