@@ -154,7 +154,6 @@ class StoreSettings(_Group):
     timeout: float = Field(30, gt=0, le=3_600, description="seconds that one request to the server may take")
     index: Literal["auto", "flat", "hnsw", "ivf_sq8", "ivf_rabitq", "diskann"] = Field(
         "auto", description="kind of vector index of a new index; auto: the server's choice, exact in Milvus Lite"
-        description="kind of vector index that a new index gets; auto: the server's choice, exact in Milvus Lite",
     )
     shards: int = Field(1, ge=1, le=16, description="channels that passages of a new index are written through at once")
     partitions: int = Field(
