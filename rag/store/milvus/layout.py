@@ -153,9 +153,9 @@ def create(server: Server, build: Build, dim: int, settings: StoreSettings) -> N
     load(server, build, dim)
 
 
-def load(server: Server, build: Build, dim: int) -> None:
-    """Have the collections of a build ready to be asked: after a restart of the server they may not be."""
-    names = (*build.all, vectors(build.name, dim))
+def load(server: Server, build: Build, *more: str) -> None:
+    """Have the collections of a build ready to be asked, and some more: after a restart of the server they may not be."""
+    names = (*build.all, *more)
     with ThreadPoolExecutor(len(names)) as pool:
         # Together they take no longer than one, some seconds.
         list(pool.map(server.load, names))

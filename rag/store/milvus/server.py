@@ -116,7 +116,7 @@ class Server:
         try:
             import milvus_lite  # noqa: F401
         except ImportError as e:
-            raise MissingExtra("an index in a file of Milvus Lite", "milvus") from e
+            raise MissingExtra("an index in a file of Milvus Lite", "milvus-lite") from e
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as e:

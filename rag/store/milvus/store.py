@@ -101,7 +101,7 @@ class MilvusStore:
             state = self._state
             if state is None or (state.head.build, state.head.generation) != (now.build, now.generation):
                 if state is None or state.head.build != now.build:
-                    layout.load(self._server, Build(self._settings.name, now.build), now.fingerprint.dim)
+                    layout.load(self._server, Build(self._settings.name, now.build))
                 exact = self._settings.index == "flat" or (self._settings.index == "auto" and self._server.can.lite)
                 state = self._state = load(self._server, self._settings.name, now, exact=exact)
             return state

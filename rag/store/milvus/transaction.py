@@ -89,7 +89,7 @@ class MilvusTransaction:
             self._head = replace(self._head, fingerprint=restart)
             self._settled, self._linked, self._heads = self._next_change, False, []
         else:
-            layout.load(server, self._build, self._head.fingerprint.dim)
+            layout.load(server, self._build, self._cache)
             self._catch_up()
             self._recover()
             self._settle()

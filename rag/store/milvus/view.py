@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -144,8 +145,11 @@ class MilvusView:
     def both(
         self, texts: Sequence[str], vectors: Vectors, k: int, where: Filter | None = None
     ) -> list[tuple[Scored, Scored]]:
-        near = self.dense_many(vectors, k, where)
-        return [(found, self.lexical(text, k, where)) for text, found in zip(texts, near, strict=True)]
+        with ThreadPoolExecutor(1) as beside:
+            # The server does both at once.
+            words = beside.submit(lambda: [self.lexical(text, k, where) for text in texts])
+            near = self.dense_many(vectors, k, where)
+            return list(zip(near, words.result(), strict=True))
 
     def similar(self, vector: Vector, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
         scores: dict[int, float] = {}
@@ -348,6 +352,8 @@ class MilvusView:
         """Return the vectors that are kept under some keys.  Raises StoreError where one is no more."""
         found: dict[str, Vector] = {}
         cache = layout.vectors(self._state.build.name, self.fingerprint.dim)
+        # Whoever only searches has no use for it.
+        self._server.load(cache)
         for some in _parts(sorted(keys)):
             for row in self._server.rows(cache, among("key", some), ["key", "vector"], self._state.head.stamp):
                 found[str(row["key"])] = _numbers(row["vector"])
