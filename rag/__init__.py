@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rag.errors import (
     BadSource,
+    ClusterError,
     DuplicateId,
     IndexDamaged,
     IndexLocked,
@@ -213,6 +214,7 @@ __all__ = [
     "ArticleHead",
     "BadSource",
     "Citation",
+    "ClusterError",
     "DuplicateId",
     "Embedder",
     "Failure",
