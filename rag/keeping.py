@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
-from contextlib import closing, suppress
+from contextlib import AbstractContextManager, closing, nullcontext, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rag.engine import model_of
-from rag.errors import IndexDamaged, IndexMismatch, NoIndex
+from rag.errors import IndexDamaged, IndexMismatch, InvalidSettings, NoIndex
 from rag.protocols import Embedder
 from rag.settings import Settings
 from rag.store import local, sqlite, view
-from rag.types import Article, Fingerprint, Progress, Report, Steps
+from rag.types import Article, Fingerprint, Progress, Report, With
+from rag.types import Steps as Done
 
 if TYPE_CHECKING:
+    from rag.intake.steps import Steps
     from rag.store.check import Checked
 
 log = logging.getLogger(__name__)
@@ -30,6 +32,7 @@ def ingest(
     prune: bool = False,
     rebuild: bool = False,
     dry_run: bool = False,
+    with_: With | None = None,
     embedder: Embedder | None = None,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Report:
@@ -57,12 +60,16 @@ def ingest(
         settings.passages.title,
     )
     if dry_run and not local.LocalStore.exists(index):
-        return pipeline.ingest(found, None, model, settings, dry_run=True, on_progress=on_progress)
+        with _steps(with_, model, settings) as steps:
+            return pipeline.ingest(found, None, model, settings, dry_run=True, on_progress=on_progress, steps=steps)
     store = _anew(index, wanted) if rebuild and not dry_run else local.LocalStore.create(index, wanted)
     try:
         if not rebuild:
             _same(store.fingerprint, wanted, Path(index))
-        with store.writer(wanted if rebuild and not dry_run else None) as transaction:
+        with (
+            store.writer(wanted if rebuild and not dry_run else None) as transaction,
+            _steps(with_, model, settings) as steps,
+        ):
             report = pipeline.ingest(
                 found,
                 transaction,
@@ -72,12 +79,27 @@ def ingest(
                 all_or_nothing=rebuild,
                 dry_run=dry_run,
                 on_progress=on_progress,
+                steps=steps,
             )
         with store.view() as now:
             stats = now.stats()
         return replace(report, articles=stats.articles, passages=stats.passages)
     finally:
         store.close()
+
+
+def _steps(with_: With | None, model: Embedder, settings: Settings) -> AbstractContextManager[Steps | None]:
+    """Give what does the steps of an ingest, None for this process."""
+    if with_ is None:
+        return nullcontext()
+    if with_ != "ray":
+        raise InvalidSettings(f"with_={with_!r} is none of the ways to spread an ingest: give 'ray'")
+    from rag.embed.model import Model
+    from rag.spread.spread import spread
+
+    if not isinstance(model, Model):
+        raise InvalidSettings(f"the embedder {model.name!r} cannot be sent to workers: name a model in the settings")
+    return spread(model, settings)
 
 
 def remove(id: str, index: str | Path) -> None:
@@ -95,7 +117,7 @@ def repair(
     settings: Settings,
     *,
     embedder: Embedder | None = None,
-    on_progress: Callable[[Steps], None] | None = None,
+    on_progress: Callable[[Done], None] | None = None,
 ) -> tuple[list[str], Checked]:
     """Mend an index and return what was done, in lines, and what the index is like then.
 

@@ -133,6 +133,7 @@ class _Run:
     ) -> None:
         self.target, self.known = target, known
         self.steps, self.limits = steps, limits
+        steps.on_wait = self._report
         self.on_progress, self.all_or_nothing = on_progress, all_or_nothing
         self.tally = _Tally()
         self.seen: dict[str, str] = {}

@@ -7,7 +7,7 @@ elsewhere (`rag.spread`).
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -40,8 +40,11 @@ class Cut:
 class Steps(Protocol):
     """Does the steps of an ingest.  Each takes what it is given as it needs it, some ahead, and gives results in order.
 
-    A Failure takes the place of what cannot be done.
+    A Failure takes the place of what cannot be done.  `on_wait` is called now and then while results are waited for;
+    what it raises ends the ingest.
     """
+
+    on_wait: Callable[[], None]
 
     def read(self, given: Iterable[Unread]) -> Iterator[Sequence[Article | Failure]]:
         """Yield the articles of each."""
@@ -61,6 +64,7 @@ class Here:
 
     def __init__(self, embedder: Embedder, passages: PassageSettings) -> None:
         self._embedder, self._passages = embedder, passages
+        self.on_wait: Callable[[], None] = lambda: None  # results come one by one
 
     def read(self, given: Iterable[Unread]) -> Iterator[Sequence[Article | Failure]]:
         for one in given:
