@@ -1,8 +1,8 @@
 """Batches given to workers, and given again when a worker is lost.
 
 A worker holds two batches, the one it works on and the next; all others wait here, so that the loss of a worker costs
-one.  A batch that two workers were lost with is given piece by piece, and a piece that costs a third is given up: then
-the rest of an ingest does not wait for the page that kills whoever reads it.
+one.  A batch that two workers were lost with is given piece by piece, and a piece that costs two more is given up, so
+that a page that kills whoever reads it does not keep the rest.
 """
 
 from __future__ import annotations
@@ -25,11 +25,8 @@ log = logging.getLogger(__name__)
 HELD = 2
 """Batches that a worker has at a time: while a result is on its way, the next is computed."""
 
-WHOLE = 2
-"""Workers that a batch may cost before it is given piece by piece."""
-
-MOST = 3
-"""Workers that a piece may cost."""
+TRIES = 2
+"""Workers that a batch may cost before it is given piece by piece, and that a piece may cost then."""
 
 STARTS = 3
 """Times that each worker may be lost before any has done anything."""
@@ -51,6 +48,7 @@ class Task:
     step: str
     given: Sequence[Any]
     number: int = 0
+    is_piece: bool = False
     lost: int = 0
     result: Sequence[Any] | None = None
     parts: list[Task] = field(default_factory=list)
@@ -64,7 +62,7 @@ class Task:
             outcome = part.outcome()
             if outcome is None:
                 return None
-            found += outcome
+            found.extend(outcome)
         return found
 
 
@@ -207,14 +205,12 @@ class Pool:
         self._start()
 
     def _again(self, task: Task) -> None:
-        if task.lost < WHOLE:
+        if task.lost < TRIES:
             self._queue(task)
-        elif len(task.given) > 1:
-            task.parts = [Task(task.step, [one], task.number, task.lost) for one in task.given]
+        elif task.is_piece:
+            reason = f"{2 * TRIES} workers were lost over it: leave it out, or give the workers more memory"
+            task.result = [Failure("", reason)]
+        else:
+            task.parts = [Task(task.step, [one], task.number, is_piece=True) for one in task.given]
             for part in task.parts:
                 self._queue(part)
-        elif task.lost < MOST:
-            self._queue(task)
-        else:
-            reason = f"{task.lost} workers were lost over it: leave it out, or give the workers more memory"
-            task.result = [Failure("", reason)]
