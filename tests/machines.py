@@ -92,20 +92,18 @@ class Machines:
         environment = {**self.environment, **more.pop("env", {})}
         return subprocess.Popen(self.command(n, arguments), env=environment, text=True, **more)
 
-    def join(self, n: int) -> None:
-        """Start a machine's Ray node, with one core; the first is the head."""
+    def join(self) -> None:
+        """Start each machine's Ray node, of one core; the first is the head, which the other waits for."""
         head = ["--head", f"--port={PORT}", "--include-dashboard=false", f"--temp-dir={self.folder}"]
-        role = head if n == 0 else [f"--address={self.environment['RAY_ADDRESS']}"]
-        own = [f"--node-ip-address={self.addresses[n]}", "--num-cpus=1", "--object-store-memory=100000000"]
-        done = subprocess.run(
-            self.command(n, ["-m", "ray.scripts.scripts", "start", "--disable-usage-stats", *role, *own]),
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
+        nodes = []
+        for n, role in enumerate([head, [f"--address={self.environment['RAY_ADDRESS']}"]]):
+            own = [f"--node-ip-address={self.addresses[n]}", "--num-cpus=1", "--object-store-memory=100000000"]
+            command = ["-m", "ray.scripts.scripts", "start", "--disable-usage-stats", *role, *own]
+            # Not into pipes, which what is started would hold open.
+            with (self.folder / f"{n}.txt").open("w") as told:
+                nodes.append(self.start(n, command, stdout=told, stderr=told))
+        for n, node in enumerate(nodes):
+            assert node.wait(timeout=90) == 0, (self.folder / f"{n}.txt").read_text()
 
     def processes(self, n: int, named: str = "") -> list[int]:
         """Return the ids of the processes on a machine whose command line begins so."""

@@ -228,8 +228,7 @@ def two() -> Iterator[machines.Machines]:
     if reason:
         pytest.skip(reason)
     with machines.Machines() as made:
-        made.join(0)
-        made.join(1)
+        made.join()
         yield made
 
 
