@@ -14,11 +14,10 @@ from rag.errors import IndexDamaged, IndexMismatch, InvalidSettings, NoIndex
 from rag.protocols import Embedder
 from rag.settings import Settings
 from rag.store import local, sqlite, view
-from rag.types import Article, Fingerprint, Progress, Report, With
-from rag.types import Steps as Done
+from rag.types import Article, Fingerprint, Progress, Report, Steps, With
 
 if TYPE_CHECKING:
-    from rag.intake.steps import Steps
+    from rag.intake.steps import Work
     from rag.store.check import Checked
 
 log = logging.getLogger(__name__)
@@ -60,15 +59,15 @@ def ingest(
         settings.passages.title,
     )
     if dry_run and not local.LocalStore.exists(index):
-        with _steps(with_, model, settings) as steps:
-            return pipeline.ingest(found, None, model, settings, dry_run=True, on_progress=on_progress, steps=steps)
+        with _work(with_, model, settings) as work:
+            return pipeline.ingest(found, None, model, settings, dry_run=True, on_progress=on_progress, work=work)
     store = _anew(index, wanted) if rebuild and not dry_run else local.LocalStore.create(index, wanted)
     try:
         if not rebuild:
             _same(store.fingerprint, wanted, Path(index))
         with (
             store.writer(wanted if rebuild and not dry_run else None) as transaction,
-            _steps(with_, model, settings) as steps,
+            _work(with_, model, settings) as work,
         ):
             report = pipeline.ingest(
                 found,
@@ -79,7 +78,7 @@ def ingest(
                 all_or_nothing=rebuild,
                 dry_run=dry_run,
                 on_progress=on_progress,
-                steps=steps,
+                work=work,
             )
         with store.view() as now:
             stats = now.stats()
@@ -88,7 +87,7 @@ def ingest(
         store.close()
 
 
-def _steps(with_: With | None, model: Embedder, settings: Settings) -> AbstractContextManager[Steps | None]:
+def _work(with_: With | None, model: Embedder, settings: Settings) -> AbstractContextManager[Work | None]:
     """Give what does the steps of an ingest, None for this process."""
     if with_ is None:
         return nullcontext()
@@ -117,7 +116,7 @@ def repair(
     settings: Settings,
     *,
     embedder: Embedder | None = None,
-    on_progress: Callable[[Done], None] | None = None,
+    on_progress: Callable[[Steps], None] | None = None,
 ) -> tuple[list[str], Checked]:
     """Mend an index and return what was done, in lines, and what the index is like then.
 

@@ -85,7 +85,7 @@ def ingested(monkeypatch: pytest.MonkeyPatch, source: Path, index: Path, spread:
     """Ingest with made vectors, here or spread."""
     monkeypatch.setattr(keeping, "model_of", lambda *_, **__: HashEmbedder())
 
-    monkeypatch.setattr(keeping, "_steps", lambda *_: nullcontext(spread))
+    monkeypatch.setattr(keeping, "_work", lambda *_: nullcontext(spread))
     return replace(keeping.ingest([source], index, SETTINGS), seconds=0.0)
 
 
@@ -146,12 +146,12 @@ def test_no_more_is_under_way_than_there_is_room_for(frail: Pool) -> None:
 
 def test_large_pages_go_alone(frail: Pool) -> None:
     page = Page("p.txt", "/p.txt", "txt")
-    sizes = [10, 400_000, 30, 5_000_000, 9_000_000, 20, 10]
+    sizes = [10, 4_000, 30, 50_000, 90_000, 20, 10]
     spread = Spread(frail, batch=4)
     raws = [Raw(page, b"a " * (n // 2)) for n in sizes]
-    found = spread._each("read", raws, lambda r: len(r.data), 256_000, 8)
+    found = spread._each("read", raws, lambda r: len(r.data), 2_560, 8)
     batches = [[len(r.data) for r in batch] for batch, _ in found]
-    assert batches == [[10], [400_000], [30], [5_000_000], [9_000_000], [20, 10]]
+    assert batches == [[10], [4_000], [30], [50_000], [90_000], [20, 10]]
 
 
 @pytest.mark.parametrize(
@@ -193,7 +193,7 @@ def test_articles_handed_over_and_dry_runs(monkeypatch: pytest.MonkeyPatch, tmp_
         spread.read([Article("x", "T", "Text."), Failure("y", "gone"), Raw(Page("p", "/p", "txt"), b"Words.")])
     )
     assert [type(a).__name__ for some in found for a in some] == ["Article", "Failure", "Article"]
-    monkeypatch.setattr(keeping, "_steps", lambda *_: nullcontext(spread))
+    monkeypatch.setattr(keeping, "_work", lambda *_: nullcontext(spread))
     monkeypatch.setattr(keeping, "model_of", lambda *_, **__: HashEmbedder())
     report = keeping.ingest([pages], tmp_path / "i", SETTINGS, dry_run=True)
     assert (report.added, report.embedded) == (2, 0)
@@ -222,11 +222,16 @@ def test_what_cannot_be_spread(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def two() -> Iterator[machines.Machines]:
+def needed() -> None:
+    """Skip where there is no Ray or there can be no such machines."""
     pytest.importorskip("ray", reason="install the ray extra")
     reason = machines.reason_against()
     if reason:
         pytest.skip(reason)
+
+
+@pytest.fixture(scope="module")
+def two(needed: None) -> Iterator[machines.Machines]:
     with machines.Machines() as made:
         made.join()
         yield made
@@ -310,6 +315,30 @@ class Run:
         assert self.process.returncode == 0, err
         found: dict[str, Any] = json.loads(out.splitlines()[-1])
         return found
+
+
+@pytest.mark.model
+def test_a_cluster_started_for_the_run_is_for_this_machine_alone_and_ends_with_it(
+    needed: None, pages: Path, tmp_path: Path
+) -> None:
+    with machines.Machines() as alone:
+        run = Run(
+            alone, pages, tmp_path / "index", half=64, RAY_ADDRESS="", RAY_AUTH_TOKEN="", TMPDIR=str(alone.folder)
+        )
+        run.half_way()
+        listening = subprocess.run(
+            ["ip", "netns", "exec", alone.names[0], "ss", "-ltnH"], capture_output=True, text=True, check=True
+        )
+        addresses = {line.split()[3].rpartition(":")[0] for line in listening.stdout.splitlines()}
+        assert addresses
+        assert addresses <= {"127.0.0.1", "[::ffff:127.0.0.1]", "[::1]"}
+        # Ctrl-C: what is complete is kept, and what was started is ended.
+        run.process.send_signal(signal.SIGINT)
+        _, err = run.process.communicate(timeout=60)
+        assert err.endswith("KeyboardInterrupt\n")
+        machines.until(lambda: not alone.processes(0), seconds=20)
+        assert not list(alone.folder.glob("footnote-ray*"))
+    assert len(contents(tmp_path / "index")["articles"]) > 0
 
 
 def same_report(one: dict[str, Any], other: dict[str, Any]) -> bool:

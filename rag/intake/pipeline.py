@@ -24,7 +24,7 @@ from rag.handover import NewPassage, Vectors
 from rag.intake.items import Item, records
 from rag.intake.readers import opened
 from rag.intake.sources import Page
-from rag.intake.steps import Cut, Here, Steps, Unread
+from rag.intake.steps import Cut, Here, Unread, Work
 from rag.protocols import Embedder, Transaction
 from rag.settings import LimitSettings, Settings
 from rag.types import Article, Failure, Progress, Report
@@ -84,19 +84,19 @@ def ingest(
     all_or_nothing: bool = False,
     dry_run: bool = False,
     on_progress: OnProgress | None = None,
-    steps: Steps | None = None,
+    work: Work | None = None,
 ) -> Report:
     """Bring what was found (see items.py) into a store and return what was done.
 
-    The embedder does the steps in this process, unless they are done by others (`steps`).
+    The embedder does the steps in this process, unless they are the `work` of others.
 
     What is complete is committed every few seconds and when the run is interrupted, unless
     `all_or_nothing`.  A dry run writes and embeds nothing; it needs a transaction only to know what
     is there.
     """
     began = time.monotonic()
-    steps = steps or Here(embedder, settings.passages)
-    run = _Run(None if dry_run else transaction, transaction, steps, settings.limits, on_progress, all_or_nothing)
+    work = work or Here(embedder, settings.passages)
+    run = _Run(None if dry_run else transaction, transaction, work, settings.limits, on_progress, all_or_nothing)
     try:
         run.take(items)
         if prune:
@@ -126,14 +126,14 @@ class _Run:
         self,
         target: Transaction | None,
         known: Transaction | None,
-        steps: Steps,
+        work: Work,
         limits: LimitSettings,
         on_progress: OnProgress | None,
         all_or_nothing: bool,
     ) -> None:
         self.target, self.known = target, known
-        self.steps, self.limits = steps, limits
-        steps.on_wait = self._report
+        self.work, self.limits = work, limits
+        work.on_wait = self._report
         self.on_progress, self.all_or_nothing = on_progress, all_or_nothing
         self.tally = _Tally()
         self.seen: dict[str, str] = {}
@@ -159,7 +159,7 @@ class _Run:
                 self._count(found)
             return
         try:
-            for vectors in self.steps.embed(self._missing(items, self.target)):
+            for vectors in self.work.embed(self._missing(items, self.target)):
                 self._keep(vectors, self.target)
         except (KeyboardInterrupt, ClusterError):
             if self.target.whole:
@@ -179,7 +179,7 @@ class _Run:
                     origins.append(item.origin)
                     yield one
 
-        for articles in self.steps.read(given()):
+        for articles in self.work.read(given()):
             origin = origins.popleft()
             for n, article in enumerate(articles, 1):
                 if isinstance(article, Failure):
@@ -212,7 +212,7 @@ class _Run:
                 wanted.append(found)
                 yield found.article
 
-        for cut in self.steps.cut(articles()):
+        for cut in self.work.cut(articles()):
             found = wanted.popleft()
             if isinstance(cut, Failure):
                 self._fail(found, cut.reason)

@@ -37,7 +37,7 @@ class Cut:
         return embedded_text(self.title, article.text[passage.start : passage.end])
 
 
-class Steps(Protocol):
+class Work(Protocol):
     """Does the steps of an ingest.  Each takes what it is given as it needs it, some ahead, and gives results in order.
 
     A Failure takes the place of what cannot be done.  `on_wait` is called now and then while results are waited for;
@@ -60,7 +60,7 @@ class Steps(Protocol):
 
 
 class Here:
-    """Steps done in this process."""
+    """Work done in this process."""
 
     def __init__(self, embedder: Embedder, passages: PassageSettings) -> None:
         self._embedder, self._passages = embedder, passages

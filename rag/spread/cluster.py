@@ -50,7 +50,7 @@ def cluster(settings: RaySettings) -> Iterator[ModuleType]:
     else:
         # Whoever reaches a cluster can run anything on it.  Ray reads the token once a process, so it stays.
         os.environ.setdefault("RAY_AUTH_MODE", "token")
-        if not {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & os.environ.keys():
+        if not (os.environ.get("RAY_AUTH_TOKEN") or os.environ.get("RAY_AUTH_TOKEN_PATH")):
             os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
         os.environ[LOOPBACK_ONLY] = "0"
     try:

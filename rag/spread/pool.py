@@ -31,7 +31,7 @@ TRIES = 2
 STARTS = 3
 """Times that each worker may be lost before any has done anything."""
 
-START_SECONDS = 120.0
+START_SECONDS = 180.0
 """To wait for the first worker, which loads the model, and may have to make it ready."""
 
 TURN_SECONDS = 0.5

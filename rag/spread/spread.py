@@ -38,7 +38,7 @@ T = TypeVar("T")
 
 
 class Spread:
-    """Steps done by the workers of a pool; see `rag.intake.steps.Steps`."""
+    """Work done by the workers of a pool; see `rag.intake.steps.Work`."""
 
     def __init__(self, pool: Pool, *, batch: int) -> None:
         self.pool, self._batch = pool, batch
