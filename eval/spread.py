@@ -17,7 +17,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from machines import Machines, reason_against  # noqa: E402
 
 import rag  # noqa: E402
 from rag.embed.model import Model  # noqa: E402
+from rag.intake import pipeline  # noqa: E402
 
 HERE = Path(__file__).parent
 WAYS = {"one core": "0", "two cores": "0,1", "two Ray nodes of one core": "ray"}
@@ -81,18 +82,26 @@ def _pss(pid: int) -> int:
 
 
 def job(source: str, index: str, way: str) -> None:
-    """Ingest, and print the report and when how many texts had been embedded."""
-    seen: list[tuple[float, int]] = []
-    report = rag.ingest(
-        source,
-        index=index,
-        with_="ray" if way == "ray" else None,
-        on_progress=lambda p: seen.append((time.time(), p.embedded)),
-    )
-    first = next((at, n) for at, n in seen if n)
-    last = next((at, n) for at, n in seen if n == report.embedded)
-    told = {"embedded": report.embedded, "first": first[0], "last": last[0], "in_it": last[1] - first[1]}
-    print(json.dumps(told))
+    """Ingest, and print how many texts were embedded, and when the first was given and the last was there."""
+    began: list[float] = []
+    ended = 0.0
+    missing = pipeline._Run._missing
+
+    def noted(*given: Any) -> Iterator[str]:
+        for text in missing(*given):
+            began.append(time.time())
+            yield text
+
+    def on_progress(progress: rag.Progress) -> None:
+        nonlocal ended
+        if progress.embedded == len(began):
+            ended = ended or time.time()
+        else:
+            ended = 0.0
+
+    pipeline._Run._missing = noted  # type: ignore[method-assign]
+    report = rag.ingest(source, index=index, with_="ray" if way == "ray" else None, on_progress=on_progress)
+    print(json.dumps({"embedded": report.embedded, "began": began[0], "ended": ended}))
 
 
 def measured(way: str, source: Path, two: Machines) -> dict[str, float]:
@@ -112,13 +121,13 @@ def measured(way: str, source: Path, two: Machines) -> dict[str, float]:
         wall = time.perf_counter() - began
         assert running.returncode == 0
         found: dict[str, float] = json.loads(out)
-        cpu = watch.stop(found["first"], found["last"])
-    under_way = found["last"] - found["first"]
+        cpu = watch.stop(found["began"], found["ended"])
+    under_way = found["ended"] - found["began"]
     return {
-        "rate": found["in_it"] / under_way,
+        "rate": found["embedded"] / under_way,
         "whole": wall,
         "cores": cpu / under_way,
-        "a_cpu_second": found["in_it"] / cpu,
+        "a_cpu_second": found["embedded"] / cpu,
         "bytes": watch.bytes,
         "passages": found["embedded"],
     }
@@ -192,10 +201,11 @@ which other programs add, was {busy[0]:.1f} before and {busy[1]:.1f} after.
 
 {table(runs)}
 
-All but the last two columns is of the time from the first vectors to the last. "Processors had" is how much of the two
-cores the run got: where other programs take the rest, only passages a second of processor time tell one way from another.
-The whole run also has the start of the process and, with Ray, of the workers; the nodes were up before. Memory is the sum of what the processes hold at a time (shared pages divided among
-those that share them), with Ray that of both nodes: workers, agents, the head, and the ingest itself.
+All but the last two columns is of the time from the first text that is given to be embedded to the last vector.
+"Processors had" is how much of the two cores the run got: where other programs take the rest, only passages a second of
+processor time tell one way from another. The whole run also has the start of the process and, with Ray, of the workers;
+the nodes were up before. Memory is the sum of what the processes hold at a time (shared pages divided among those that
+share them), with Ray that of both nodes: workers, agents, the head, and the ingest itself.
 """
     args.out.write_text(text, "utf-8")
     kept = {"machine": about, "load": busy, "runs": runs}
