@@ -94,10 +94,8 @@ def job(source: str, index: str, way: str) -> None:
 
     def on_progress(progress: rag.Progress) -> None:
         nonlocal ended
-        if progress.embedded == len(began):
-            ended = ended or time.time()
-        else:
-            ended = 0.0
+        # While more is to come, the last vector so far is not the last.
+        ended = (ended or time.time()) if progress.embedded == len(began) else 0.0
 
     pipeline._Run._missing = noted  # type: ignore[method-assign]
     report = rag.ingest(source, index=index, with_="ray" if way == "ray" else None, on_progress=on_progress)
