@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rag.errors import (
     BadSource,
+    ClusterError,
     DuplicateId,
     IndexDamaged,
     IndexLocked,
@@ -47,6 +48,7 @@ from rag.types import (
     Steps,
     Support,
     Verdict,
+    With,
 )
 
 if TYPE_CHECKING:
@@ -72,6 +74,7 @@ def ingest(
     prune: bool = False,
     rebuild: bool = False,
     dry_run: bool = False,
+    with_: With | None = None,
     on_progress: Callable[[Progress], None] | None = None,
     settings: Settings | None = None,
 ) -> Report:
@@ -80,8 +83,10 @@ def ingest(
     Known articles are skipped, changed ones replaced.  `prune` removes those that came from this
     source and are no longer in it; `rebuild` starts from nothing but the vectors already computed;
     `dry_run` only counts.  A page that cannot be read is in `Report.failed`, and the rest goes on.
+    `with_="ray"` spreads the work over a Ray cluster; the index is the same.
 
-    Raises BadSource, IndexLocked, IndexMismatch, IndexDamaged, IndexReadOnly and ModelError.
+    Raises BadSource, IndexLocked, IndexMismatch, IndexDamaged, IndexReadOnly, ModelError, and with Ray MissingExtra and
+    ClusterError.
     """
     from rag import keeping
 
@@ -93,6 +98,7 @@ def ingest(
         prune=prune,
         rebuild=rebuild,
         dry_run=dry_run,
+        with_=with_,
         on_progress=on_progress,
     )
 
@@ -238,6 +244,7 @@ __all__ = [
     "ArticleHead",
     "BadSource",
     "Citation",
+    "ClusterError",
     "DuplicateId",
     "Embedder",
     "Failure",

@@ -16,6 +16,7 @@ RagError                    one line: what failed, on what, what to do
     IndexMismatch           built with another model, chunking or format
     IndexDamaged            a file is missing or its content is wrong
     IndexReadOnly           the folder cannot be written
+  ClusterError              workers that cannot be reached or used
   InvalidSettings           a setting that is unknown or out of range     (also a ValueError)
   MissingExtra              an optional package is needed
 """
@@ -95,6 +96,10 @@ class IndexDamaged(StoreError):
 
 class IndexReadOnly(StoreError):
     """The index folder cannot be written."""
+
+
+class ClusterError(RagError):
+    """Workers on a cluster that cannot be reached or used."""
 
 
 class InvalidSettings(RagError, ValueError):

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from contextlib import closing, suppress
+from contextlib import AbstractContextManager, closing, nullcontext, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rag.engine import model_of
-from rag.errors import IndexDamaged, IndexMismatch, NoIndex
+from rag.errors import IndexDamaged, IndexMismatch, InvalidSettings, NoIndex
 from rag.protocols import Embedder
 from rag.settings import Settings
 from rag.store import places
-from rag.types import Article, Fingerprint, Progress, Report, Stats, Steps
+from rag.types import Article, Fingerprint, Progress, Report, Stats, Steps, With
 
 if TYPE_CHECKING:
+    from rag.intake.steps import Work
     from rag.store.check import Checked
 
 
@@ -27,6 +28,7 @@ def ingest(
     prune: bool = False,
     rebuild: bool = False,
     dry_run: bool = False,
+    with_: With | None = None,
     embedder: Embedder | None = None,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Report:
@@ -55,12 +57,16 @@ def ingest(
         settings.passages.title,
     )
     if dry_run and not place.exists():
-        return pipeline.ingest(found, None, model, settings, dry_run=True, on_progress=on_progress)
+        with _work(with_, model, settings) as work:
+            return pipeline.ingest(found, None, model, settings, dry_run=True, on_progress=on_progress, work=work)
     store = place.anew(wanted) if rebuild and not dry_run else place.create(wanted)
     try:
         if not rebuild:
             _same(store.fingerprint, wanted, place.name)
-        with store.writer(wanted if rebuild and not dry_run else None) as transaction:
+        with (
+            store.writer(wanted if rebuild and not dry_run else None) as transaction,
+            _work(with_, model, settings) as work,
+        ):
             report = pipeline.ingest(
                 found,
                 transaction,
@@ -70,12 +76,27 @@ def ingest(
                 all_or_nothing=rebuild,
                 dry_run=dry_run,
                 on_progress=on_progress,
+                work=work,
             )
         with store.view() as now:
             stats = now.stats()
         return replace(report, articles=stats.articles, passages=stats.passages)
     finally:
         store.close()
+
+
+def _work(with_: With | None, model: Embedder, settings: Settings) -> AbstractContextManager[Work | None]:
+    """Give what does the steps of an ingest, None for this process."""
+    if with_ is None:
+        return nullcontext()
+    if with_ != "ray":
+        raise InvalidSettings(f"with_={with_!r} is none of the ways to spread an ingest: give 'ray'")
+    from rag.embed.model import Model
+    from rag.spread.spread import spread
+
+    if not isinstance(model, Model):
+        raise InvalidSettings(f"the embedder {model.name!r} cannot be sent to workers: name a model in the settings")
+    return spread(model, settings)
 
 
 def remove(id: str, index: str | Path, settings: Settings) -> None:

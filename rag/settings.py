@@ -196,6 +196,17 @@ class PageSettings(_Group):
     examples: tuple[str, ...] = Field((), description="questions to start from, shown on the empty page")
 
 
+class RaySettings(_Group):
+    """The workers of `rag ingest --with ray`."""
+
+    address: str | None = Field(
+        None,
+        description="of a Ray cluster that this machine is a node of; unset: RAY_ADDRESS, else one is started here",
+    )
+    workers: int | None = Field(None, ge=1, le=10_000, description="workers of one core each; unset: one for each core")
+    batch: int = Field(64, ge=1, le=4096, description="texts that a worker embeds at a time, and that its loss costs")
+
+
 class LimitSettings(_Group):
     """Sizes beyond which input is refused, never cut."""
 
@@ -229,6 +240,7 @@ class Settings(BaseSettings):
     chat: ChatSettings = ChatSettings()
     store: StoreSettings = StoreSettings()
     page: PageSettings = PageSettings()
+    ray: RaySettings = RaySettings()
     limits: LimitSettings = LimitSettings()
 
     @classmethod

@@ -20,6 +20,7 @@ Outcome = Literal["answered", "partly", "conflict", "abstained"]
 Role = Literal["plain", "strong", "added"]
 VerdictName = Literal["supported", "partial", "unsupported"]
 Group = Literal["passage", "article"]
+With = Literal["ray"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,6 +77,7 @@ def test_imports_point_one_way() -> None:
         "fence",
         "intake",
         "embed",
+        "spread",
         "answer",
         "store",
         "folding",

@@ -39,6 +39,7 @@ class Model:
     Passages are embedded in the model's precision (half: at least), all else in float32.  `digest` is
     that of the weights, with the precision where it is not float32; one given here, as an index
     records it, names weights that need not be looked at again once they have been prepared.
+    Texts are embedded side by side on so many `threads`, unset: one a core.
 
     Raises ModelError for a model that is not there, or a bundled one whose weights are not its authors'.
     """
@@ -51,8 +52,10 @@ class Model:
         precision: str | None = None,
         batch: int | None = None,
         cache: str | Path | None = None,
+        threads: int | None = None,
     ) -> None:
         self.name = name or BUNDLED
+        self._threads = threads or cores()
         self._batch = batch
         self._cache = Path(cache).expanduser() if cache else platformdirs.user_cache_path("footnote") / "models"
         recorded, _, of_it = (digest or "").partition("-")
@@ -143,11 +146,11 @@ class Model:
 
     @cached_property
     def _for_queries(self) -> Network:
-        return self._network("float32", threads=cores())
+        return self._network("float32", threads=self._threads)
 
     @cached_property
     def _side_by_side(self) -> ThreadPoolExecutor:
-        return ThreadPoolExecutor(cores(), thread_name_prefix="embed")
+        return ThreadPoolExecutor(self._threads, thread_name_prefix="embed")
 
     @cached_property
     def _exact(self) -> Network:
@@ -195,7 +198,7 @@ class Model:
                 return self._stream(encode, waiting, size, ahead=2)
         with self._lock:
             encode = self._on_onnx(self._small if self.precision == "int8" else self._exact)
-        return self._stream(encode, waiting, TEXTS_A_TASK, ahead=2 * cores())
+        return self._stream(encode, waiting, TEXTS_A_TASK, ahead=2 * self._threads)
 
     def vectors(self, texts: Sequence[str]) -> Vectors:
         with self._lock:

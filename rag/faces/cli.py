@@ -66,7 +66,7 @@ def main(verbose: bool) -> None:
     told = logging.StreamHandler()
     told.setFormatter(logging.Formatter("footnote: %(message)s"))
     # What takes long and is seldom done is told to everyone.
-    for name in ("rag.embed.prepare", "rag.store.local", "rag.store.restore", "rag.store.sealing"):
+    for name in ("rag.embed.prepare", "rag.store.local", "rag.store.restore", "rag.store.sealing", "rag.spread.pool"):
         notices = logging.getLogger(name)
         notices.setLevel(logging.INFO)
         if not verbose:
@@ -83,8 +83,12 @@ def main(verbose: bool) -> None:
 @click.option("--rebuild", is_flag=True, help="Start from nothing but the vectors computed so far.")
 @click.option("--prune", is_flag=True, help="Remove articles that came from SOURCE and are no longer there.")
 @click.option("--dry-run", is_flag=True, help="Only count what would be done.")
+@click.option("--with", "with_", type=click.Choice(["ray"]),
+              help="Spread reading and embedding over the workers of a Ray cluster.")  # fmt: skip
 @json_option
-def ingest(source: tuple[str, ...], index: str, rebuild: bool, prune: bool, dry_run: bool, as_json: bool) -> None:
+def ingest(
+    source: tuple[str, ...], index: str, rebuild: bool, prune: bool, dry_run: bool, with_: Any, as_json: bool
+) -> None:
     """Bring the articles of files and folders into the index."""
     from rag import keeping
     from rag.settings import Settings
@@ -96,7 +100,14 @@ def ingest(source: tuple[str, ...], index: str, rebuild: bool, prune: bool, dry_
             stop_if_asked()
 
         report = keeping.ingest(
-            source, index, Settings.load(), prune=prune, rebuild=rebuild, dry_run=dry_run, on_progress=step
+            source,
+            index,
+            Settings.load(),
+            prune=prune,
+            rebuild=rebuild,
+            dry_run=dry_run,
+            with_=with_,
+            on_progress=step,
         )
     if as_json:
         print_json(to_dict(report))

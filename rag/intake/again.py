@@ -9,7 +9,7 @@ import numpy as np
 
 from rag.handover import NewPassage, Vectors
 from rag.intake.chunk import chunk, short_title
-from rag.intake.pipeline import key
+from rag.intake.steps import key
 from rag.intake.text import embedded_text
 from rag.protocols import Embedder
 from rag.store.faults import Pace

@@ -10,7 +10,7 @@ from typing import IO
 
 from rag.errors import InvalidArticle, UnreadablePage
 from rag.intake.fields import as_authors, as_id, as_published, as_words
-from rag.intake.sources import Page
+from rag.intake.sources import Page, Raw
 from rag.intake.split import made_title
 from rag.intake.text import clean
 from rag.types import Article, Failure
@@ -18,8 +18,8 @@ from rag.types import Article, Failure
 _STEP = 1 << 20
 
 
-def read_records(page: Page, max_line: int) -> Iterator[Article | Failure]:
-    """Yield the articles of a JSONL page, one a line; a bad line is a Failure that names it, and reading goes on.
+def opened_lines(page: Page, max_line: int) -> Iterator[Raw | Failure]:
+    """Yield the lines of a JSONL page that are not blank; what cannot be taken is a Failure in its place.
 
     No more than `max_line` bytes of a line are ever held.
     """
@@ -27,20 +27,26 @@ def read_records(page: Page, max_line: int) -> Iterator[Article | Failure]:
     try:
         with Path(page.path).open("rb") as file:
             for number, line in enumerate(_lines(file, max_line), start=1):
-                if line is not None and not line.strip():
-                    continue
-                found = True
-                try:
-                    if line is None:
-                        raise UnreadablePage(f"the line is longer than {max_line:,} bytes: shorten its text")
-                    yield _article(page, line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line)
-                except (UnreadablePage, InvalidArticle) as error:
-                    yield Failure(f"{page.path}:{number}", str(error))
+                if line is None:
+                    found = True
+                    reason = f"the line is longer than {max_line:,} bytes: shorten its text"
+                    yield Failure(f"{page.path}:{number}", reason)
+                elif line.strip():
+                    found = True
+                    yield Raw(page, line, number)
     except OSError as error:
         yield Failure(page.path, f"it cannot be read ({error.strerror}): check its permissions")
         return
     if not found:
         yield Failure(page.path, "it is empty: remove it or fill it")
+
+
+def parsed_line(raw: Raw) -> Article | Failure:
+    """Return the article of a line; a bad line is a Failure that names it."""
+    try:
+        return _article(raw.page, raw.data.removeprefix(b"\xef\xbb\xbf") if raw.line == 1 else raw.data)
+    except (UnreadablePage, InvalidArticle) as error:
+        return Failure(f"{raw.page.path}:{raw.line}", str(error))
 
 
 def _lines(file: IO[bytes], limit: int) -> Iterator[bytes | None]:

@@ -1,32 +1,33 @@
 """The one write path: read, skip what is known, cut, embed, store, report.
 
+Reading, cutting and embedding are done by whoever does the steps (`steps.py`): this process, or workers on several
+machines.  What is decided, and what is stored, is decided and stored here, in the order of reading.
+
 Articles are committed in groups, each article whole; a vector is durable as soon as it is computed.
 So a run that is interrupted has lost nothing, and the next one embeds only what is still missing.
 """
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from rag.errors import DuplicateId, RagError
+from rag.errors import ClusterError, DuplicateId, RagError
 from rag.files import shown
 from rag.handover import NewPassage, Vectors
-from rag.intake.chunk import chunk, short_title
 from rag.intake.items import Item, records
-from rag.intake.readers import read
+from rag.intake.readers import opened
 from rag.intake.sources import Page
-from rag.intake.text import embedded_text
+from rag.intake.steps import Cut, Here, Unread, Work
 from rag.protocols import Embedder, Transaction
-from rag.settings import Settings
-from rag.types import Article, Failure, Passage, Progress, Report
+from rag.settings import LimitSettings, Settings
+from rag.types import Article, Failure, Progress, Report
 
 GROUP_TEXTS = 256
 """Texts looked up together: whether their vectors are known."""
@@ -44,23 +45,22 @@ OnProgress = Callable[[Progress], None]
 
 
 @dataclass(slots=True)
-class _Cut:
-    """An article, its passages, what the model reads for each, and the key of that."""
+class _Found:
+    """An article that the store lacks, in this revision or at all, and the pages read until it is there."""
 
     article: Article
     origin: str
-    passages: list[Passage]
-    texts: list[str]
-    keys: list[bytes]
+    is_new: bool
+    pages: int
 
 
 @dataclass(slots=True)
 class _Queued:
-    """An article that can be stored once so many texts of the run are embedded, and the pages read until it."""
+    """An article cut up, which can be stored once so many texts of the run are embedded."""
 
-    cut: _Cut
-    texts: int
-    pages: int
+    found: _Found
+    cut: Cut
+    texts: int = 0
 
 
 @dataclass(slots=True)
@@ -84,20 +84,24 @@ def ingest(
     all_or_nothing: bool = False,
     dry_run: bool = False,
     on_progress: OnProgress | None = None,
+    work: Work | None = None,
 ) -> Report:
     """Bring what was found (see items.py) into a store and return what was done.
+
+    The embedder does the steps in this process, unless they are the `work` of others.
 
     What is complete is committed every few seconds and when the run is interrupted, unless
     `all_or_nothing`.  A dry run writes and embeds nothing; it needs a transaction only to know what
     is there.
     """
     began = time.monotonic()
-    run = _Run(None if dry_run else transaction, transaction, embedder, settings, on_progress, all_or_nothing)
+    work = work or Here(embedder, settings.passages)
+    run = _Run(None if dry_run else transaction, transaction, work, settings.limits, on_progress, all_or_nothing)
     try:
         run.take(items)
         if prune:
             run.prune(items)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, ClusterError):
         if transaction and transaction.whole and not all_or_nothing:
             transaction.commit()
         raise
@@ -122,25 +126,28 @@ class _Run:
         self,
         target: Transaction | None,
         known: Transaction | None,
-        embedder: Embedder,
-        settings: Settings,
+        work: Work,
+        limits: LimitSettings,
         on_progress: OnProgress | None,
         all_or_nothing: bool,
     ) -> None:
         self.target, self.known = target, known
-        self.embedder, self.settings = embedder, settings
+        self.work, self.limits = work, limits
+        work.on_wait = self._report
         self.on_progress, self.all_or_nothing = on_progress, all_or_nothing
         self.tally = _Tally()
         self.seen: dict[str, str] = {}
         self.began = self.committed = self.kept = time.monotonic()
         # Pages: all there are, those read, and those of them whose articles are stored.
         self.total = self.read = self.stored = 0
-        # Keys of the texts that the embedder has, in order; vectors that came of it; and both until they are durable.
+        # Keys of the texts that are being embedded, in order; vectors that came of it; and both until they are durable.
         self.asked: deque[bytes] = deque()
         self.fresh: list[tuple[list[bytes], Vectors]] = []
         self.pending: set[bytes] = set()
-        # Texts given to the embedder in all, and those whose vectors are durable.
-        self.given = self.durable = 0
+        # Texts that have no vector because they cannot be embedded, and why.
+        self.lost: dict[bytes, str] = {}
+        # Texts to embed in all, and those that are settled: their vectors are durable, or there are none.
+        self.given = self.settled = 0
         self.queue: deque[_Queued] = deque()
         self.stored_ids: list[str] = []
 
@@ -148,13 +155,13 @@ class _Run:
         """Read everything and store it; while some texts are embedded the next are read."""
         self.total = sum(records(item.value) for item in items)
         if self.target is None:
-            for _ in self._cuts(items):
-                pass
+            for found in self._wanted(items):
+                self._count(found)
             return
         try:
-            for vectors in self.embedder.passages(self._missing(items, self.target)):
-                self._keep(vectors)
-        except KeyboardInterrupt:
+            for vectors in self.work.embed(self._missing(items, self.target)):
+                self._keep(vectors, self.target)
+        except (KeyboardInterrupt, ClusterError):
             if self.target.whole:
                 self._store(self.target)
             raise
@@ -162,46 +169,93 @@ class _Run:
         self.stored = self.total
         self._report()
 
-    def _cuts(self, items: Sequence[Item]) -> Iterator[_Cut]:
-        """Yield what has to be stored, and count the pages read."""
-        for item in items:
-            one_each = isinstance(item.value, Page) and item.value.kind == "jsonl"
-            for article in self._articles(item):
-                cut = self._new(article, item.origin)
-                if cut:
-                    yield cut
-                self.read += one_each
-                self._report()
-            self.read += not one_each
+    def _articles(self, items: Sequence[Item]) -> Iterator[_Found]:
+        """Yield every article in order, taken for a new one; what cannot be read goes into the report."""
+        origins: deque[str] = deque()
+
+        def given() -> Iterator[Unread]:
+            for item in items:
+                for one in self._opened(item.value):
+                    origins.append(item.origin)
+                    yield one
+
+        for articles in self.work.read(given()):
+            origin = origins.popleft()
+            for n, article in enumerate(articles, 1):
+                if isinstance(article, Failure):
+                    self.tally.failed.append(article)
+                else:
+                    yield _Found(article, origin, True, self.read + (n == len(articles)))
+            self.read += 1
+            self._report()
+
+    def _opened(self, value: Page | Article | Failure) -> Iterable[Unread]:
+        if isinstance(value, Page):
+            return opened(value, max_page=self.limits.page_bytes, max_line=self.limits.line_bytes)
+        return [value]
+
+    def _wanted(self, items: Sequence[Item]) -> Iterator[_Found]:
+        """Yield what has to be stored."""
+        for found in self._articles(items):
+            try:
+                if self._is_wanted(found):
+                    yield found
+            except RagError as error:
+                self._fail(found, str(error))
+
+    def _cuts(self, items: Sequence[Item]) -> Iterator[_Queued]:
+        """Yield what has to be stored, cut up."""
+        wanted: deque[_Found] = deque()
+
+        def articles() -> Iterator[Article]:
+            for found in self._wanted(items):
+                wanted.append(found)
+                yield found.article
+
+        for cut in self.work.cut(articles()):
+            found = wanted.popleft()
+            if isinstance(cut, Failure):
+                self._fail(found, cut.reason)
+            else:
+                yield _Queued(found, cut)
 
     def _missing(self, items: Sequence[Item], target: Transaction) -> Iterator[str]:
         """Yield the texts whose vectors are not known yet, and put what they belong to in the queue."""
-        group: list[_Cut] = []
+        group: list[_Queued] = []
         waiting = 0
-        for cut in itertools.chain(self._cuts(items), [None]):
-            if cut:
-                group.append(cut)
-                waiting += len(cut.keys)
-            if cut is None or waiting >= GROUP_TEXTS:
-                wanted = {k: t for c in group for k, t in zip(c.keys, c.texts, strict=True)}
-                known = target.cached(list(wanted)) | self.pending
-                for c in group:
-                    new = dict.fromkeys(k for k in c.keys if k not in known)
-                    self.tally.reused += len(c.keys) - len(new)
+        for queued in itertools.chain(self._cuts(items), [None]):
+            if queued:
+                group.append(queued)
+                waiting += len(queued.cut.passages)
+            if queued is None or waiting >= GROUP_TEXTS:
+                keys = dict.fromkeys(p.key for q in group for p in q.cut.passages)
+                known = target.cached(list(keys)) | self.pending | self.lost.keys()
+                for q in group:
+                    new: dict[bytes, NewPassage] = {}
+                    for p in q.cut.passages:
+                        if p.key not in known:
+                            new.setdefault(p.key, p)
+                    self.tally.reused += len(q.cut.passages) - len(new)
                     self.given += len(new)
-                    self.queue.append(_Queued(c, self.given, self.read))
+                    q.texts = self.given
+                    self.queue.append(q)
                     self.asked.extend(new)
                     self.pending |= new.keys()
                     known |= new.keys()
-                    yield from (wanted[k] for k in new)
+                    yield from (q.cut.text(q.found.article, p) for p in new.values())
                 group, waiting = [], 0
                 self._store_now_and_then(target)
 
-    def _keep(self, vectors: Vectors) -> None:
-        assert self.target is not None
-        self.fresh.append(([self.asked.popleft() for _ in vectors], vectors))
-        self.tally.embedded += len(vectors)
-        self._store_now_and_then(self.target)
+    def _keep(self, vectors: Vectors | Failure, target: Transaction) -> None:
+        if isinstance(vectors, Failure):
+            key = self.asked.popleft()
+            self.lost[key] = vectors.reason
+            self.pending.discard(key)
+            self.settled += 1
+        else:
+            self.fresh.append(([self.asked.popleft() for _ in vectors], vectors))
+            self.tally.embedded += len(vectors)
+        self._store_now_and_then(target)
         self._report()
 
     def _store_now_and_then(self, target: Transaction) -> None:
@@ -220,14 +274,27 @@ class _Run:
             target.remember(keys, np.concatenate([vectors for _, vectors in self.fresh]))
             self.fresh = []
             self.pending.difference_update(keys)
-            self.durable += len(keys)
-        while self.queue and self.queue[0].texts <= self.durable:
+            self.settled += len(keys)
+        while self.queue and self.queue[0].texts <= self.settled:
             ready = self.queue.popleft()
-            cut = ready.cut
-            new = [NewPassage(p.start, p.end, p.section, k) for p, k in zip(cut.passages, cut.keys, strict=True)]
-            target.add(cut.article, new, cut.origin)
-            self.stored_ids.append(cut.article.id)
-            self.stored = ready.pages
+            found, passages = ready.found, ready.cut.passages
+            lost = next((self.lost[p.key] for p in passages if p.key in self.lost), None)
+            if lost is None:
+                target.add(found.article, passages, found.origin)
+                self.stored_ids.append(found.article.id)
+                self._count(found)
+            else:
+                self._fail(found, lost)
+            self.stored = found.pages
+
+    def _count(self, found: _Found) -> None:
+        if found.is_new:
+            self.tally.added += 1
+        else:
+            self.tally.changed += 1
+
+    def _fail(self, found: _Found, reason: str) -> None:
+        self.tally.failed.append(Failure(found.origin or found.article.id, reason))
 
     def prune(self, items: Sequence[Item]) -> None:
         """Remove articles that came from one of these sources and are no longer there."""
@@ -247,39 +314,21 @@ class _Run:
                     self.target.remove(id)
                 self.tally.removed += 1
 
-    def _articles(self, item: Item) -> Iterator[Article]:
-        """Yield the item's articles; what cannot be read goes into the report."""
-        if isinstance(item.value, Failure):
-            self.tally.failed.append(item.value)
-        elif isinstance(item.value, Article):
-            yield item.value
-        else:
-            limits = self.settings.limits
-            for found in read(item.value, max_page=limits.page_bytes, max_line=limits.line_bytes):
-                if isinstance(found, Failure):
-                    self.tally.failed.append(found)
-                else:
-                    yield found
+    def _is_wanted(self, found: _Found) -> bool:
+        """Say whether an article has to be stored, because the store has it in another revision or not at all.
 
-    def _new(self, article: Article, origin: str) -> _Cut | None:
-        """Return the article cut up, or None when the store has it as it is or it cannot be taken."""
-        try:
-            known = self.known.known(article.id) if self.known else None
-            self._claim(article.id, origin, known is not None)
-            if known == article.revision and self.known and self._is_as_filed(article, origin, self.known):
-                self.tally.unchanged += 1
-                if self.target and self.target.origin(article.id) != origin:
-                    self.target.move(article.id, origin)
-                return None
-            cut = self._cut(article, origin) if self.target else None
-        except RagError as error:
-            self.tally.failed.append(Failure(origin or article.id, str(error)))
-            return None
-        if known is None:
-            self.tally.added += 1
-        else:
-            self.tally.changed += 1
-        return cut
+        Raises DuplicateId.
+        """
+        article, origin = found.article, found.origin
+        revision = self.known.known(article.id) if self.known else None
+        found.is_new = revision is None
+        self._claim(article.id, origin, revision is not None)
+        if revision == article.revision and self.known and self._is_as_filed(article, origin, self.known):
+            self.tally.unchanged += 1
+            if self.target and self.target.origin(article.id) != origin:
+                self.target.move(article.id, origin)
+            return False
+        return True
 
     def _is_as_filed(self, article: Article, origin: str, known: Transaction) -> bool:
         """Say whether a known revision is found under the source that it names now, which no revision tells."""
@@ -299,18 +348,6 @@ class _Run:
             raise DuplicateId(f"article id {id!r} is claimed by {shown(before)} too: give one of them another id")
         self.seen[id] = origin or "another article"
 
-    def _cut(self, article: Article, origin: str) -> _Cut:
-        s = self.settings.passages
-        title = short_title(article.title, self.embedder, s.tokens) if s.title else ""
-        passages = chunk(article, self.embedder, tokens=s.tokens, overlap=s.overlap, title=title)
-        texts = [embedded_text(title, p.text) for p in passages]
-        return _Cut(article, origin, passages, texts, [key(self.embedder.digest, t) for t in texts])
-
     def _report(self) -> None:
         if self.on_progress:
             self.on_progress(Progress(self.stored, self.total, self.tally.embedded, time.monotonic() - self.began))
-
-
-def key(model_digest: str, text: str) -> bytes:
-    """Return the key of a text's vector: the same model and text have the same."""
-    return hashlib.sha256(f"{model_digest}\n{text}".encode()).digest()[:16]

@@ -14,10 +14,10 @@ from urllib.parse import quote
 from rag.errors import InvalidArticle, UnreadablePage
 from rag.intake.bylines import read_byline
 from rag.intake.fields import Known, from_front_matter
-from rag.intake.jsonl import read_records
+from rag.intake.jsonl import opened_lines, parsed_line
 from rag.intake.markdown import Block, front_matter, render
 from rag.intake.sections import make_sections
-from rag.intake.sources import Kind, Page
+from rag.intake.sources import Kind, Page, Raw
 from rag.intake.split import Piece, made_title, split
 from rag.intake.text import clean, fold
 from rag.intake.webpage import extract
@@ -38,16 +38,31 @@ def read(page: Page, *, max_page: int = MAX_PAGE, max_line: int = MAX_LINE) -> I
 
     `max_page` bounds a text, Markdown or HTML page and `max_line` a line of a JSONL page, in bytes.
     """
+    for raw in opened(page, max_page=max_page, max_line=max_line):
+        yield from parsed(raw) if isinstance(raw, Raw) else [raw]
+
+
+def opened(page: Page, *, max_page: int = MAX_PAGE, max_line: int = MAX_LINE) -> Iterator[Raw | Failure]:
+    """Yield what a page holds, not yet read: all of it, or line after line; see `read`."""
     if page.kind == "jsonl":
-        yield from read_records(page, max_line)
+        yield from opened_lines(page, max_line)
         return
     try:
-        data = _bytes(page, max_page)
-        articles = list(_READERS[page.kind](page, data))
-    except (UnreadablePage, InvalidArticle) as error:
+        raw = Raw(page, _bytes(page, max_page))
+    except UnreadablePage as error:
         yield Failure(page.path, str(error))
         return
-    yield from articles
+    yield raw
+
+
+def parsed(raw: Raw) -> list[Article | Failure]:
+    """Return the articles of what was opened, in order.  It needs nothing but the bytes, wherever the page lies."""
+    if raw.page.kind == "jsonl":
+        return [parsed_line(raw)]
+    try:
+        return [*_READERS[raw.page.kind](raw.page, raw.data)]
+    except (UnreadablePage, InvalidArticle) as error:
+        return [Failure(raw.page.path, str(error))]
 
 
 def _bytes(page: Page, limit: int) -> bytes:

@@ -45,6 +45,15 @@ class Page:
     kind: Kind
 
 
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """The bytes of a page, or of one line of a JSONL page, whose number from 1 is `line`."""
+
+    page: Page
+    data: bytes
+    line: int = 0
+
+
 def pages(source: str | Path) -> Iterator[Page | Failure]:
     """Return the pages of a file or folder, ordered by name; what cannot be reached is a Failure.
 

@@ -1,0 +1,1 @@
+"""An ingest's steps done by workers on several machines."""
