@@ -40,7 +40,7 @@ sys.path.insert(0, str(HERE.parent / "tests"))
 from milvus_servers import milvus_235, milvus_lite  # noqa: E402
 
 OUT = HERE / "out" / "stores"
-SETS = ("time-1963", "cranfield", "squad2-half")
+SETS = ("time-1963", "cranfield")
 MEASURES = ("nDCG@10", "R@10")
 TIMED = 150
 """Questions that both are asked in turn."""

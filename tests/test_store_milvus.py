@@ -60,6 +60,8 @@ def settings(address: str, **more: object) -> StoreSettings:
 
 
 class TestMilvusLite(StoreContract):
+    many = 300
+
     @pytest.fixture
     def make(self, tmp_path: Path) -> Make:
         here = settings(str(tmp_path / "index.db"))
@@ -67,6 +69,8 @@ class TestMilvusLite(StoreContract):
 
 
 class TestMilvusLiteServer(StoreContract):
+    many = 300
+
     @pytest.fixture
     def make(self, lite: Server) -> Make:
         here = settings(lite.address)

@@ -51,6 +51,27 @@ NONE = [0.0, 0.0]
 """The vector of a collection that has none to search by, since every collection has to have one."""
 
 
+BUILT: dict[str, dict[str, Any]] = {
+    "HNSW": {"M": 16, "efConstruction": 200},
+    "IVF_SQ8": {"nlist": 1024},
+    # Codes of one bit alone find too little: what they find is compared again by eight.
+    "IVF_RABITQ": {"nlist": 1024, "refine": True, "refine_type": "SQ8"},
+}
+"""What an index of vectors is made with, by its kind."""
+
+
+def searching(kind: str, limit: int) -> dict[str, Any]:
+    """Return how hard an index of vectors of a kind is to look for so many neighbours.
+
+    >>> searching("HNSW", 132)
+    {'ef': 264}
+    """
+    if kind.startswith("IVF"):
+        return {"nprobe": 64, **({"refine_k": 2} if kind == "IVF_RABITQ" else {})}
+    # Both find fewer than they are asked for when these are smaller than that.
+    return {name: max(2 * limit, 128) for of, name in (("HNSW", "ef"), ("DISKANN", "search_list")) if of == kind}
+
+
 @dataclass(frozen=True)
 class Build:
     """The names of one build's collections."""
@@ -149,12 +170,15 @@ def create(server: Server, build: Build, dim: int, settings: StoreSettings) -> N
     for name, fields in made.items():
         if name not in there:
             schema, indexes, options = fields(server)
+            if server.can.mapped and name in (build.bodies, vectors(build.name, dim)):
+                # Fetched by key and never searched, it may lie on disk.
+                options["properties"] = {"mmap.enabled": "true"}
             server.create(name, schema, indexes, **options)
-    load(server, build, dim)
+    load(server, build, vectors(build.name, dim))
 
 
 def load(server: Server, build: Build, *more: str) -> None:
-    """Have the collections of a build ready to be asked, and some more: after a restart of the server they may not be."""
+    """Have the collections of a build ready to be asked, and some more.  After a restart they may not be."""
     names = (*build.all, *more)
     with ThreadPoolExecutor(len(names)) as pool:
         # Together they take no longer than one, some seconds.
@@ -239,8 +263,7 @@ def _passages(server: Server, dim: int, settings: StoreSettings) -> Made:
     kind = settings.index.upper()
     if settings.index == "auto":
         kind = "FLAT" if server.can.lite else "AUTOINDEX"
-    built = {"HNSW": {"M": 16, "efConstruction": 200}}.get(kind, {"nlist": 1024} if kind.startswith("IVF") else {})
-    indexes.add_index("vector", index_type=kind, metric_type="IP", params=built)
+    indexes.add_index("vector", index_type=kind, metric_type="IP", params=BUILT.get(kind, {}))
     _inverted(server, indexes, "ord", "id", "heading", "named", "key", "day")
     if server.can.arrays:
         _inverted(server, indexes, "authors")

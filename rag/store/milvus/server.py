@@ -51,6 +51,7 @@ class Abilities:
     infix: bool
     inverted: bool
     arrays: bool
+    mapped: bool
 
     @classmethod
     def of(cls, told: str) -> Abilities:
@@ -74,6 +75,8 @@ class Abilities:
             # Indexes of a field's values, and of an array's members.
             inverted=not lite and version >= (2, 4),
             arrays=not lite and version >= (2, 5),
+            # Collections whose files are mapped into memory.
+            mapped=not lite and version >= (2, 4),
         )
 
 
@@ -136,6 +139,11 @@ class Server:
                 return None
             told = self._client.describe_collection(name, timeout=self._timeout)
             return [str(field["name"]) for field in told["fields"]]
+
+    def kind(self, name: str, field: str) -> str:
+        """Return the kind of the index of a collection's field."""
+        with self._guarded():
+            return str(self._client.describe_index(name, field, timeout=self._timeout)["index_type"])
 
     def create(self, name: str, schema: Any, indexes: Any = None, **options: Any) -> None:
         """Make a collection, with its indexes; one without is none to be asked or searched."""

@@ -102,8 +102,10 @@ class MilvusStore:
             if state is None or (state.head.build, state.head.generation) != (now.build, now.generation):
                 if state is None or state.head.build != now.build:
                     layout.load(self._server, Build(self._settings.name, now.build))
-                exact = self._settings.index == "flat" or (self._settings.index == "auto" and self._server.can.lite)
-                state = self._state = load(self._server, self._settings.name, now, exact=exact)
+                    kind = self._server.kind(Build(self._settings.name, now.build).passages, "vector")
+                else:
+                    kind = state.kind
+                state = self._state = load(self._server, self._settings.name, now, kind)
             return state
 
     def _newest(self, at: int) -> Head:

@@ -40,14 +40,14 @@ class State:
     """One state of an index, as far as it is read once for all its views.
 
     `gone` are the ordinals of articles that hold no more and may still be there, `erased` those of them, and of earlier
-    revisions, that nobody is to see again.
+    revisions, that nobody is to see again; `kind` is that of the index of vectors.
     """
 
     head: Head
     build: Build
     gone: list[int]
     erased: frozenset[int]
-    exact: bool
+    kind: str
     sections: list[str] | None = field(default=None)
 
     @property
@@ -64,14 +64,14 @@ class State:
         return f"{key} < {end} and ord not in {self.gone}" if self.gone else f"{key} < {end}"
 
 
-def load(server: Server, name: str, head: Head, *, exact: bool) -> State:
+def load(server: Server, name: str, head: Head, kind: str) -> State:
     """Return the state that a head tells of."""
     build = Build(name, head.build)
     asked = f"n >= {head.settled} and n < {head.next_change} and kind != {layout.MOVED}"
     changes = server.rows(build.changes, asked, ["ord", "kind"], head.stamp)
     gone = sorted({int(row["ord"]) for row in changes})
     erased = frozenset(int(row["ord"]) for row in changes if row["kind"] == layout.ERASED)
-    return State(head, build, gone, erased, exact)
+    return State(head, build, gone, erased, kind)
 
 
 class MilvusView:
@@ -114,7 +114,8 @@ class MilvusView:
     def dense(self, vector: Vector, k: int, where: Filter | None = None) -> Scored:
         asked, limit = self._passing(where), min(k + TIES, MOST)
         asking: npt.NDArray[Any] = vector.astype(np.float16) if self._server.can.halves else vector
-        found = self._search("vector", asking, limit, asked, {"metric_type": "IP"})
+        how = {"metric_type": "IP", "params": layout.searching(self._state.kind, limit)}
+        found = self._search("vector", asking, limit, asked, how)
         return top(self._whole(vector, found, limit, asked), k)
 
     def dense_many(self, vectors: Vectors, k: int, where: Filter | None = None) -> list[Scored]:
@@ -124,7 +125,7 @@ class MilvusView:
     def _whole(self, vector: Vector, found: Scored, limit: int, asked: str) -> Scored:
         """Return all that passes, scored, where an index that is not exact found fewer than that."""
         state = self._state
-        if state.exact or len(found.rows) >= limit:
+        if state.kind == "FLAT" or len(found.rows) >= limit:
             return found
         if self._server.count(state.build.passages, asked, state.head.stamp) <= len(found.rows):
             return found
