@@ -19,6 +19,7 @@ from tables import commit
 from rag.handover import NewPassage
 from rag.store.local import LocalStore
 from rag.store.milvus import rows
+from rag.store.milvus.server import Abilities
 
 HERE = Path(__file__).parent
 DIM = 384
@@ -62,8 +63,8 @@ class Passage:
 
     @property
     def mapped(self) -> float:
-        """Bytes that may lie on disk; the vector that is kept for reuse is not loaded."""
-        return self.body + self.folded + self.stems + self.rest
+        """Bytes that may lie on disk, the vector that is kept to be used again among them."""
+        return self.body + self.folded + self.stems + self.rest + 4 * DIM
 
     @property
     def words(self) -> float:
@@ -74,15 +75,14 @@ class Passage:
 def measured(indexes: Sequence[Path]) -> Passage:
     """Return what the passages of some indexes take."""
     sums: Counter[str] = Counter()
-    counted = 0
+    counted, server = 0, Abilities.of("v2.6.0")
     for index in indexes:
         with LocalStore(index).view() as view:
             for head, _ in view.articles():
                 cut = view.cut(head.id)
                 passages = [NewPassage(p.start, p.end, p.section, bytes(16)) for p in cut]
-                new = rows.new(
-                    view.article(head.id), passages, f"/articles/{head.id}.md", 1, 1, 1, infix=True, terms=True
-                )
+                article, origin = view.article(head.id), f"/articles/{head.id}.md"
+                new = rows.new(article, passages, origin, 1, 1, server)
                 counted += len(cut)
                 for row in itertools.chain([new.row], new.bodies, new.passages):
                     for name, value in row.items():
@@ -128,9 +128,9 @@ def table(one: Passage, indexes: Sequence[Path]) -> str:
         f"**Calculated** for vectors of {DIM} numbers: the index of vectors as below, and on loading two segments of"
         f" 1 GiB more, times {LOADING}; {POSTING} bytes for each different stem and {ROW} for each passage in the BM25"
         f" index, times {LOADING}; {INDEXED} bytes in the indexes of filters and {SYSTEM} of Milvus' own (estimated);"
-        f" texts, numbers and digests mapped from disk, {MAPPED:.0%} of them in memory, or all in memory.  Vectors kept"
-        f" for reuse, {4 * DIM:,} bytes each, are loaded only while somebody writes, mapped.  Nodes have {NODE // GIB}"
-        f" GiB, of which {FILLED:.0%} are used.  All for one replica; each further one takes the same again.",
+        f" texts, numbers, digests and the vectors that are kept to be used again ({4 * DIM:,} bytes each, loaded once"
+        f" somebody writes) mapped from disk, {MAPPED:.0%} of them in memory, or all in memory.  Nodes have"
+        f" {NODE // GIB} GiB, of which {FILLED:.0%} are used.  All for one replica; every other takes as much again.",
         "",
         "| store.index | index | bytes a vector in memory |",
         "| --- | --- | ---: |",
@@ -144,7 +144,7 @@ def table(one: Passage, indexes: Sequence[Path]) -> str:
         for name in TOLD:
             least, most = (memory(count, name, one, mapped=m) for m in (True, False))
             cells += [f"{least / GIB:,.1f}", f"{-(-least // (FILLED * NODE)):,.0f}", f"{most / GIB:,.1f}"]
-        stored = count * (one.mapped + 4 * DIM + 8 * one.different)
+        stored = count * (one.mapped + 2 * DIM + 8 * one.different)
         lines.append(f"| {count:,} | " + " | ".join(cells) + f" | {-(-stored // SEGMENT):,.0f} |")
     return "\n".join(lines) + "\n"
 

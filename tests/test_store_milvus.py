@@ -1,18 +1,11 @@
-"""The store in Milvus: the contract on Milvus Lite and on servers."""
+"""The store in Milvus: the contract on Milvus Lite, in this process and as a server, and where MILVUS_URI says."""
 
 from __future__ import annotations
 
 import os
-import random
-import secrets
 import socket
-import subprocess
-import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,14 +13,14 @@ from typing import Any
 import numpy as np
 import pymilvus
 import pytest
-from contracts import EMBEDDER, FILTERS, StoreContract, article, check_dense, consistent, put, whole_article
+from contracts import EMBEDDER, FILTERS, StoreContract, article, check_dense, put, whole_article
 from fakes import FINGERPRINT
-from milvus_servers import Milvus235, Server, milvus_235, milvus_lite
+from milvus_servers import Server, milvus_lite
+from milvus_stores import Make, readers_see_whole_articles, refused, settings, swapped_under_a_reader
 
 from rag.errors import IndexDamaged, IndexLocked, IndexMismatch, NoIndex, RagError, StoreError, UnknownArticle
 from rag.protocols import Store
 from rag.retrieve import Fused
-from rag.settings import StoreSettings
 from rag.store import local
 from rag.store.milvus import MilvusStore, head, layout, lease, transaction
 from rag.store.milvus import server as milvus_server
@@ -37,26 +30,12 @@ from rag.types import Article, Filter
 
 HERE = Path(__file__).parent
 
-Make = Callable[[], Store]
-
 
 @pytest.fixture(scope="module")
 def lite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server of Milvus Lite."""
     with milvus_lite(tmp_path_factory.mktemp("lite")) as server:
         yield server
-
-
-@pytest.fixture(scope="module")
-def old(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server of Milvus 2.3.5."""
-    with milvus_235(tmp_path_factory.mktemp("milvus")) as server:
-        yield server
-
-
-def settings(address: str, **more: object) -> StoreSettings:
-    """Return settings with a name of their own."""
-    return StoreSettings.model_validate({"uri": address, "name": f"t{secrets.token_hex(6)}", **more})
 
 
 class TestMilvusLite(StoreContract):
@@ -77,17 +56,6 @@ class TestMilvusLiteServer(StoreContract):
         return lambda: MilvusStore.create(here, FINGERPRINT)
 
 
-class TestMilvus235(StoreContract):
-    """A server from before there was BM25, with vectors of 32 bits only."""
-
-    words, many, steps = False, 100, 8
-
-    @pytest.fixture
-    def make(self, old: Server) -> Make:
-        here = settings(old.address, index="flat")
-        return lambda: MilvusStore.create(here, FINGERPRINT)
-
-
 @pytest.mark.skipif("MILVUS_URI" not in os.environ, reason="MILVUS_URI does not name a Milvus server")
 class TestMilvusServer(StoreContract):
     """The server that MILVUS_URI names, with the token of MILVUS_TOKEN."""
@@ -101,96 +69,12 @@ class TestMilvusServer(StoreContract):
             MilvusStore.drop(here)
 
 
-WRITER = """
-import sys
-sys.path.insert(0, {tests!r})
-from contracts import article, put
-from rag.settings import StoreSettings
-from rag.store.milvus import MilvusStore
-store = MilvusStore(StoreSettings(uri={uri!r}, name={name!r}))
-version = int(sys.argv[1])
-while True:
-    version += 1
-    with store.writer() as t:
-        for n in range(8):
-            put(t, article(n, version))
-            if n == 5 and version > 1:
-                t.remove("a00003")
-            if n % 3 == 0:
-                t.ids()  # writes what waits
-        if version == 1:
-            t.remove("a00003")
-    print(version, flush=True)
-"""
-
-
-@contextmanager
-def writing(here: StoreSettings, version: int = 0) -> Iterator[subprocess.Popen[str]]:
-    """A process that writes one version after another, killed at the end."""
-    code = WRITER.format(tests=str(HERE), uri=here.uri, name=here.name)
-    process = subprocess.Popen([sys.executable, "-c", code, str(version)], stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    try:
-        assert process.stdout.readline(), "the writer could not start"
-        yield process
-    finally:
-        process.kill()
-        process.wait()
-        process.stdout.close()
-
-
 def test_readers_never_see_half_an_article_while_a_writer_writes_and_is_killed(lite: Server) -> None:
-    here = settings(lite.address)
-    reader = MilvusStore.create(here, FINGERPRINT)
-    rng, version, seen = random.Random(11), 0, set[int]()
-    for _ in range(3):
-        with writing(here, version):
-            end = time.monotonic() + rng.uniform(1.0, 3.0)
-            while time.monotonic() < end:
-                seen.add(consistent(reader))
-        version = max(consistent(reader), consistent(MilvusStore(here)))
-    assert len(seen) > 3, "the readers saw no change"
-    with MilvusStore(here).writer() as t:
-        put(t, article(100))
-    with reader.view() as view:
-        rows = view.dense(EMBEDDER.query("alpha"), 100).rows.tolist()
-        assert len(rows) == 16
-    server = milvus_server.Server(here)
-    now = head.read(server, here.name, milvus_server.STRONG)[-1]
-    build = Build(here.name, now.build)
-    for name, left in [(build.passages, f"row >= {now.next_row}"), (build.articles, f"ord >= {now.next_ord}")]:
-        assert server.count(name, left) == 0, "rows that no head tells of stay behind"
+    readers_see_whole_articles(settings(lite.address))
 
 
 def test_an_index_is_swapped_under_a_reader(lite: Server) -> None:
-    here = settings(lite.address)
-    store, reader = MilvusStore.create(here, FINGERPRINT), MilvusStore(here)
-    with store.writer() as t:
-        put(t, article(1))
-    over, wrong = threading.Event(), []
-
-    def read() -> None:
-        while not over.is_set():
-            with reader.view() as view:
-                listed = [h.id for h, _ in view.articles()]
-                rows = view.dense(EMBEDDER.query("word"), 10).rows.tolist()
-                if listed not in (["a00001"], ["a00002"]) or {h.id for _, h in view.passages(rows)} != set(listed):
-                    wrong.append(listed)
-
-    with ThreadPoolExecutor(1) as pool:
-        reading = pool.submit(read)
-        try:
-            with reader.view() as held:
-                for n in (2, 1, 2):
-                    with store.writer(FINGERPRINT) as t:
-                        put(t, article(n))
-                assert [h.id for h, _ in held.articles()] == ["a00001"]
-        finally:
-            over.set()
-        reading.result(60)
-    assert not wrong
-    with reader.view() as view:
-        assert [h.id for h, _ in view.articles()] == ["a00002"]
+    swapped_under_a_reader(settings(lite.address))
 
 
 def test_what_was_replaced_is_deleted_once_no_view_can_read_it(lite: Server, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -314,23 +198,17 @@ def test_an_approximate_index_finds_all_that_pass(lite: Server, monkeypatch: pyt
 class TestErrors:
     """Each is one line that names the server and says what to do, and leaves what readers see as it was."""
 
-    def refused(self, work: Callable[[], object], kind: type[RagError], said: str) -> None:
-        with pytest.raises(kind, match=said) as caught:
-            work()
-        assert "\n" not in str(caught.value)
-        assert len(str(caught.value)) < 500
-
     def test_nobody_is_there(self) -> None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             address = f"http://127.0.0.1:{free.getsockname()[1]}"
         here = settings(address, timeout=1)
-        self.refused(lambda: MilvusStore(here), StoreError, f"{address} cannot be reached: start it")
+        refused(lambda: MilvusStore(here), StoreError, f"{address} cannot be reached: start it")
 
     def test_no_index(self, lite: Server, tmp_path: Path) -> None:
         here = settings(lite.address)
         assert not MilvusStore.exists(here)
-        self.refused(lambda: MilvusStore(here), NoIndex, f"no index '{here.name}' in Milvus at {lite.address}")
+        refused(lambda: MilvusStore(here), NoIndex, f"no index '{here.name}' in Milvus at {lite.address}")
         MilvusStore.create(here, FINGERPRINT).close()
         assert MilvusStore.exists(here)
         MilvusStore.drop(here)
@@ -352,11 +230,11 @@ class TestErrors:
                     t.commit()
 
             began = time.monotonic()
-            self.refused(lambda: write(server.pause), StoreError, f"{server.address} did not answer within 2 s")
+            refused(lambda: write(server.pause), StoreError, f"{server.address} did not answer within 2 s")
             assert time.monotonic() - began < 30
             server.resume()
             check_dense(store, {"a00001": article(1)}, "word2", 10, Filter())
-            self.refused(lambda: write(server.kill), StoreError, f"{server.address} cannot be reached")
+            refused(lambda: write(server.kill), StoreError, f"{server.address} cannot be reached")
             server.start()
             check_dense(store, {"a00001": article(1)}, "word2", 10, Filter())
             with store.writer() as t:
@@ -366,9 +244,9 @@ class TestErrors:
         here = settings(lite.address)
         client = pymilvus.MilvusClient(lite.address)
         client.create_collection(here.name, dimension=4)
-        self.refused(lambda: MilvusStore(here), IndexMismatch, f"'{here.name}' in Milvus at .* is none of an index")
-        self.refused(lambda: MilvusStore.create(here, FINGERPRINT), IndexMismatch, "choose another store.name")
-        self.refused(lambda: MilvusStore.drop(here), IndexMismatch, "choose another store.name")
+        refused(lambda: MilvusStore(here), IndexMismatch, f"'{here.name}' in Milvus at .* is none of an index")
+        refused(lambda: MilvusStore.create(here, FINGERPRINT), IndexMismatch, "choose another store.name")
+        refused(lambda: MilvusStore.drop(here), IndexMismatch, "choose another store.name")
         assert client.has_collection(here.name)
         client.drop_collection(here.name)
 
@@ -389,14 +267,14 @@ class TestErrors:
             with store.view():
                 pass
 
-        self.refused(look, kind, told)
-        self.refused(lambda: MilvusStore(here), kind, told)
+        refused(look, kind, told)
+        refused(lambda: MilvusStore(here), kind, told)
 
     def test_a_file_that_another_process_has(self, tmp_path: Path) -> None:
         here = settings(str(tmp_path / "index.db"))
         with milvus_lite(tmp_path / "server") as server:
             (tmp_path / "index.db").symlink_to(server.folder / "data")
-            self.refused(lambda: MilvusStore(here), StoreError, "another process may have it open")
+            refused(lambda: MilvusStore(here), StoreError, "another process may have it open")
 
     def test_what_fits_no_field(self, lite: Server) -> None:
         store = MilvusStore.create(settings(lite.address), FINGERPRINT)
@@ -411,56 +289,5 @@ class TestErrors:
             (article(2, authors=tuple(f"a{n}" for n in range(5_000))), "more than 4,096 authors"),
             (whole_article("a00002", "ab " * 40_000), "lower passages.tokens"),
         ):
-            self.refused(lambda a=a: write(a), StoreError, f"article 'a00002' cannot be stored in Milvus: .*{told}")  # type: ignore[misc]
+            refused(lambda a=a: write(a), StoreError, f"article 'a00002' cannot be stored in Milvus: .*{told}")  # type: ignore[misc]
             check_dense(store, {}, "word1", 10, Filter())
-
-    def test_an_old_server_says_what_it_cannot_do(self, old: Server) -> None:
-        store = MilvusStore.create(settings(old.address, index="flat"), FINGERPRINT)
-        with store.writer() as t:
-            put(t, article(1))
-        with store.view() as view:
-            self.refused(lambda: view.lexical("word1", 5), StoreError, "is of version v2.3.5.* search by words: 2.5")
-            where = Filter(phrases=("some words",))
-            self.refused(lambda: view.articles(where), StoreError, "filter by phrases: 2.4")
-            self.refused(lambda: view.dense(EMBEDDER.query("x"), 5, where), StoreError, "filter by phrases: 2.4")
-
-    def test_a_full_server_can_still_be_read(self, old: Server) -> None:
-        here = settings(old.address, index="flat")
-        store = MilvusStore.create(here, FINGERPRINT)
-        with store.writer() as t:
-            put(t, article(1))
-        assert isinstance(old, Milvus235)
-
-        def write() -> None:
-            with store.writer() as t:
-                put(t, article(2))
-
-        def fill() -> None:
-            end = time.monotonic() + 60
-            while time.monotonic() < end:
-                write()
-
-        try:
-            old.configure({"quotaAndLimits.limitWriting.forceDeny": True})
-            self.refused(fill, StoreError, "has no room left: free some")
-            with store.view() as view:
-                assert "a00001" in {head.id for head, _ in view.articles()}
-        finally:
-            old.configure({"quotaAndLimits.limitWriting.forceDeny": False})
-        end = time.monotonic() + 60
-        while True:
-            try:
-                write()
-                break
-            except StoreError:
-                assert time.monotonic() < end
-                time.sleep(1)
-        check_dense(store, {a.id: a for a in map(article, (1, 2))}, "word2", 10, Filter())
-
-    def test_a_wrong_token(self, tmp_path: Path) -> None:
-        with milvus_235(tmp_path, {"common.security.authorizationEnabled": True}) as server:
-            right = settings(server.address, token="root:Milvus", timeout=10)
-            assert not MilvusStore.exists(right)
-            for token in ("root:wrong-secret", None):
-                wrong = settings(server.address, token=token, timeout=10)
-                self.refused(lambda wrong=wrong: MilvusStore.exists(wrong), StoreError, "refuses the token")  # type: ignore[misc]

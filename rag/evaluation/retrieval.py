@@ -41,9 +41,11 @@ def settings_of(config: Sequence[str]) -> Settings:
         group, dot, field = name.partition(".")
         if not (equals and dot):
             raise InvalidSettings(f"configuration {given!r} is not GROUP.FIELD=VALUE, as search.dense_weight=0.7")
-        if (group, field) == ("chat", "key"):
+        if name in ("chat.key", "store.token"):
             # It would be in the name of the run, and in every file of it.
-            raise InvalidSettings("configuration chat.key is not for a run to hold: set RAG_CHAT__KEY")
+            raise InvalidSettings(
+                f"configuration {name} is not for a run to hold: set RAG_{group.upper()}__{field.upper()}"
+            )
         groups.setdefault(group, {})[field] = value
     return Settings.load(**groups)
 
