@@ -49,7 +49,7 @@ from contracts import article, put
 from rag.protocols import Store
 from rag.settings import StoreSettings
 from rag.store.milvus import MilvusStore
-store = MilvusStore(StoreSettings(uri={uri!r}, name={name!r}))
+store = MilvusStore(StoreSettings(uri={uri!r}, name={name!r}, token={token!r}))
 version = int(sys.argv[1])
 while True:
     version += 1
@@ -69,7 +69,8 @@ while True:
 @contextmanager
 def writing(here: StoreSettings, version: int = 0) -> Iterator[subprocess.Popen[str]]:
     """A process that writes one version after another, killed at the end."""
-    code = WRITER.format(tests=str(HERE), uri=here.uri, name=here.name)
+    token = here.token.get_secret_value() if here.token else None
+    code = WRITER.format(tests=str(HERE), uri=here.uri, name=here.name, token=token)
     process = subprocess.Popen([sys.executable, "-c", code, str(version)], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     try:

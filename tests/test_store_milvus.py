@@ -6,6 +6,7 @@ import os
 import socket
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from milvus_stores import Make, readers_see_whole_articles, refused, settings, s
 from rag.errors import IndexDamaged, IndexLocked, IndexMismatch, NoIndex, RagError, StoreError, UnknownArticle
 from rag.protocols import Store
 from rag.retrieve import Fused
+from rag.settings import StoreSettings
 from rag.store import local
 from rag.store.milvus import MilvusStore, head, layout, lease, transaction
 from rag.store.milvus import server as milvus_server
@@ -56,17 +58,32 @@ class TestMilvusLiteServer(StoreContract):
         return lambda: MilvusStore.create(here, FINGERPRINT)
 
 
+@contextmanager
+def named_server() -> Iterator[StoreSettings]:
+    """Give settings of an index on the server that MILVUS_URI names, which is gone afterwards."""
+    here = settings(os.environ["MILVUS_URI"], token=os.environ.get("MILVUS_TOKEN"))
+    try:
+        yield here
+    finally:
+        MilvusStore.drop(here)
+
+
 @pytest.mark.skipif("MILVUS_URI" not in os.environ, reason="MILVUS_URI does not name a Milvus server")
 class TestMilvusServer(StoreContract):
     """The server that MILVUS_URI names, with the token of MILVUS_TOKEN."""
 
     @pytest.fixture
     def make(self) -> Iterator[Make]:
-        here = settings(os.environ["MILVUS_URI"], token=os.environ.get("MILVUS_TOKEN"))
-        try:
+        with named_server() as here:
             yield lambda: MilvusStore.create(here, FINGERPRINT)
-        finally:
-            MilvusStore.drop(here)
+
+    def test_readers_never_see_half_an_article_while_a_writer_writes_and_is_killed(self) -> None:
+        with named_server() as here:
+            readers_see_whole_articles(here)
+
+    def test_an_index_is_swapped_under_a_reader(self) -> None:
+        with named_server() as here:
+            swapped_under_a_reader(here)
 
 
 def test_readers_never_see_half_an_article_while_a_writer_writes_and_is_killed(lite: Server) -> None:
