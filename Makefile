@@ -10,7 +10,7 @@ BENCH ?=
 SCALE ?=
 TORTURE ?=
 
-.PHONY: serve test lint torture wheel bench bench-memory scale tables clean
+.PHONY: serve test lint torture wheel bench bench-memory scale tables elsewhere clean
 
 serve: $(VENV)/.serve
 	@test -e $(INDEX)/catalog.sqlite || { echo "footnote: making an index of corpus/"; $(BIN)/rag ingest corpus --index $(INDEX); }
@@ -47,6 +47,11 @@ tables: $(VENV)/.bench
 	$(BIN)/python eval/tables.py $(RAG_EVAL_DATA)
 	$(BIN)/python eval/ideas $(RAG_EVAL_DATA)
 	$(BIN)/python eval/lexical_engines.py $(RAG_EVAL_DATA)
+
+# One index in a folder and on Milvus servers, and what Ray gains; RAG_EVAL_DATA names the folder of outside sets.
+elsewhere: $(VENV)/.test
+	$(BIN)/python eval/stores.py $(RAG_EVAL_DATA)
+	$(BIN)/python eval/spread.py $(RAG_EVAL_DATA)/cranfield/corpus.jsonl
 
 # The wheel holds the one package and the page's own files, and nothing else.
 wheel: $(VENV)/.test
