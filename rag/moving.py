@@ -206,7 +206,15 @@ class _Comparing:
         probes, meaning, words = self._agreement(both)
         if self._generations() != before:
             raise StoreError("one of the two was written meanwhile: compare them when nobody writes")
-        return Compared(self._articles, self._passages, self._apart, probes, meaning, words, tuple(differences))
+        return Compared(
+            self._articles,
+            self._passages,
+            round(self._apart, 6),
+            probes,
+            round(meaning, 4),
+            round(words, 4),
+            tuple(differences),
+        )
 
     def _generations(self) -> tuple[int, int]:
         with self._one.view() as a, self._other.view() as b:

@@ -86,6 +86,7 @@ def test_commands_use_it(chosen: Path, corpus_index: Path) -> None:
     found = json.loads(told.stdout)
     assert found["index"]["address"].startswith("http://127.0.0.1:")
     assert found["index"]["name"] == "sample"
+    assert "bytes" not in found["index"]
     assert found["compared"]["meaning"] > 0.99
     listed = json.loads(command("articles", "list", "--index", chosen, "--json").stdout)
     assert len(listed) == found["index"]["articles"]
@@ -112,6 +113,29 @@ def test_articles_come_and_go(chosen: Path, tmp_path: Path, monkeypatch: pytest.
     assert command("articles", "remove", id, "--index", chosen).exit_code == 0
     assert json.loads(command("articles", "list", "--index", chosen, "--json").stdout) == []
     assert "1 added" in command("ingest", page, "--index", chosen, "--rebuild").stdout
+
+
+def test_a_file_of_milvus_lite_is_opened_by_one_process_after_another(tmp_path: Path) -> None:
+    (tmp_path / "lamp.md").write_text("# The lamp\n\nThe lamp was lit in 1874.\n")
+    for args, told in (
+        (["ingest", "lamp.md"], "1 added"),
+        (["ask", "When was the lamp lit?"], "1874"),
+        (["articles", "remove", "lamp.md"], "removed lamp.md"),
+        (["articles", "list"], ""),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-m", "rag", *args],
+            env={**os.environ, "RAG_STORE__URI": "index.db"},
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        assert told in done.stdout
+        assert "Traceback" not in done.stderr
+        assert "ERROR" not in done.stderr
 
 
 def test_an_evaluation_leaves_it_alone(chosen: Path, tmp_path: Path) -> None:

@@ -132,7 +132,10 @@ def _index(
                 " restore a backup with `rag restore FILE --replace`, or rebuild it with `rag ingest SOURCE --rebuild`"
             )
     if checked.stats:
-        found["index"] |= rag.to_dict(checked.stats)
+        stats = rag.to_dict(checked.stats)
+        # A server does not tell of its files, nor how much of what is near its index finds.
+        unknown = ("bytes", "segments", "approximate", "recall") if settings.store.uri else ()
+        found["index"] |= {name: value for name, value in stats.items() if name not in unknown}
     for fault in checked.faults:
         advice = ": mend it with `rag doctor --repair`"
         if fault.mend == "article":

@@ -92,8 +92,8 @@ class Server:
         except ImportError as e:
             raise MissingExtra("an index in Milvus", "milvus") from e
         for name in ("pymilvus", "milvus_lite"):
-            # They log every error that they raise as well; without a handler those lines would reach the terminal.
-            logging.getLogger(name).addHandler(logging.NullHandler())
+            # They log every error that they raise as well, with a traceback, and tell the terminal of it themselves.
+            logging.getLogger(name).setLevel(logging.CRITICAL)
         self.api = pymilvus
         self.address = str(settings.uri)
         self._token = settings.token.get_secret_value() if settings.token else ""
