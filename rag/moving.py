@@ -129,15 +129,15 @@ class _Copying:
                 # What an article is filed under is no part of its revision.
                 if revision and not (there and self._target.source(head.id) == head.source):
                     wanted.append(head.id)
-            for kept in view.kept(wanted):
-                self._add(kept, known)
+            taken = view.kept(wanted)
+        vectors = {p.key: vector for kept in taken for p, vector in zip(kept.passages, kept.vectors, strict=True)}
+        lacking = sorted(vectors.keys() - self._target.cached(list(vectors)))
+        if lacking:
+            self._target.remember(lacking, np.stack([vectors[key] for key in lacking]))
+        for kept in taken:
+            self._add(kept, known)
 
     def _add(self, kept: Kept, known: set[str]) -> None:
-        keys = [passage.key for passage in kept.passages]
-        lacking = set(keys) - self._target.cached(keys)
-        if lacking:
-            at = [n for n, key in enumerate(keys) if key in lacking]
-            self._target.remember([keys[n] for n in at], kept.vectors[at])
         id = kept.article.id
         if id not in known:
             # Their texts, which citations of old answers point into.
@@ -145,7 +145,7 @@ class _Copying:
                 self._target.add(former, (), kept.origin)
         self._target.add(kept.article, kept.passages, kept.origin)
         (self.changed if id in known and id not in self.added else self.added).add(id)
-        self.passages += len(keys)
+        self.passages += len(kept.passages)
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,8 +69,10 @@ class MilvusTransaction:
         # Ordinals of what holds no more though it may be there, and of those that are erased.
         self._gone: set[int] = set()
         self._erased: set[int] = set()
-        # What is known of articles and of keys of vectors: all that was written since `_since` by the server's time.
+        # What is known of articles and of keys of vectors: all that was written since `_since` by the server's time;
+        # of an article that is not among those `_listed` before, there is nothing else to know.
         self._known: dict[str, Row | None] = {}
+        self._listed: set[str] | None = None
         self._moved: dict[int, str] = {}
         self._stored: set[bytes] = set()
         self._noted: set[str] = set()
@@ -121,6 +123,8 @@ class MilvusTransaction:
     def _current(self, id: str) -> Row | None:
         """Return the row of an article as this transaction has left it."""
         if id not in self._known:
+            if self._listed is not None and id not in self._listed:
+                return None
             asked = f'id == "{filters.digest(id)}"'
             found = self._server.rows(self._build.articles, asked, layout.ARTICLE_FIELDS, self._since)
             self._known[id] = next((row for row in found if row["ord"] not in self._gone), None)
@@ -144,6 +148,8 @@ class MilvusTransaction:
             at = self._moved.get(ord, told.origin)
             if ord not in self._gone and (origin is None or filters.is_within(at, origin)):
                 ids.add(told.head.id)
+        if origin is None:
+            self._listed = set(ids)
         return ids
 
     def twinned(self, ids: Sequence[str]) -> int:
@@ -279,7 +285,7 @@ class MilvusTransaction:
         self._wrote(self._server.insert(build.changes, self._changes))
         self._fresh, self._changes, self._passages = [], [], 0
         if max(len(self._known), len(self._stored)) > KNOWN:
-            self._known, self._stored, self._since = {}, set(), self._stamp
+            self._known, self._listed, self._stored, self._since = {}, None, set(), self._stamp
 
     def _link(self, live: Sequence[New]) -> None:
         stored: dict[int, Row] = {}
