@@ -27,7 +27,8 @@ lint: $(VENV)/.test
 # The index killed at every operation, out of power, out of space, damaged: some two hours on two cores.  Linux only.
 torture: $(VENV)/.test
 	$(BIN)/python tests/torture --full $(TORTURE)
-	FOOTNOTE_TORTURE=1 $(BIN)/python -m pytest tests/test_store_model.py tests/test_ingest_model.py tests/test_flips.py
+	FOOTNOTE_TORTURE=1 $(BIN)/python -m pytest tests/test_store_model.py tests/test_ingest_model.py tests/test_flips.py \
+	  tests/test_store_milvus_old.py
 	$(BIN)/python tests/concurrency.py --seconds 60 --readers 8 --threads 8 | tee eval/results/concurrency.txt
 
 # Us and five peers on this machine, in environments of their own; options go into BENCH (`python eval/bench run --help`).

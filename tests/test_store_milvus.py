@@ -41,7 +41,7 @@ def lite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 class TestMilvusLite(StoreContract):
-    many = 300
+    many, steps = 300, 16
 
     @pytest.fixture
     def make(self, tmp_path: Path) -> Make:
@@ -50,7 +50,7 @@ class TestMilvusLite(StoreContract):
 
 
 class TestMilvusLiteServer(StoreContract):
-    many = 300
+    many, steps = 300, 16
 
     @pytest.fixture
     def make(self, lite: Server) -> Make:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from contracts import EMBEDDER, FILTERS, StoreContract, article, check_dense, put
 from fakes import FINGERPRINT
+from forcing import TORTURE
 from milvus_servers import Milvus235, milvus_235
 from milvus_stores import Make, readers_see_whole_articles, refused, settings, swapped_under_a_reader
 
@@ -24,8 +25,28 @@ def old(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Milvus235]:
         yield server
 
 
+LATER = {
+    "test_sections_are_those_of_current_passages",
+    "test_a_vector_that_another_article_uses_stays",
+    "test_what_is_left_by_an_exception_in_an_index_begun_anew",
+    "test_an_index_begun_anew_has_nothing_of_the_old_one",
+    "test_twins_are_told_while_both_are_current",
+    "test_origins_are_known_and_move",
+    "test_a_long_text_comes_back_as_it_was",
+    "test_no_name_is_taken_for_anything_but_a_name",
+}
+"""Tests of the contract that have little to do with the server, whose every writer takes seconds."""
+
+
 class TestMilvus235(StoreContract):
-    words, many, steps = False, 100, 8
+    """The long form: FOOTNOTE_TORTURE=1 python -m pytest tests/test_store_milvus_old.py."""
+
+    words, many, steps = False, 100, 40 if TORTURE else 6
+
+    @pytest.fixture(autouse=True)
+    def in_time(self, request: pytest.FixtureRequest) -> None:
+        if not TORTURE and request.node.name in LATER:
+            pytest.skip("a test of the long form, which make torture runs")
 
     @pytest.fixture
     def make(self, old: Milvus235) -> Make:
