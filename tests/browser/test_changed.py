@@ -17,7 +17,6 @@ from visits import PHONE, ask, cite, finished, in_view, visits
 import rag
 from rag.engine import Engine
 from rag.faces.serving import running
-from rag.keeping import remove
 
 pytestmark = [*NEEDED, pytest.mark.model]
 
@@ -117,7 +116,7 @@ def test_a_removed_article_is_said_to_be_removed(page: Page, index: Path) -> Non
     notice, button, text, mark = parts(page)
     cite(turn, 1).click()
     expect(notice).to_have_text(CHANGED)
-    remove("ferry", index)
+    rag.remove("ferry", index=index)
     button.click()
     removed = f"was removed from the index on {date.today().isoformat()}"
     expect(text.get_by_role("alert")).to_contain_text(removed)

@@ -150,4 +150,6 @@ def test_nothing_moves_for_who_wants_it_still(visit: Visit, served: tuple[Forced
         assert turn.locator(".source").first.evaluate("s => getComputedStyle(s).scrollBehavior") == "auto"
     else:
         # What would move otherwise is found.
-        assert {"wait waiting", "opacity tip up", "border-top-color source"} <= moved
+        assert {"wait waiting", "opacity tip up"} <= moved
+        # Of a border that fades some sides may be through already.
+        assert any(what.startswith("border-") and what.endswith("-color source") for what in moved)
