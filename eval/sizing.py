@@ -19,7 +19,7 @@ from tables import commit
 from rag.handover import NewPassage
 from rag.store.local import LocalStore
 from rag.store.milvus import rows
-from rag.store.milvus.server import Abilities
+from rag.store.milvus.abilities import Abilities
 
 HERE = Path(__file__).parent
 DIM = 384

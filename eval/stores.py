@@ -28,7 +28,7 @@ import numpy as np
 from pymilvus import MilvusClient
 from tables import commit
 
-from rag import moving
+from rag import differences, moving
 from rag.engine import Engine, open_engine
 from rag.evaluation import collection, commands
 from rag.evaluation.halves import half
@@ -95,7 +95,7 @@ def row(folder: Path, name: str, server: str, address: str) -> dict[str, Any]:
             told["passages"] = report.passages
             print(f"{name}: {report.passages:,} passages into {kind} in {report.seconds:.1f} s", flush=True)
         if not search:
-            compared = moving.compare(copied, address, there)
+            compared = differences.compare(copied, address, there)
             assert not compared.differences, compared.differences
             told |= {"meaning": compared.meaning, "words": compared.words}
         at = tuple(f"store.{setting}={value}" for setting, value in chosen.items())

@@ -22,7 +22,7 @@ from rag.protocols import Store
 from rag.settings import StoreSettings
 from rag.store.milvus import MilvusStore, head
 from rag.store.milvus import server as milvus_server
-from rag.store.milvus.layout import Build
+from rag.store.milvus.builds import Build
 
 HERE = Path(__file__).parent
 

@@ -48,6 +48,19 @@ def command(*args: object) -> Any:
     return CliRunner().invoke(main, [*map(str, args)], catch_exceptions=False)
 
 
+def process(*args: str, cwd: Path, uri: str) -> subprocess.CompletedProcess[str]:
+    """Run Python with an index elsewhere, and return what it said."""
+    return subprocess.run(
+        [sys.executable, *args],
+        env={**os.environ, "RAG_STORE__URI": uri},
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        timeout=120,
+        check=False,
+    )
+
+
 @pytest.fixture
 def chosen(copied: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """A folder that holds nothing, while the environment names the server."""
@@ -123,15 +136,7 @@ def test_a_file_of_milvus_lite_is_opened_by_one_process_after_another(tmp_path: 
         (["articles", "remove", "lamp.md"], "removed lamp.md"),
         (["articles", "list"], ""),
     ):
-        done = subprocess.run(
-            [sys.executable, "-m", "rag", *args],
-            env={**os.environ, "RAG_STORE__URI": "index.db"},
-            capture_output=True,
-            text=True,
-            cwd=tmp_path,
-            timeout=120,
-            check=False,
-        )
+        done = process("-m", "rag", *args, cwd=tmp_path, uri="index.db")
         assert done.returncode == 0, done.stderr
         assert told in done.stdout
         assert "Traceback" not in done.stderr
@@ -170,15 +175,7 @@ def test_addresses_that_do_not_do() -> None:
 
 def test_an_absent_extra_is_one_line(tmp_path: Path) -> None:
     code = "import sys; sys.modules['pymilvus'] = None; from rag.__main__ import main; main()"
-    done = subprocess.run(
-        [sys.executable, "-c", code, "search", "x"],
-        env={**os.environ, "RAG_STORE__URI": "http://127.0.0.1:19530"},
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-        timeout=120,
-        check=False,
-    )
+    done = process("-c", code, "search", "x", cwd=tmp_path, uri="http://127.0.0.1:19530")
     assert done.returncode == 1
     assert done.stderr.strip() == (
         "Error: an index in Milvus needs an optional package: pip install 'footnote-rag[milvus]'"

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from contracts import EMBEDDER, article, passages, put
 from fakes import FINGERPRINT
 
-from rag import moving
+from rag import differences, moving
 from rag.errors import IndexMismatch, NoIndex, StoreError
 from rag.faces.cli import main
 from rag.settings import Settings
@@ -46,7 +46,7 @@ def test_a_copy_is_the_index_again(built: Path, tmp_path: Path) -> None:
             a, b = (v.dense(EMBEDDER.query("word3 story"), 10, where) for v in (old, new))
             np.testing.assert_array_equal(a.scores, b.scores)
             assert [p.id for p, _ in old.passages(a.rows.tolist())] == [p.id for p, _ in new.passages(b.rows.tolist())]
-    compared = moving.compare(built, tmp_path / "copy", SETTINGS)
+    compared = differences.compare(built, tmp_path / "copy", SETTINGS)
     assert compared.differences == ()
     assert (compared.articles, compared.passages, compared.vectors) == (20, 40, 0.0)
     assert (compared.probes, compared.meaning, compared.words) == (20, 1.0, 1.0)
@@ -61,7 +61,7 @@ def test_a_second_copy_brings_what_has_changed(built: Path, tmp_path: Path) -> N
         put(t, article(8, source="elsewhere"))  # no part of its revision
     report = moving.copy(built, tmp_path / "copy", SETTINGS, prune=True)
     assert (report.added, report.changed, report.removed, report.unchanged) == (1, 2, 1, 17)
-    assert moving.compare(built, tmp_path / "copy", SETTINGS).differences == ()
+    assert differences.compare(built, tmp_path / "copy", SETTINGS).differences == ()
 
 
 def test_what_only_the_target_has_is_not_taken_out_unasked(built: Path, tmp_path: Path) -> None:
@@ -88,7 +88,7 @@ def test_an_interrupted_copy_goes_on(built: Path, tmp_path: Path, monkeypatch: p
     assert 6 <= kept < 20
     report = moving.copy(built, tmp_path / "copy", SETTINGS)
     assert (report.added, report.unchanged) == (20 - kept, kept)
-    assert moving.compare(built, tmp_path / "copy", SETTINGS).differences == ()
+    assert differences.compare(built, tmp_path / "copy", SETTINGS).differences == ()
 
 
 def test_what_is_written_meanwhile_comes_along(built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,7 +105,7 @@ def test_what_is_written_meanwhile_comes_along(built: Path, tmp_path: Path, monk
 
     moving.copy(built, tmp_path / "copy", SETTINGS, on_progress=write)
     assert not to_come
-    assert moving.compare(built, tmp_path / "copy", SETTINGS).differences == ()
+    assert differences.compare(built, tmp_path / "copy", SETTINGS).differences == ()
 
 
 def test_places_that_do_not_do(built: Path, tmp_path: Path) -> None:
@@ -133,7 +133,7 @@ def test_differences_are_told(built: Path, tmp_path: Path) -> None:
         six = [replace(p, key=bytes(16 - len(str(n))) + str(n).encode()) for n, p in enumerate(passages(article(6)))]
         t.remember([p.key for p in six], EMBEDDER.queries(["something", "else"]))
         t.add(article(6), six)
-    told = "\n".join(moving.compare(built, tmp_path / "copy", SETTINGS).differences)
+    told = "\n".join(differences.compare(built, tmp_path / "copy", SETTINGS).differences)
     for line in (
         "copy lacks article 'a00004'",
         "built lacks article 'a00031'",

@@ -360,6 +360,14 @@ def test_two_machines_make_the_index_that_one_makes(
     assert found["most"] <= pool.HELD * 2
 
 
+def assert_cost_a_batch(run: Run, local: tuple[Path, dict[str, Any]], index: Path) -> None:
+    """Assert that a run comes to what one on this machine comes to, with one worker lost and one batch given again."""
+    found = run.result()
+    assert same_report(found["report"], local[1])
+    assert_same(index, local[0])
+    assert (found["lost"], found["again"]) == (1, 1)
+
+
 @pytest.mark.model
 def test_a_worker_killed_half_way_costs_its_batch(
     two: machines.Machines, pages: Path, local: tuple[Path, dict[str, Any]], tmp_path: Path
@@ -368,10 +376,7 @@ def test_a_worker_killed_half_way_costs_its_batch(
     run.half_way()
     (worker,) = two.processes(1, "ray::Worker")
     os.kill(worker, signal.SIGKILL)
-    found = run.result()
-    assert same_report(found["report"], local[1])
-    assert_same(tmp_path / "index", local[0])
-    assert (found["lost"], found["again"]) == (1, 1)
+    assert_cost_a_batch(run, local, tmp_path / "index")
 
 
 @pytest.mark.model
@@ -408,7 +413,4 @@ def test_a_machine_that_is_lost_costs_its_batch(
     run = Run(two, pages, tmp_path / "index", half=local[1]["embedded"] // 2)
     run.half_way()
     two.cut_power(1)
-    found = run.result()
-    assert same_report(found["report"], local[1])
-    assert_same(tmp_path / "index", local[0])
-    assert (found["lost"], found["again"]) == (1, 1)
+    assert_cost_a_batch(run, local, tmp_path / "index")

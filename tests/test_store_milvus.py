@@ -24,10 +24,10 @@ from rag.protocols import Store
 from rag.retrieve import Fused
 from rag.settings import StoreSettings
 from rag.store import local
-from rag.store.milvus import MilvusStore, head, layout, lease, transaction
+from rag.store.milvus import MilvusStore, builds, clearing, head, layout, lease
 from rag.store.milvus import server as milvus_server
 from rag.store.milvus import view as milvus_view
-from rag.store.milvus.layout import Build
+from rag.store.milvus.builds import Build
 from rag.types import Article, Filter
 
 HERE = Path(__file__).parent
@@ -105,7 +105,7 @@ def test_what_was_replaced_is_deleted_once_no_view_can_read_it(lite: Server, mon
         put(t, article(1, version=2))
         t.remove("a00002")
         t.move("a00003", "/x/y")
-    monkeypatch.setattr(transaction, "GRACE_SECONDS", -1.0)
+    monkeypatch.setattr(clearing, "GRACE_SECONDS", -1.0)
     for _ in range(3):
         with store.writer() as t:
             assert t.ids("/x") == {"a00003"}
@@ -116,7 +116,7 @@ def test_what_was_replaced_is_deleted_once_no_view_can_read_it(lite: Server, mon
     assert server.count(build.articles, "ord >= 0") == 3
     assert server.count(build.former, "ord >= 0") == 1
     assert server.count(build.changes, "n >= 0") == 1, "the move stays"
-    assert server.count(layout.vectors(here.name, 16), 'key >= ""') == 7, "of the removed article none"
+    assert server.count(builds.cache_of(here.name, 16), 'key >= ""') == 7, "of the removed article none"
     with store.view() as view:
         assert view.article(old.id, old.revision) == old
         assert view.stats().tombstones == 0
@@ -128,8 +128,8 @@ def test_what_was_replaced_is_deleted_once_no_view_can_read_it(lite: Server, mon
         put(t, article(0))
     with store.writer():
         pass
-    assert layout.builds(server, here.name) == {now.build + 1}
-    assert server.count(layout.vectors(here.name, 16), 'key >= ""') == 2
+    assert builds.numbers(server, here.name) == {now.build + 1}
+    assert server.count(builds.cache_of(here.name, 16), 'key >= ""') == 2
     with store.writer() as t:
         put(t, article(3))
         t.remove("a00000")

@@ -154,11 +154,11 @@ def _compared(
     on_progress: Callable[[Steps], None] | None,
 ) -> None:
     """Add in what the index and another differ."""
-    from rag import moving
+    from rag import differences
 
     if against is None:
         return
-    told = moving.compare(settings.store.uri or index, against, settings, on_progress=on_progress)
+    told = differences.compare(settings.store.uri or index, against, settings, on_progress=on_progress)
     found["compared"] = {name: value for name, value in asdict(told).items() if name != "differences"}
     found["problems"] += told.differences[:TOLD]
     if len(told.differences) > TOLD:

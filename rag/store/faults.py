@@ -22,6 +22,9 @@ article    not at all: its text is lost, so it is taken out and has to be ingest
 not        not at all: only a backup helps, or a rebuild
 """
 
+BROKEN_OFF = "a change was broken off half way: nothing since the last commit is kept, run it again"
+"""What a transaction says that is not whole."""
+
 OnSteps = Callable[[Steps], None]
 
 OFTEN = 0.1

@@ -17,13 +17,12 @@ from rag.errors import IndexDamaged, StoreError, UnknownArticle
 from rag.given import whole
 from rag.handover import NewPassage, Vectors
 from rag.store import catalog, columns, migrate, scratch, sqlite, twins, vectorfile
+from rag.store.faults import BROKEN_OFF
 from rag.store.lexical import About
 from rag.store.sealing import Sealing
 from rag.store.view import CATALOG, VECTORS
 from rag.store.wording import Wording
 from rag.types import Article, Fingerprint
-
-BROKEN_OFF = "a change was broken off half way: nothing since the last commit is kept, run it again"
 
 
 class LocalTransaction:

@@ -37,14 +37,15 @@ def check(store: MilvusStore, name: str, on_progress: OnSteps | None = None) -> 
 def _faults(store: MilvusStore, name: str, id: str, passages: int) -> list[Fault]:
     try:
         _look(store, [id], [passages])
+        return []
     except UnknownArticle:
-        pass  # it was removed meanwhile
-    except (IndexDamaged, StoreError) as error:
+        return []  # it was removed meanwhile
+    except StoreError as error:
         with store.view() as view:
             now = {head.id: n for head, n in view.articles()}
-        if now.get(id) == passages:
-            return [Fault(f"article {id!r}: {error}; {HOPELESS}", name, "not")]
-    return []
+        if now.get(id) != passages:
+            return []  # it was changed meanwhile
+        return [Fault(f"article {id!r}: {error}; {HOPELESS}", name, "not")]
 
 
 def _look(store: MilvusStore, ids: list[str], passages: list[int]) -> None:

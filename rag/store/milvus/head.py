@@ -57,10 +57,24 @@ def check(server: Server, name: str) -> None:
 
 def read(server: Server, name: str, at: int) -> list[Head]:
     """Return the heads of the last commits, the newest last.  Raises IndexMismatch and IndexDamaged."""
-    rows = sorted(server.rows(name, "n >= 0", ["n", "said"], at), key=lambda row: int(row["n"]))
-    if not rows:
+    heads = _since(server, name, 0, at)
+    if not heads:
         raise IndexDamaged(f"index {name!r} in Milvus at {server.address} has no head: rebuild with {_AGAIN}")
-    return [_head(server, name, str(row["said"])) for row in rows]
+    return heads
+
+
+def newest(server: Server, name: str, known: Head, at: int) -> Head:
+    """Return the newest head, of which one is known already that is seldom another.  Raises what `read` raises."""
+    if heads := _since(server, name, known.generation, at):
+        return heads[-1]
+    # What is read is some seconds old and has not got the known one yet, or the index was dropped and made again.
+    found = read(server, name, at)[-1]
+    return found if found.at > known.at else known
+
+
+def _since(server: Server, name: str, generation: int, at: int) -> list[Head]:
+    rows = server.rows(name, f"n >= {generation}", ["n", "said"], at)
+    return [_head(server, name, str(row["said"])) for row in sorted(rows, key=lambda row: int(row["n"]))]
 
 
 def _head(server: Server, name: str, said: str) -> Head:

@@ -1,4 +1,4 @@
-"""The collections of an index: their names, fields and indexes.
+"""The collections of an index: their fields and indexes.
 
 NAME            an alias of the heads of the build that is read: all reading begins there
 NAME_B_head     one row for each of the last commits of build B (see head.py)
@@ -14,10 +14,6 @@ NAME_writer     there while somebody writes (see lease.py)
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any
 
 from rag.settings import StoreSettings
@@ -72,131 +68,20 @@ def searching(kind: str, limit: int) -> dict[str, Any]:
     return {name: max(2 * limit, 128) for of, name in (("HNSW", "ef"), ("DISKANN", "search_list")) if of == kind}
 
 
-@dataclass(frozen=True)
-class Build:
-    """The names of one build's collections."""
-
-    name: str
-    number: int
-
-    def _of(self, kind: str) -> str:
-        return f"{self.name}_{self.number}_{kind}"
-
-    @property
-    def head(self) -> str:
-        return self._of("head")
-
-    @property
-    def passages(self) -> str:
-        return self._of("passages")
-
-    @property
-    def articles(self) -> str:
-        return self._of("articles")
-
-    @property
-    def former(self) -> str:
-        return self._of("former")
-
-    @property
-    def changes(self) -> str:
-        return self._of("changes")
-
-    @property
-    def bodies(self) -> str:
-        return self._of("bodies")
-
-    @property
-    def notes(self) -> str:
-        return self._of("notes")
-
-    @property
-    def all(self) -> tuple[str, ...]:
-        """The names of all of them."""
-        return (self.head, self.passages, self.articles, self.former, self.changes, self.bodies, self.notes)
-
-
-def vectors(name: str, dim: int) -> str:
-    """Return the name of the cache of vectors of so many numbers."""
-    return f"{name}_vectors_{dim}"
-
-
-def lock(name: str) -> str:
-    """Return the name of the collection that is there while somebody writes."""
-    return f"{name}_writer"
-
-
-def builds(server: Server, name: str) -> set[int]:
-    """Return the numbers of the builds of which there is a collection."""
-    pattern = re.compile(rf"{re.escape(name)}_([0-9]{{1,9}})_(head|passages|articles|former|changes|bodies|notes)")
-    return {int(found[1]) for found in map(pattern.fullmatch, server.names()) if found}
-
-
-def drop_all(server: Server, name: str) -> None:
-    """Drop an index."""
-    if server.fields(name) is not None:
-        server.unname(name)
-    for number in builds(server, name):
-        drop(server, Build(name, number))
-    for cache in caches(server, name):
-        server.drop(cache)
-    server.drop(lock(name))
-
-
-def caches(server: Server, name: str) -> set[str]:
-    """Return the names of the caches of vectors."""
-    return {there for there in server.names() if re.fullmatch(rf"{re.escape(name)}_vectors_[0-9]{{1,5}}", there)}
-
-
-def drop(server: Server, build: Build) -> None:
-    """Drop the collections of a build."""
-    for name in build.all:
-        server.drop(name)
-
-
-def create(server: Server, build: Build, dim: int, settings: StoreSettings) -> None:
-    """Make the collections of a build that are not there yet, and the cache of vectors."""
-    there = set(server.names())
-    made: dict[str, Callable[[Server], Made]] = {
-        build.head: _head,
-        build.articles: _articles,
-        build.former: _articles,
-        build.changes: _changes,
-        build.bodies: _bodies,
-        build.notes: _notes,
-        vectors(build.name, dim): lambda s: _vectors(s, dim),
-        build.passages: lambda s: _passages(s, dim, settings),
-    }
-    for name, fields in made.items():
-        if name not in there:
-            schema, indexes, options = fields(server)
-            if server.can.mapped and name in (build.bodies, vectors(build.name, dim)):
-                # Fetched by key and never searched, it may lie on disk.
-                options["properties"] = {"mmap.enabled": "true"}
-            server.create(name, schema, indexes, **options)
-    load(server, build, vectors(build.name, dim))
-
-
-def load(server: Server, build: Build, *more: str) -> None:
-    """Have the collections of a build ready to be asked, and some more.  After a restart they may not be."""
-    names = (*build.all, *more)
-    with ThreadPoolExecutor(len(names)) as pool:
-        # Together they take no longer than one, some seconds.
-        list(pool.map(server.load, names))
-
-
 Made = tuple[Any, Any, dict[str, Any]]
 """A schema, its indexes and the options of the collection."""
 
 
-def _head(server: Server) -> Made:
+def head(server: Server) -> Made:
+    """Return what the collection of the heads of commits is made with."""
     schema = _schema(server)
     schema.add_field("n", server.api.DataType.INT64, is_primary=True)
     _texts(server, schema, said=MOST_BYTES)
     return schema, _with_none(server, schema), {}
 
 
-def _articles(server: Server) -> Made:
+def articles(server: Server) -> Made:
+    """Return what the collection of articles, or of former revisions is made with."""
     kinds = server.api.DataType
     schema = _schema(server)
     schema.add_field("ord", kinds.INT64, is_primary=True)
@@ -214,7 +99,8 @@ def _articles(server: Server) -> Made:
     return schema, indexes, {}
 
 
-def _changes(server: Server) -> Made:
+def changes(server: Server) -> Made:
+    """Return what the collection of changes is made with."""
     kinds = server.api.DataType
     schema = _schema(server)
     schema.add_field("n", kinds.INT64, is_primary=True)
@@ -224,21 +110,24 @@ def _changes(server: Server) -> Made:
     return schema, _with_none(server, schema), {}
 
 
-def _bodies(server: Server) -> Made:
+def bodies(server: Server) -> Made:
+    """Return what the collection of texts in parts is made with."""
     schema = _schema(server)
     schema.add_field("part", server.api.DataType.INT64, is_primary=True)
     _texts(server, schema, text=MOST_BYTES)
     return schema, _with_none(server, schema), {}
 
 
-def _notes(server: Server) -> Made:
+def notes(server: Server) -> Made:
+    """Return what the collection of notes is made with."""
     schema = _schema(server)
     schema.add_field("key", server.api.DataType.VARCHAR, max_length=64, is_primary=True)
     _texts(server, schema, text=MOST_BYTES)
     return schema, _with_none(server, schema), {}
 
 
-def _vectors(server: Server, dim: int) -> Made:
+def cache(server: Server, dim: int) -> Made:
+    """Return what the collection of the cache of vectors is made with."""
     schema = _schema(server)
     schema.add_field("key", server.api.DataType.VARCHAR, max_length=32, is_primary=True)
     schema.add_field("vector", server.api.DataType.FLOAT_VECTOR, dim=dim)
@@ -248,7 +137,8 @@ def _vectors(server: Server, dim: int) -> Made:
     return schema, indexes, {}
 
 
-def _passages(server: Server, dim: int, settings: StoreSettings) -> Made:
+def passages(server: Server, dim: int, settings: StoreSettings) -> Made:
+    """Return what the collection of passages is made with."""
     kinds = server.api.DataType
     schema = _schema(server)
     schema.add_field("row", kinds.INT64, is_primary=True)

@@ -23,7 +23,7 @@ import time
 from typing import Any
 
 from rag.errors import IndexLocked, StoreError
-from rag.store.milvus import layout
+from rag.store.milvus import builds, layout
 from rag.store.milvus.server import STRONG, Row, Server
 
 log = logging.getLogger(__name__)
@@ -99,7 +99,7 @@ class Lease:
         _held.discard(self._token)
         try:
             if self._holder() == self._token:
-                self._server.drop(layout.lock(self._name))
+                self._server.drop(builds.lock(self._name))
             self._forget(self._beats)
         except StoreError as e:
             # What went before tells more, and the next writer sees that nobody holds it.
@@ -107,7 +107,7 @@ class Lease:
 
     def _acquire(self) -> None:
         for _ in range(5):
-            if self._server.try_to_create(layout.lock(self._name), self._schema()) and self._holder() == self._token:
+            if self._server.try_to_create(builds.lock(self._name), self._schema()) and self._holder() == self._token:
                 return
             holder = self._holder()
             if holder is None:
@@ -118,7 +118,7 @@ class Lease:
                     f"{self._this()} is being written by process {told[-1]['pid']} on {told[-1]['host']}"
                     f" since {told[-1]['since']}: wait until it is done"
                 )
-            self._server.drop(layout.lock(self._name))
+            self._server.drop(builds.lock(self._name))
             self._forget([int(one["n"]) for one in told])
         raise IndexLocked(f"{self._this()} is wanted by several writers at once: try again")
 
@@ -133,7 +133,7 @@ class Lease:
 
     def _holder(self) -> int | None:
         """Return the number of whoever holds the lock."""
-        for field in self._server.fields(layout.lock(self._name)) or ():
+        for field in self._server.fields(builds.lock(self._name)) or ():
             if field.startswith(_FIELD):
                 return int(field.removeprefix(_FIELD))
         return None
@@ -168,9 +168,9 @@ def _runs(pid: int) -> bool:
         # There the call below would end the process.
         return True
     try:
-        os.kill(pid, 0)
+        # One that is another user's may not be signalled, and runs.
+        with contextlib.suppress(PermissionError):
+            os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    except OSError:
-        pass
     return True

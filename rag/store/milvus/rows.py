@@ -13,8 +13,10 @@ from rag.intake.signature import signature
 from rag.intake.text import fold
 from rag.store import columns
 from rag.store.milvus import filters, layout
+from rag.store.milvus.abilities import Abilities
+from rag.store.milvus.builds import Build
 from rag.store.milvus.layout import NONE, PART, PARTS
-from rag.store.milvus.server import MOST_BYTES, Abilities, Row
+from rag.store.milvus.server import MOST_BYTES, Row, Server, among, lists_of
 from rag.types import Article, ArticleHead, Section
 from rag.words import analyzed
 
@@ -148,6 +150,16 @@ def body_keys(ord: int, parts: tuple[int, int, int], which: int) -> list[int]:
     """Return the keys of the parts of an article's body: 0 of its text, 1 of its sections, 2 of the keys of vectors."""
     before = sum(parts[:which])
     return [ord * PARTS + n for n in range(before, before + parts[which])]
+
+
+def body(server: Server, build: Build, row: Row, which: int, at: int) -> str:
+    """Return what a part of an article's body says, see `body_keys`, as far as it is there."""
+    keys = body_keys(int(row["ord"]), Told.of(row).parts, which)
+    found: dict[int, str] = {}
+    for some in lists_of(keys):
+        held = server.rows(build.bodies, among("part", some), ["part", "text"], at)
+        found.update({int(part["part"]): str(part["text"]) for part in held})
+    return "".join(found.get(key, "") for key in keys)
 
 
 def all_keys(row: Row) -> list[int]:

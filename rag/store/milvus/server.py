@@ -1,4 +1,4 @@
-"""One Milvus server: what it can do, and requests to it whose failures are one line each.
+"""One Milvus server, and requests to it.
 
 What this asks of the client is little: rows in and out by primary key or expression, and searches.  Every answer is
 whole: what does not fit one answer of the server comes in several.
@@ -7,16 +7,17 @@ whole: what does not fit one answer of the server comes in several.
 from __future__ import annotations
 
 import contextlib
+import inspect
 import logging
-import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from rag.errors import MissingExtra, NoIndex, RagError, StoreError
+from rag.errors import MissingExtra, RagError, StoreError
 from rag.settings import StoreSettings
+from rag.store.milvus import failures
+from rag.store.milvus.abilities import Abilities
 
 Row = dict[str, Any]
 """One entity of a collection, by field."""
@@ -30,6 +31,9 @@ BATCH_ROWS = 2_000
 BATCH_BYTES = 16 * 2**20
 """What one request carries at most; servers take 64 MiB."""
 
+ASKED = 1_000
+"""Values in one expression."""
+
 MOST_BYTES = 65_535
 """Of a text in a field."""
 
@@ -38,46 +42,6 @@ STRONG = 0
 
 BOUNDED = -1
 """As the state that is read: at most some seconds old, at no wait."""
-
-
-@dataclass(frozen=True)
-class Abilities:
-    """What a server can do, by its version."""
-
-    version: str
-    lite: bool
-    words: bool
-    halves: bool
-    infix: bool
-    inverted: bool
-    arrays: bool
-    mapped: bool
-
-    @classmethod
-    def of(cls, told: str) -> Abilities:
-        """Return what a server can do that tells its version so.
-
-        >>> Abilities.of("v2.3.5-lite").words, Abilities.of("v2.5.4").words, Abilities.of("milvus_lite-3.2.2").halves
-        (False, True, False)
-        """
-        lite = "milvus_lite" in told
-        numbers = re.search(r"(\d+)\.(\d+)", told)
-        version = (int(numbers[1]), int(numbers[2])) if numbers else (0, 0)
-        return cls(
-            version=told,
-            lite=lite,
-            # The function that makes BM25 vectors of a text.
-            words=lite or version >= (2, 5),
-            # Vectors of 16 bits.
-            halves=not lite and version >= (2, 4),
-            # A pattern that begins with %.
-            infix=lite or version >= (2, 4),
-            # Indexes of a field's values, and of an array's members.
-            inverted=not lite and version >= (2, 4),
-            arrays=not lite and version >= (2, 5),
-            # Collections whose files are mapped into memory.
-            mapped=not lite and version >= (2, 4),
-        )
 
 
 class Server:
@@ -196,14 +160,14 @@ class Server:
 
     def insert(self, name: str, rows: Sequence[Row]) -> int:
         """Insert rows and return the time of it by the server's clock, 0 for none."""
-
         stamp = 0
         for part in _batches(rows):
             with self._guarded():
                 # Of the client only what lies below tells the time of a write, which is what readers wait for.
-                write = self._client._get_connection().insert_rows
-                context = self._client._generate_call_context()
-                done = write(name, part, timeout=self._timeout, context=context)
+                connection, context = self._client._get_connection(), self._client._generate_call_context()
+                # Without what would try it again where the answer is lost: a server keeps rows that come twice.
+                once = inspect.unwrap(type(connection).insert_rows)
+                done = once(connection, name, part, timeout=self._timeout, context=context)
                 stamp = max(stamp, int(done.timestamp))
         return stamp
 
@@ -294,63 +258,9 @@ class Server:
         except RagError:
             raise
         except Exception as e:
-            raise self._as_ours(e) from e
-
-    def _as_ours(self, error: Exception) -> StoreError:
-        """Return what a failure means, in one line that names the server and never the token."""
-        where = f"Milvus at {self.address}"
-        said = " ".join(str(getattr(error, "message", "") or error).split())
-        # What was behind a failed connection is in its cause only.
-        causes = [error, error.__cause__, error.__context__]
-        told = " ".join(f"{_code(cause)} {cause}" for cause in causes if cause is not None).lower()
-        if _code(error) in ("2", "StatusCode.UNAVAILABLE"):
-            self.close()
-        for marks, meaning in _MEANINGS:
-            if any(mark in told for mark in marks):
-                return StoreError(meaning.format(where=where, seconds=f"{self._timeout:g}"))
-        if "collection not found" in told or "can't find collection" in told or "does not exist" in told:
-            return NoIndex(f"{where} has not what it is asked for ({said[:160]}): see store.name, or ingest anew")
-        return StoreError(f"{where} failed: {said[:240] or type(error).__name__}")
-
-
-def _code(error: BaseException) -> str:
-    code = getattr(error, "code", "")
-    return str(code() if callable(code) else code)
-
-
-_MEANINGS = (
-    (
-        (
-            "unauthenticated",
-            "missing authorization",
-            "auth check failure",
-            "permission deny",
-            "permissiondenied",
-            "permission_denied",
-        ),
-        "{where} refuses the token: see RAG_STORE__TOKEN",
-    ),
-    (("database not found", "database not exist"), "{where} has no such database: see the end of store.uri"),
-    (
-        ("deadline_exceeded", "deadline exceeded", "futuretimeout"),
-        "{where} did not answer within {seconds} s: see that it is well, or raise store.timeout",
-    ),
-    (
-        ("unavailable", "fail connecting", "failed to connect", "connection refused", "illegal connection"),
-        "{where} cannot be reached: start it, or see store.uri",
-    ),
-    (
-        ("open local milvus failed",),
-        "{where} cannot be opened; another process may have it open, or it is no file of Milvus Lite: a file is for one"
-        " process, run `milvus-lite server` for several",
-    ),
-    (
-        ("quota exceeded", "disk full", "no space left", "out of memory"),
-        "{where} has no room left: free some, and run it again",
-    ),
-    (("rate limit", "ratelimit"), "{where} is asked too much at once: try again later"),
-)
-"""Words in what the client and servers say, and what to tell."""
+            if failures.is_of_connection(e):
+                self.close()
+            raise failures.as_ours(e, self.address, self._timeout) from e
 
 
 _CHANNEL = {
@@ -372,6 +282,12 @@ def among(field: str, values: Iterable[int] | Iterable[str]) -> str:
     ('row in [1, 2]', 'id in ["ab"]')
     """
     return f"{field} in [{', '.join(str(v) if isinstance(v, int) else chr(34) + v + chr(34) for v in values)}]"
+
+
+def lists_of(values: Sequence[Any]) -> Iterator[list[Any]]:
+    """Yield some values in lists that an expression can hold."""
+    for at in range(0, len(values), ASKED):
+        yield list(values[at : at + ASKED])
 
 
 def _state(at: int) -> dict[str, Any]:

@@ -13,9 +13,9 @@ from collections.abc import Iterator
 
 from rag.protocols import View
 from rag.settings import StoreSettings
-from rag.store.milvus import head, layout
+from rag.store.milvus import builds, head
+from rag.store.milvus.builds import Build
 from rag.store.milvus.head import Head
-from rag.store.milvus.layout import Build
 from rag.store.milvus.lease import Lease
 from rag.store.milvus.server import BOUNDED, STRONG, Server
 from rag.store.milvus.transaction import MilvusTransaction
@@ -43,8 +43,7 @@ class MilvusStore:
         self._state: State | None = None
         self._loading = threading.Lock()
         head.check(self._server, settings.name)
-        self._fingerprint = self._newest(STRONG).fingerprint
-        self._seen = False
+        self._fingerprint = head.read(self._server, settings.name, STRONG)[-1].fingerprint
 
     @classmethod
     def create(cls, settings: StoreSettings, fingerprint: Fingerprint) -> MilvusStore:
@@ -53,7 +52,7 @@ class MilvusStore:
         if server.fields(settings.name) is None:
             # Whether or not some of it is there: a process killed while making it may have left a part.
             build = Build(settings.name, 1)
-            layout.create(server, build, fingerprint.dim, settings)
+            builds.create(server, build, fingerprint.dim, settings)
             if not server.rows(build.head, "n >= 0", ["n"], STRONG):
                 first = Head(1, 0, 1, 1, 1, 1, 0, time.time(), False, fingerprint)
                 server.insert(build.head, [first.row()])
@@ -77,7 +76,7 @@ class MilvusStore:
         try:
             if server.fields(settings.name) is not None:
                 head.check(server, settings.name)
-            layout.drop_all(server, settings.name)
+            builds.drop_all(server, settings.name)
         finally:
             server.close()
 
@@ -94,22 +93,23 @@ class MilvusStore:
             view.end()
 
     def _newest_state(self) -> State:
+        name, state = self._settings.name, self._state
         recent = time.monotonic() - _written.get(self._key, -FRESH_SECONDS) < FRESH_SECONDS
-        now = self._newest(STRONG if recent or not self._seen else BOUNDED)
-        self._seen = True
+        if state is None:
+            now = head.read(self._server, name, STRONG)[-1]
+        else:
+            now = head.newest(self._server, name, state.head, STRONG if recent else BOUNDED)
         with self._loading:
             state = self._state
-            if state is None or (state.head.build, state.head.generation) != (now.build, now.generation):
-                if state is None or state.head.build != now.build:
-                    layout.load(self._server, Build(self._settings.name, now.build))
-                    kind = self._server.kind(Build(self._settings.name, now.build).passages, "vector")
+            if state is None or state.head != now:
+                build = Build(name, now.build)
+                if state is None or state.build != build or now.generation < state.head.generation:
+                    builds.load(self._server, build)
+                    kind = self._server.kind(build.passages, "vector")
                 else:
                     kind = state.kind
-                state = self._state = load(self._server, self._settings.name, now, kind)
+                state = self._state = load(self._server, name, now, kind)
             return state
-
-    def _newest(self, at: int) -> Head:
-        return head.read(self._server, self._settings.name, at)[-1]
 
     @contextlib.contextmanager
     def writer(self, restart: Fingerprint | None = None) -> Iterator[MilvusTransaction]:
@@ -117,6 +117,8 @@ class MilvusStore:
 
         With `restart` it begins an index anew with that fingerprint, beside the one that is read until it commits.
         """
+        # Where the connection was lost it is made anew by a question, which may be asked twice.
+        head.check(self._server, self._settings.name)
         lease = Lease(self._server, self._settings.name)
         try:
             transaction = MilvusTransaction(self._server, self._settings, lease, restart)

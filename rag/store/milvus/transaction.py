@@ -1,19 +1,18 @@
 """The one writer of an index in Milvus.
 
 Order of every commit: first all rows, of which no reader knows yet; then the head, one row, which tells of them; and
-only GRACE_SECONDS later, when no view can be reading it any more, is what it replaced deleted, by whichever writer
-begins then.  Killed before the head, the index is as it was: what was written has numbers that the head does not tell
-of, and the next writer deletes it before it begins.
+only some minutes later, when no view can be reading it any more, is what it replaced deleted, by whichever writer
+begins then (clearing.py).  Killed before the head, the index is as it was: what was written has numbers that the head
+does not tell of, and the next writer deletes it before it begins.
 """
 
 from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import date
-from typing import TypeVar
 
 import numpy as np
 
@@ -22,16 +21,16 @@ from rag.given import whole
 from rag.handover import NewPassage, Vector, Vectors
 from rag.settings import StoreSettings
 from rag.store.context import in_context
-from rag.store.milvus import filters, head, layout, linking, rows
+from rag.store.faults import BROKEN_OFF
+from rag.store.milvus import builds, filters, head, layout, linking, rows
+from rag.store.milvus.builds import Build
+from rag.store.milvus.clearing import Clearing
 from rag.store.milvus.head import Head
-from rag.store.milvus.layout import ERASED, MOVED, NONE, PARTS, REPLACED, Build
+from rag.store.milvus.layout import ERASED, MOVED, NONE, REPLACED
 from rag.store.milvus.lease import Lease
 from rag.store.milvus.rows import New, Told
-from rag.store.milvus.server import STRONG, Row, Server, among
-from rag.store.milvus.view import GRACE_SECONDS
+from rag.store.milvus.server import STRONG, Row, Server, among, lists_of
 from rag.types import Article, Fingerprint
-
-BROKEN_OFF = "a change was broken off half way: nothing since the last commit is kept, run it again"
 
 WAITING = 2_000
 """Passages, or articles, that wait to be written, at most."""
@@ -41,11 +40,6 @@ KNOWN = 100_000
 
 FLUSHED = 256
 """Passages from which on Milvus Lite is told to put them in order."""
-
-ASKED = 1_000
-"""Values in one expression."""
-
-Value = TypeVar("Value", int, str)
 
 
 class MilvusTransaction:
@@ -81,25 +75,33 @@ class MilvusTransaction:
         self._forget: set[str] = set()
         self._changed = self._swap = restart is not None
         self._spoiled = False
-        for number in layout.builds(server, settings.name):
+        for number in builds.numbers(server, settings.name):
             if number > self._head.build:
-                layout.drop(server, Build(settings.name, number))
+                builds.drop(server, Build(settings.name, number))
         if restart:
             # A build of its own, of which nobody knows before the first commit; vectors stay cached.
             self._build = Build(settings.name, self._head.build + 1)
-            layout.create(server, self._build, restart.dim, settings)
+            builds.create(server, self._build, restart.dim, settings)
             self._head = replace(self._head, fingerprint=restart)
             self._settled, self._linked, self._heads = self._next_change, False, []
         else:
-            layout.load(server, self._build, self._cache)
+            builds.load(server, self._build, self._cache)
             self._catch_up()
-            self._recover()
-            self._settle()
+            self._clearing.unfinished(self._head, self._stamp)
+            for change in self._clearing.changes(self._head, self._stamp):
+                self._take(change)
+            settled = self._clearing.settle(self._heads, self._settled, self._gone, self._stamp)
+            if settled != self._settled:
+                self._settled, self._changed = settled, True
         self._catch_up()
 
     @property
     def _cache(self) -> str:
-        return layout.vectors(self._settings.name, self._head.fingerprint.dim)
+        return builds.cache_of(self._settings.name, self._head.fingerprint.dim)
+
+    @property
+    def _clearing(self) -> Clearing:
+        return Clearing(self._server, self._build, self._cache, self._lease)
 
     # -- what is asked ------------------------------------------------------------------------
 
@@ -137,7 +139,7 @@ class MilvusTransaction:
             asked = filters.contains("within", filters.folder(origin))
         fields = ["ord", "said"]
         found = {int(row["ord"]): row for row in self._server.rows(self._build.articles, asked, fields, self._stamp)}
-        for some in _parts(sorted(self._moved.keys() - found.keys())):
+        for some in lists_of(sorted(self._moved.keys() - found.keys())):
             asked = among("ord", some)
             found.update(
                 {int(r["ord"]): r for r in self._server.rows(self._build.articles, asked, fields, self._stamp)}
@@ -158,13 +160,13 @@ class MilvusTransaction:
             return 0
         fields = ["ord", "id", "twins"]
         mine: dict[int, Row] = {}
-        for some in _parts([filters.digest(id) for id in ids]):
+        for some in lists_of([filters.digest(id) for id in ids]):
             mine.update({int(row["ord"]): row for row in self._live(among("id", some), fields)})
         linked: set[int] = set()
-        for part in _parts(sorted({int(ord) for row in mine.values() for ord in row["twins"]})):
+        for part in lists_of(sorted({int(ord) for row in mine.values() for ord in row["twins"]})):
             older = {int(row["ord"]) for row in self._live(among("ord", part), ["ord"])}
             linked |= {ord for ord, row in mine.items() if not older.isdisjoint(row["twins"])}
-        for part in _parts(sorted(mine)):
+        for part in lists_of(sorted(mine)):
             for newer in self._live(f"array_contains_any(twins, {part})", fields):
                 linked |= mine.keys() & set(newer["twins"])
         return len(linked)
@@ -175,7 +177,7 @@ class MilvusTransaction:
         return [row for row in found if row["ord"] not in self._gone]
 
     def cached(self, keys: Sequence[bytes]) -> set[bytes]:
-        for some in _parts([key.hex() for key in dict.fromkeys(keys) if key not in self._stored]):
+        for some in lists_of([key.hex() for key in dict.fromkeys(keys) if key not in self._stored]):
             held = self._server.rows(self._cache, among("key", some), ["key"], self._since)
             self._stored.update(bytes.fromhex(str(row["key"])) for row in held)
         return self._stored.intersection(keys)
@@ -239,7 +241,7 @@ class MilvusTransaction:
             raise UnknownArticle(f"no article {id!r} in the index: `rag articles list` names them")
         with self._change():
             for ord, row in revisions.items():
-                self._forget.update(self._keys_of(row))
+                self._forget.update(self._clearing.keys_of(row, self._stamp))
                 self._note_change(ord, ERASED)
             self._known[id] = None
             self._removed[id] = date.today().isoformat()
@@ -259,18 +261,6 @@ class MilvusTransaction:
         if row["kind"] == ERASED:
             self._erased.add(int(row["ord"]))
 
-    def _keys_of(self, row: Row) -> list[str]:
-        """Return the keys of the vectors of an article's passages."""
-        return rows.keys_of(self._body(row, 2))
-
-    def _body(self, row: Row, which: int) -> str:
-        keys = rows.body_keys(int(row["ord"]), Told.of(row).parts, which)
-        found: dict[int, str] = {}
-        for some in _parts(keys):
-            held = self._server.rows(self._build.bodies, among("part", some), ["part", "text"], self._stamp)
-            found.update({int(part["part"]): str(part["text"]) for part in held})
-        return "".join(found.get(key, "") for key in keys)
-
     # -- what is written ----------------------------------------------------------------------
 
     def _write(self) -> None:
@@ -289,15 +279,19 @@ class MilvusTransaction:
 
     def _link(self, live: Sequence[New]) -> None:
         stored: dict[int, Row] = {}
-        for some in _parts(sorted({band for new in live for band in new.row["bands"]})):
+        for some in lists_of(sorted({band for new in live for band in new.row["bands"]})):
             found = self._live(f"array_contains_any(bands, {some})", ["ord", "bands", "said"])
             stored.update({int(row["ord"]): row for row in found})
-        if linking.link(live, stored.values(), lambda ord: self._body(stored[ord], 0)):
+
+        def text_of(ord: int) -> str:
+            return rows.body(self._server, self._build, stored[ord], 0, self._stamp)
+
+        if linking.link(live, stored.values(), text_of):
             self._linked = True
 
     def _with_vectors(self, fresh: Sequence[New]) -> Iterator[Row]:
         held: dict[str, Vector] = {}
-        for some in _parts(sorted({key for new in fresh for key in new.keys})):
+        for some in lists_of(sorted({key for new in fresh for key in new.keys})):
             for row in self._server.rows(self._cache, among("key", some), ["key", "vector"], self._stamp):
                 held[str(row["key"])] = np.array(row["vector"], np.float32)
         share, halves = self._head.fingerprint.context, self._server.can.halves
@@ -310,7 +304,7 @@ class MilvusTransaction:
 
     def _note(self, notes: dict[str, str]) -> None:
         """Write notes that are not there yet."""
-        for some in _parts(sorted(notes.keys() - self._noted)):
+        for some in lists_of(sorted(notes.keys() - self._noted)):
             there = self._server.rows(self._build.notes, among("key", some), ["key"], self._stamp)
             new = set(some) - {str(row["key"]) for row in there}
             found = [{"key": key, "text": notes[key], "none": NONE} for key in sorted(new)]
@@ -353,7 +347,8 @@ class MilvusTransaction:
         self._head = now
         self._changed = self._spoiled = False
         if self._forget:
-            self._forget_unused(self._forget)
+            unused = self._clearing.unused(self._forget, self._gone, self._stamp)
+            self._stored.difference_update(map(bytes.fromhex, unused))
             self._catch_up()
         self._forget, self._removed = set(), {}
 
@@ -365,84 +360,6 @@ class MilvusTransaction:
         if self._server.can.lite and self._next_row - self._first_row >= FLUSHED:
             self._server.flush(self._build.passages)
 
-    def _forget_unused(self, keys: Iterable[str]) -> None:
-        """Erase vectors that no passage of a current article has."""
-        for some in _parts(sorted(keys)):
-            found = self._server.rows(self._build.passages, among("key", some), ["key", "ord"], self._stamp)
-            used = {str(row["key"]) for row in found if row["ord"] not in self._gone}
-            unused = [key for key in some if key not in used]
-            self._server.delete(self._cache, "key", unused)
-            self._stored.difference_update(map(bytes.fromhex, unused))
-
     def _catch_up(self) -> None:
         """Have what is asked from now on wait for all that was written and deleted up to now."""
         self._since = self._stamp = self._lease.beat()
-
-    # -- before -------------------------------------------------------------------------------
-
-    def _recover(self) -> None:
-        """Delete what a killed writer wrote and no head tells of, and heed the changes that one does."""
-        now, build = self._head, self._build
-        self._erase(build.passages, "row", f"row >= {now.next_row}")
-        self._erase(build.bodies, "part", f"part >= {now.next_ord * PARTS}")
-        self._erase(build.articles, "ord", f"ord >= {now.next_ord}")
-        self._erase(build.changes, "n", f"n >= {now.next_change}")
-        asked = f"n < {now.next_change} and (n >= {now.settled} or kind == {MOVED})"
-        changes = self._server.rows(build.changes, asked, ["n", "ord", "kind", "origin"], self._stamp)
-        for row in sorted(changes, key=lambda row: int(row["n"])):
-            self._take(row)
-
-    def _settle(self) -> None:
-        """Delete what no view can be reading any more: what was replaced or removed, and builds before this one."""
-        over = [known for known in self._heads if known.at <= time.time() - GRACE_SECONDS]
-        if not over:
-            return
-        last, build = over[-1], self._build
-        self._drop_others()
-        self._lease.forget(last.generation)
-        # Those changes have been carried out, in a commit that all views know of.
-        self._erase(build.changes, "n", f"n < {last.settled} and kind != {MOVED}")
-        asked = f"n >= {self._settled} and n < {last.next_change} and kind != {MOVED}"
-        changes = self._server.rows(build.changes, asked, ["ord", "kind"], self._stamp)
-        if changes:
-            gone = {int(row["ord"]) for row in changes}
-            self._carry_out(gone, {int(row["ord"]) for row in changes if row["kind"] == ERASED})
-            self._settled, self._changed = last.next_change, True
-
-    def _drop_others(self) -> None:
-        """Drop the builds before this one, and the vectors that were of these alone."""
-        others = layout.builds(self._server, self._settings.name) - {self._build.number}
-        for number in others:
-            layout.drop(self._server, Build(self._settings.name, number))
-        if others:
-            for name in layout.caches(self._server, self._settings.name) - {self._cache}:
-                self._server.drop(name)
-            for some in self._server.pages(self._cache, 'key >= ""', ["key"], self._stamp):
-                self._forget_unused(str(row["key"]) for row in some)
-
-    def _carry_out(self, gone: set[int], erased: set[int]) -> None:
-        server, build, fields = self._server, self._build, layout.ARTICLE_FIELDS
-        for some in _parts(sorted(gone)):
-            asked = among("ord", some)
-            former = server.rows(build.former, asked, fields, self._stamp)
-            found = {int(r["ord"]): r for r in [*former, *server.rows(build.articles, asked, fields, self._stamp)]}
-            kept = found.keys() - erased - {int(row["ord"]) for row in former}
-            server.insert(build.former, [found[ord] for ord in sorted(kept)])
-            lost = [found[ord] for ord in sorted(found.keys() & erased)]
-            self._forget_unused({key for row in lost for key in self._keys_of(row)})
-            spans = [(int(row["first"]), int(row["passages"])) for row in found.values()]
-            server.delete(build.passages, "row", [row for first, count in spans for row in range(first, first + count)])
-            server.delete(build.bodies, "part", [key for row in lost for key in rows.all_keys(row)])
-            server.delete(build.former, "ord", [int(row["ord"]) for row in lost])
-            server.delete(build.articles, "ord", sorted(found))
-            self._erase(build.changes, "n", f"kind == {MOVED} and {asked}")
-
-    def _erase(self, name: str, key: str, where: str) -> None:
-        found = self._server.rows(name, where, [key], self._stamp)
-        self._server.delete(name, key, [int(row[key]) for row in found])
-
-
-def _parts(values: Sequence[Value]) -> Iterator[list[Value]]:
-    """Yield some values in lists that an expression can hold."""
-    for at in range(0, len(values), ASKED):
-        yield list(values[at : at + ASKED])

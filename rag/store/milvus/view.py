@@ -20,11 +20,11 @@ from rag.errors import IndexDamaged, StoreError, UnknownArticle
 from rag.given import whole
 from rag.handover import Kept, NewPassage, Scored, Vector, Vectors
 from rag.intake.text import fold
-from rag.store.milvus import filters, layout, rows
+from rag.store.milvus import builds, filters, layout, rows
+from rag.store.milvus.builds import Build
 from rag.store.milvus.head import Head
-from rag.store.milvus.layout import Build
 from rag.store.milvus.rows import Told
-from rag.store.milvus.server import MOST, Row, Server, among
+from rag.store.milvus.server import MOST, Row, Server, among, lists_of
 from rag.types import Article, ArticleHead, Filter, Fingerprint, Passage, Stats
 from rag.words import terms, words
 
@@ -155,7 +155,7 @@ class MilvusView:
 
     def similar(self, vector: Vector, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
         scores: dict[int, float] = {}
-        for some in _parts(rows.tolist()):
+        for some in lists_of(rows.tolist()):
             numbers, held = self._vectors(among("row", some))
             scores.update(zip(numbers.tolist(), np.vecdot(held, vector).tolist(), strict=True))
         return np.array([round(scores[int(row)], 6) for row in rows], np.float32)
@@ -191,7 +191,7 @@ class MilvusView:
     def passages(self, rows: Sequence[int]) -> list[tuple[Passage, ArticleHead]]:
         wanted = [int(row) for row in rows]
         spans: dict[int, Row] = {}
-        for some in _parts(sorted(set(wanted))):
+        for some in lists_of(sorted(set(wanted))):
             asked = f"{among('row', some)} and {self._state.passages}"
             for span in self._passages(asked, ["row", "ord", "start", "stop", "section"]):
                 spans[int(span["row"])] = span
@@ -251,7 +251,7 @@ class MilvusView:
     def _moved(self, ords: Sequence[int]) -> dict[int, str]:
         """Return where those of some articles come from that have moved since they were added."""
         state, found = self._state, []
-        for some in _parts(ords):
+        for some in lists_of(ords):
             asked = f"kind == {layout.MOVED} and n < {state.head.next_change} and {among('ord', some)}"
             found += self._server.rows(state.build.changes, asked, ["n", "ord", "origin"], state.head.stamp)
         found.sort(key=lambda row: int(row["n"]))
@@ -261,12 +261,12 @@ class MilvusView:
         if not self._state.head.twins:
             return {}
         found: dict[int, Row] = {}
-        for some in _parts([filters.digest(id) for id in ids]):
+        for some in lists_of([filters.digest(id) for id in ids]):
             asked = f"{among('id', some)} and {self._state.articles}"
             found.update({int(row["ord"]): row for row in self._articles(asked)})
         linked: dict[int, set[int]] = {ord: set(map(int, row["twins"])) for ord, row in found.items()}
         others: dict[int, Row] = {}
-        for some in _parts(sorted(found)):
+        for some in lists_of(sorted(found)):
             # The newer of two names the older.
             asked = f"array_contains_any(twins, {some}) and {self._state.articles}"
             for row in self._articles(asked):
@@ -305,7 +305,7 @@ class MilvusView:
         wanted, state = [whole(str(id)) for id in ids], self._state
         revisions: dict[str, dict[int, Row]] = {id: {} for id in wanted}
         current: dict[str, Row] = {}
-        for some in _parts([filters.digest(id) for id in wanted]):
+        for some in lists_of([filters.digest(id) for id in wanted]):
             named = among("id", some)
             current |= {Told.of(row).head.id: row for row in self._articles(f"{named} and {state.articles}")}
             for row in self._revisions(named):
@@ -315,7 +315,7 @@ class MilvusView:
                 raise self._unknown(id, None)
         passages: dict[int, list[Row]] = {}
         ords = [int(row["ord"]) for row in current.values()]
-        for some in _parts(ords):
+        for some in lists_of(ords):
             asked = f"{among('ord', some)} and {state.passages}"
             for row in self._passages(asked, ["row", "ord", "start", "stop", "section", "key"]):
                 passages.setdefault(int(row["ord"]), []).append(row)
@@ -353,10 +353,10 @@ class MilvusView:
     def _cached(self, keys: set[str]) -> dict[str, Vector]:
         """Return the vectors that are kept under some keys.  Raises StoreError where one is no more."""
         found: dict[str, Vector] = {}
-        cache = layout.vectors(self._state.build.name, self.fingerprint.dim)
+        cache = builds.cache_of(self._state.build.name, self.fingerprint.dim)
         # Whoever only searches has no use for it.
         self._server.load(cache)
-        for some in _parts(sorted(keys)):
+        for some in lists_of(sorted(keys)):
             for row in self._server.rows(cache, among("key", some), ["key", "vector"], self._state.head.stamp):
                 found[str(row["key"])] = _numbers(row["vector"])
         if found.keys() != keys:
@@ -399,13 +399,13 @@ class MilvusView:
 
     def _by_ord(self, ords: Sequence[int]) -> Iterator[Row]:
         """Yield the rows of some articles that are of this state."""
-        for some in _parts(ords):
+        for some in lists_of(ords):
             yield from self._articles(f"{among('ord', some)} and {self._state.articles}")
 
     def _bodies(self, keys: set[int]) -> dict[int, str]:
         """Return some parts of bodies.  Raises IndexDamaged where one is not there."""
         found: dict[int, str] = {}
-        for some in _parts(sorted(keys)):
+        for some in lists_of(sorted(keys)):
             asked, stamp = among("part", some), self._state.head.stamp
             held = self._server.rows(self._state.build.bodies, asked, ["part", "text"], stamp)
             found.update({int(row["part"]): str(row["text"]) for row in held})
@@ -436,9 +436,3 @@ def _numbers(vector: Any) -> npt.NDArray[np.float32]:
     """Return a vector as the server gives it, halves as bytes."""
     numbers: npt.ArrayLike = np.frombuffer(vector, np.float16) if isinstance(vector, bytes) else vector
     return np.array(numbers, np.float32)
-
-
-def _parts(values: Sequence[Any]) -> Iterator[list[Any]]:
-    """Yield some values in lists that an expression can hold, one value of which has one row at most."""
-    for at in range(0, len(values), 1_000):
-        yield list(values[at : at + 1_000])
