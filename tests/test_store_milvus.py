@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import grpc
 import numpy as np
 import pymilvus
 import pytest
@@ -146,6 +147,53 @@ def test_a_view_that_is_too_old_says_so(lite: Server, monkeypatch: pytest.Monkey
             view.articles()
     with pytest.raises(StoreError, match="over"):
         view.articles()
+
+
+class Heads:
+    """A collection of heads as a server that lags behind shows it."""
+
+    address = "nowhere"
+
+    def __init__(self, *heads: head.Head) -> None:
+        self._heads = heads
+
+    def rows(self, name: str, where: str, fields: Sequence[str], at: int) -> list[dict[str, Any]]:
+        least = int(where.removeprefix("n >= "))
+        return [one.row() for one in self._heads if one.generation >= least]
+
+
+def test_a_reader_never_goes_back() -> None:
+    first = head.Head(1, 4, 9, 3, 1, 1, 0, 1_000.0, False, FINGERPRINT)
+    known = replace(first, generation=5, next_row=12, at=1_100.0)
+    later = replace(first, generation=6, next_row=15, at=1_050.0)  # by a clock that is behind
+    again = replace(first, generation=0, next_row=1, at=2_000.0)  # dropped, and made again
+
+    def newest(*heads: head.Head) -> head.Head:
+        return head.newest(Heads(*heads), "x", known, milvus_server.BOUNDED)  # type: ignore[arg-type]
+
+    assert newest(first, known) == known
+    assert newest(first) == known
+    assert newest(first, known, later) == later
+    assert newest(again) == again
+
+
+def test_rows_are_inserted_once(lite: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = settings(lite.address)
+    MilvusStore.create(here, FINGERPRINT).close()
+    server = milvus_server.Server(here)
+    tried = []
+
+    class Lost(grpc.RpcError):
+        def code(self) -> grpc.StatusCode:
+            return grpc.StatusCode.UNAVAILABLE
+
+    def lose(*_: object, **__: object) -> None:
+        tried.append(1)
+        raise Lost
+
+    monkeypatch.setattr(server._client._get_connection()._stub, "Insert", lose)
+    refused(lambda: server.insert(here.name, [{"n": 1, "said": "", "none": layout.NONE}]), StoreError, "be reached")
+    assert len(tried) == 1
 
 
 def test_the_lock_of_a_writer_that_is_lost_is_broken(lite: Server, monkeypatch: pytest.MonkeyPatch) -> None:
