@@ -9,6 +9,7 @@ line of a result, and one that is linked wrongly hides what it says.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from rag.intake.bylines import read_byline
 from rag.intake.credits import is_addition, is_desk_credit
@@ -33,6 +34,10 @@ RUN = 3
 
 EDGE = 4
 """Lines at the top and at the foot that may be bylines and credits; a place may open one of twice as many."""
+
+_KEPT = 128
+_KEPT_LETTERS = 10_000
+"""Texts that are kept as they are compared, and how long one may be: among many alike it is often the same ones."""
 
 _AGENCY = r"\([A-Z][A-Za-z. /&]{1,30}\)"
 _PLACE = r"[A-Z][A-Z .,'’-]{2,40}"
@@ -59,7 +64,7 @@ def same(one: str, two: str) -> bool:
     if one == two:
         return bool(Text(one).folded)
     moved = places_differ(one, two)
-    a, b = Text(body(one, place=not moved)), Text(body(two, place=not moved))
+    a, b = (_read(text, place=not moved) for text in (one, two))
     if min(len(a.folded), len(b.folded)) >= SHORT and _same(a, b):
         return True
     # Of short texts, and where a byline stands in a line with other words, all is compared.
@@ -68,6 +73,17 @@ def same(one: str, two: str) -> bool:
     c, d = Text(one), Text(two)
     long = min(len(c.folded), len(d.folded)) >= SHORT
     return c.folded == d.folded != [] or (long and a.folded == b.folded != [])
+
+
+def _read(text: str, *, place: bool) -> Text:
+    return (_read_and_keep if len(text) <= _KEPT_LETTERS else _read_anew)(text, place)
+
+
+def _read_anew(text: str, place: bool) -> Text:
+    return Text(body(text, place=place))
+
+
+_read_and_keep = lru_cache(_KEPT)(_read_anew)
 
 
 def _same(a: Text, b: Text) -> bool:
