@@ -17,7 +17,7 @@ serve: $(VENV)/.serve
 	@exec $(BIN)/rag serve --host $(HOST) --port $(PORT) --index $(INDEX)
 
 test: $(VENV)/.test
-	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
@@ -28,7 +28,7 @@ lint: $(VENV)/.test
 torture: $(VENV)/.test
 	$(BIN)/python tests/torture --full $(TORTURE)
 	FOOTNOTE_TORTURE=1 $(BIN)/python -m pytest tests/test_store_model.py tests/test_ingest_model.py tests/test_flips.py \
-	  tests/test_store_milvus_old.py
+	  tests/test_store_milvus_old.py tests/test_straight_path.py tests/browser/test_library_page.py
 	$(BIN)/python tests/concurrency.py --seconds 60 --readers 8 --threads 8 | tee eval/results/concurrency.txt
 
 # Us and five peers on this machine, in environments of their own; options go into BENCH (`python eval/bench run --help`).

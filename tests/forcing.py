@@ -17,6 +17,8 @@ from rag.store import lexical, sealing, segments
 TORTURE = bool(os.environ.get("FOOTNOTE_TORTURE"))
 """Thousands of random steps in place of a fixed few."""
 
+LONG = pytest.mark.skipif(not TORTURE, reason="of the long form, which make torture runs")
+
 SEED = int(os.environ.get("FOOTNOTE_SEED", "1"))
 """Where the random steps of the long run begin; a failure is run again with the same."""
 

@@ -38,6 +38,8 @@ class TestLocalStore(StoreContract):
 class TestLocalStoreInSegments(StoreContract):
     """The same with segments and merges at every turn."""
 
+    many = 300
+
     @pytest.fixture
     def make(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Store]:
         small_segments(monkeypatch)
@@ -46,6 +48,8 @@ class TestLocalStoreInSegments(StoreContract):
 
 class TestLocalStoreScanned(StoreContract):
     """The same with no set of matches small enough to be picked, and each question scanned on one core."""
+
+    many = 300
 
     @pytest.fixture
     def make(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Store]:

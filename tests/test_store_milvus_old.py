@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from contracts import EMBEDDER, FILTERS, StoreContract, article, check_dense, put
 from fakes import FINGERPRINT
-from forcing import TORTURE
+from forcing import LONG, TORTURE
 from milvus_servers import Milvus235, milvus_235
 from milvus_stores import Make, readers_see_whole_articles, refused, settings, swapped_under_a_reader
 
@@ -35,6 +35,8 @@ LATER = {
     "test_origins_are_known_and_move",
     "test_a_long_text_comes_back_as_it_was",
     "test_no_name_is_taken_for_anything_but_a_name",
+    "test_what_is_kept_is_what_was_added",
+    "test_a_change_broken_off_half_way_is_never_committed",
 }
 """Tests of the contract that have little to do with the server, whose every writer takes seconds."""
 
@@ -47,7 +49,7 @@ class TestMilvus235(StoreContract):
     @pytest.fixture(autouse=True)
     def in_time(self, request: pytest.FixtureRequest) -> None:
         if not TORTURE and request.node.name in LATER:
-            pytest.skip("a test of the long form, which make torture runs")
+            pytest.skip("of the long form, which make torture runs")
 
     @pytest.fixture
     def make(self, old: Milvus235) -> Make:
@@ -55,11 +57,12 @@ class TestMilvus235(StoreContract):
         return lambda: MilvusStore.create(here, FINGERPRINT)
 
 
-@pytest.mark.skipif(not TORTURE, reason="a test of the long form, which make torture runs")
+@LONG
 def test_readers_never_see_half_an_article_while_a_writer_writes_and_is_killed(old: Milvus235) -> None:
     readers_see_whole_articles(settings(old.address, index="flat"), words=False)
 
 
+@LONG
 def test_an_index_is_swapped_under_a_reader(old: Milvus235) -> None:
     swapped_under_a_reader(settings(old.address, index="flat"))
 

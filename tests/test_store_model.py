@@ -561,4 +561,4 @@ def test_an_article_that_fills_the_first_lists_is_one_hit(tmp_path: Path) -> Non
 
 def test_random_changes_and_searches() -> None:
     """What is asserted stands in the rules and invariants of StoreMachine."""
-    run_state_machine_as_test(seed(SEED)(StoreMachine), settings=steps(quick=(20, 18), full=(100, 50)))
+    run_state_machine_as_test(seed(SEED)(StoreMachine), settings=steps(quick=(12, 18), full=(100, 50)))

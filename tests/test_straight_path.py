@@ -8,6 +8,7 @@ import random
 from pathlib import Path
 
 import pytest
+from forcing import LONG
 
 import rag
 from rag.types import Article
@@ -64,7 +65,9 @@ def test_it_names_both_missiles_and_refuses_the_engine(page_index: Path) -> None
         assert engine.ask("What engine powers the JF-17 Block III?").outcome == "abstained"
 
 
-@pytest.mark.parametrize(("name", "sample", "least"), [("time-1963", 79, 0.74), ("nq-gold", 400, 0.94)])
+@pytest.mark.parametrize(
+    ("name", "sample", "least"), [("time-1963", 79, 0.74), pytest.param("nq-gold", 400, 0.94, marks=LONG)]
+)
 def test_retrieval_is_as_good_as_it_was(name: str, sample: int, least: float, eval_data: Path, tmp_path: Path) -> None:
     """A floor under nDCG@10, over all queries or a seeded sample; the measured figures are in eval/results."""
     ir_measures = pytest.importorskip("ir_measures", reason="install the eval extra")

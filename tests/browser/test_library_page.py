@@ -11,6 +11,7 @@ pytest.importorskip("gradio", reason="the page needs gradio")
 
 from axe_playwright_python.sync_playwright import Axe
 from chromium import NEEDED
+from forcing import LONG
 from playwright.sync_api import Browser, expect
 from shelf import ARTICLES, BRIDGE, FERRY, PAGE, shelf
 from visits import PHONE, WIDE, Visit, ask, cite, finished, visits
@@ -299,8 +300,15 @@ def test_back_and_forward_go_through_views_and_conversations(visit: Visit) -> No
     expect(page.locator(".turn h2")).to_have_text(["When was the tower at Runsa built?"])
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("size", [WIDE, PHONE], ids=["wide", "phone"])
+@pytest.mark.parametrize(
+    ("size", "scheme"),
+    [
+        pytest.param(WIDE, "light", id="wide, light"),
+        pytest.param(PHONE, "dark", id="phone, dark"),
+        pytest.param(WIDE, "dark", id="wide, dark", marks=LONG),
+        pytest.param(PHONE, "light", id="phone, light", marks=LONG),
+    ],
+)
 def test_axe_finds_nothing_serious_in_any_view(visit: Visit, scheme: str, size: dict[str, int]) -> None:
     page = visit(color_scheme=scheme, viewport=size)
     axe = Axe()

@@ -52,17 +52,25 @@ class Server:
         assert self.process.stdout.readline() == "ready\n"
 
     def kill(self) -> None:
-        """End it without a word."""
+        """End it without a word, if it is there."""
         self.process.kill()
         self.process.wait()
         self.process.stdout.close()  # type: ignore[union-attr]
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    server = Server(tmp_path)
+@pytest.fixture(scope="module")
+def one_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    server = Server(tmp_path_factory.mktemp("served"))
     yield server
     server.kill()
+
+
+@pytest.fixture
+def server(one_server: Server) -> Server:
+    """The server, running, whatever became of it before; every visit is another reader's."""
+    if one_server.process.poll() is not None:
+        one_server.start()
+    return one_server
 
 
 @pytest.fixture
