@@ -6,7 +6,6 @@ BIN := $(VENV)/bin
 HOST ?= 127.0.0.1
 PORT ?= 7860
 INDEX ?= index
-WORKERS ?= auto
 BENCH ?=
 SCALE ?=
 TORTURE ?=
@@ -18,7 +17,7 @@ serve: $(VENV)/.serve
 	@exec $(BIN)/rag serve --host $(HOST) --port $(PORT) --index $(INDEX)
 
 test: $(VENV)/.test
-	$(BIN)/python -m pytest --numprocesses $(WORKERS) --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
