@@ -15,7 +15,7 @@ from rag.store.milvus.head import Head
 from rag.store.milvus.layout import ERASED, MOVED, PARTS
 from rag.store.milvus.lease import Lease
 from rag.store.milvus.server import Row, Server, among, lists_of
-from rag.store.milvus.view import GRACE_SECONDS
+from rag.store.milvus.state import GRACE_SECONDS
 
 
 class Clearing:

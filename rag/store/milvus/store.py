@@ -1,7 +1,7 @@
 """The store in Milvus: a server, or a file of Milvus Lite.
 
-A reader's view is the state that one row tells of, the newest head (head.py); view.py says how it stays as it is, and
-transaction.py in which order a writer changes what readers see.
+A reader's view is the state that one row tells of, the newest head (head.py); state.py and view.py say how it stays as
+it is, and transaction.py in which order a writer changes what readers see.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from rag.store.milvus.builds import Build
 from rag.store.milvus.head import Head
 from rag.store.milvus.lease import Lease
 from rag.store.milvus.server import BOUNDED, STRONG, Server
+from rag.store.milvus.state import State, load
 from rag.store.milvus.transaction import MilvusTransaction
-from rag.store.milvus.view import MilvusView, State, load
+from rag.store.milvus.view import MilvusView
 from rag.types import Fingerprint
 
 FRESH_SECONDS = 10.0

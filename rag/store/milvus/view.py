@@ -1,7 +1,6 @@
-"""What one reader sees: the state that a head tells of, whatever is written or deleted beside it.
+"""What one reader sees: the state that a head tells of (state.py), whatever is written or deleted beside it.
 
-Every question carries the state in it: of passages and articles those that are below the head's numbers and not of an
-article that was replaced or removed.  And every question waits, if it must, for the server to have what was written by
+Every question carries that state in its expression, and waits, if it must, for the server to have what was written by
 the head's `stamp`.
 """
 
@@ -10,7 +9,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -21,65 +19,21 @@ from rag.given import whole
 from rag.handover import Kept, NewPassage, Scored, Vector, Vectors
 from rag.intake.text import fold
 from rag.store.milvus import builds, filters, layout, rows
-from rag.store.milvus.builds import Build
-from rag.store.milvus.head import Head
 from rag.store.milvus.rows import Told
 from rag.store.milvus.server import MOST, Row, Server, among, lists_of
+from rag.store.milvus.state import GRACE_SECONDS, State
 from rag.types import Article, ArticleHead, Filter, Fingerprint, Passage, Stats
 from rag.words import terms, words
 
-GRACE_SECONDS = 600.0
-"""How long what a commit replaced stays where views of the state before can read it; a view is good for half of it."""
-
 TIES = 32
 """Rows asked for beyond those wanted, so that it is not chance which of those that score the same are shown."""
-
-
-@dataclass
-class State:
-    """One state of an index, as far as it is read once for all its views.
-
-    `gone` are the ordinals of articles that hold no more and may still be there, `erased` those of them, and of earlier
-    revisions, that nobody is to see again; `kind` is that of the index of vectors.
-    """
-
-    head: Head
-    build: Build
-    gone: list[int]
-    erased: frozenset[int]
-    kind: str
-    sections: list[str] | None = field(default=None)
-
-    @property
-    def passages(self) -> str:
-        """The expression for the passages of this state."""
-        return self._below("row", self.head.next_row)
-
-    @property
-    def articles(self) -> str:
-        """The expression for the articles of this state."""
-        return self._below("ord", self.head.next_ord)
-
-    def _below(self, key: str, end: int) -> str:
-        return f"{key} < {end} and ord not in {self.gone}" if self.gone else f"{key} < {end}"
-
-
-def load(server: Server, name: str, head: Head, kind: str) -> State:
-    """Return the state that a head tells of."""
-    build = Build(name, head.build)
-    asked = f"n >= {head.settled} and n < {head.next_change} and kind != {layout.MOVED}"
-    changes = server.rows(build.changes, asked, ["ord", "kind"], head.stamp)
-    gone = sorted({int(row["ord"]) for row in changes})
-    erased = frozenset(int(row["ord"]) for row in changes if row["kind"] == layout.ERASED)
-    return State(head, build, gone, erased, kind)
 
 
 class MilvusView:
     """A View of a Milvus store, good inside the `with` block that gave it, for GRACE_SECONDS / 2.
 
     What is newer is never seen, and what is older is still there for longer than that; a view that is used later says
-    so.
-    See `rag.protocols.View`.
+    so.  See `rag.protocols.View`.
     """
 
     def __init__(self, server: Server, state: State) -> None:
