@@ -112,13 +112,3 @@ def reachable() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="footnote-") as made:
         Path(made).chmod(0o755)
         yield Path(made)
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Have files that drive a browser take turns with the others: two at a time want more than two cores."""
-    turns: dict[Path, float] = {}
-    for kind in (True, False):
-        of_kind = [item.path for item in items if ("browser" in item.path.parts) is kind]
-        for n, path in enumerate(of_kind):
-            turns.setdefault(path, n / len(of_kind))
-    items.sort(key=lambda item: turns[item.path])
